@@ -1,0 +1,79 @@
+package courier_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"service-courier/internal/courier"
+)
+
+func TestParseOrderID(t *testing.T) {
+	for _, good := range []string{"1", "8e1eda8f-7b6b-41a9-9b9c-66a2d6592647", "A_b-9", strings.Repeat("x", 64)} {
+		if id, err := courier.ParseOrderID(good); err != nil || string(id) != good {
+			t.Errorf("ParseOrderID(%q) = %q, %v; want it accepted", good, id, err)
+		}
+	}
+	bad := []string{
+		"", "..", "a/b", "a%2eb", "a?b", "a#b", "a b", "a\x00b", "a\r\nb", "\xff", "ы", strings.Repeat("x", 65),
+	}
+	for _, s := range bad {
+		if _, err := courier.ParseOrderID(s); !errors.Is(err, courier.ErrBadOrderID) {
+			t.Errorf("ParseOrderID(%q): err = %v, want ErrBadOrderID", s, err)
+		}
+	}
+}
+
+func TestClassOf(t *testing.T) {
+	want := map[courier.Class][]string{
+		courier.ClassActive:    {"created", "pending", "confirmed", "cooking", "delivering", "updated"},
+		courier.ClassCompleted: {"completed", "delivered"},
+		courier.ClassCancelled: {"cancelled", "canceled", "deleted"},
+		courier.ClassUnknown:   {"", "Created", "refunded", "completed "},
+	}
+	for class, statuses := range want {
+		for _, s := range statuses {
+			if got := courier.ClassOf(s); got != class {
+				t.Errorf("ClassOf(%q) = %v, want %v", s, got, class)
+			}
+		}
+	}
+}
+
+// TestLadder holds every step there is, so that a new one has to be written
+// down here by hand.
+func TestLadder(t *testing.T) {
+	allowed := map[courier.State]string{
+		courier.StateNone:      "seen waiting assigned held completed cancelled",
+		courier.StateSeen:      "waiting assigned held completed cancelled",
+		courier.StateWaiting:   "assigned held completed cancelled",
+		courier.StateAssigned:  "waiting held completed cancelled",
+		courier.StateHeld:      "waiting assigned completed cancelled",
+		courier.StateCompleted: "cancelled",
+		courier.StateCancelled: "",
+	}
+	for _, from := range courier.States() {
+		for _, to := range courier.States() {
+			want := to != courier.StateNone && strings.Contains(" "+allowed[from]+" ", " "+string(to)+" ")
+			if got := from.CanBecome(to); got != want {
+				t.Errorf("%q.CanBecome(%q) = %t, want %t", from, to, got, want)
+			}
+		}
+	}
+}
+
+func TestValidateNamesEveryProblem(t *testing.T) {
+	err := courier.Courier{Status: courier.StatusBusy, Transport: "bike"}.Validate()
+	if !errors.Is(err, courier.ErrInvalidCourier) {
+		t.Fatalf("err = %v, want ErrInvalidCourier", err)
+	}
+	for _, field := range []string{"name", "phone", "status", "transport_type"} {
+		if !strings.Contains(err.Error(), field) {
+			t.Errorf("%q does not name %s", err, field)
+		}
+	}
+	ok := courier.Courier{Name: "Anna", Phone: "+7 900 000-00-01", Status: courier.StatusAvailable, Transport: courier.Car}
+	if err := ok.Validate(); err != nil {
+		t.Errorf("Validate(%+v) = %v", ok, err)
+	}
+}
