@@ -1,0 +1,126 @@
+package order_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"service-courier/internal/gateway/order"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func serve(t *testing.T, h http.HandlerFunc) *order.HTTPClient {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	c, err := order.NewHTTPClient(order.Config{BaseURL: srv.URL, Timeout: time.Second, Concurrency: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestGetReadsBothNamesOfTheID(t *testing.T) {
+	for _, body := range []string{
+		`{"id":"42","status":"cooking","created_at":"2026-01-02T03:04:05+03:00","items":[{"x":1}]}`,
+		`{"order_id":"42","status":"cooking","created_at":"2026-01-02T03:04:05+03:00"}`,
+	} {
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.Path != "/public/api/v1/order/42" || r.Header.Get("Accept") != "application/json" {
+				t.Errorf("asked %s %s, Accept %q", r.Method, r.URL.Path, r.Header.Get("Accept"))
+			}
+			_, _ = io.WriteString(w, body)
+		})
+		got, err := c.Get(t.Context(), "42")
+		want := order.Order{ID: "42", Status: "cooking", CreatedAt: time.Date(2026, 1, 2, 0, 4, 5, 0, time.UTC)}
+		if err != nil || got != want {
+			t.Errorf("Get = %+v, %v; want %+v", got, err, want)
+		}
+	}
+}
+
+func TestGetNotFound(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"code":"not_found","message":"no"}`)
+	})
+	if _, err := c.Get(t.Context(), "42"); !errors.Is(err, order.ErrNotFound) {
+		t.Errorf("err = %v, want ErrNotFound", err)
+	}
+}
+
+// TestGetUnusable holds what must never be taken for an answer about the order.
+func TestGetUnusable(t *testing.T) {
+	bodies := map[string]http.HandlerFunc{
+		"another order": say(`{"id":"43","status":"completed"}`),
+		"no id":         say(`{"status":"completed"}`),
+		"wrong types":   say(`{"id":42,"status":["completed"]}`),
+		"not JSON":      say(`<html>`),
+		"empty":         say(``),
+		"too large":     say(`{"id":"42","status":"completed","x":"` + strings.Repeat("x", 65<<10) + `"}`),
+		"error":         func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/elsewhere") {
+				t.Error("the redirect was followed")
+			}
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		},
+		"cut": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, `{"id":"42"`)
+		},
+	}
+	for name, h := range bodies {
+		t.Run(name, func(t *testing.T) {
+			if o, err := serve(t, h).Get(t.Context(), "42"); !errors.Is(err, order.ErrUnavailable) {
+				t.Errorf("Get = %+v, %v; want ErrUnavailable", o, err)
+			}
+		})
+	}
+}
+
+func say(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
+}
+
+func TestGetHasADeadline(t *testing.T) {
+	release := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer srv.Close()
+	defer close(release)
+	c, err := order.NewHTTPClient(order.Config{BaseURL: srv.URL, Timeout: 20 * time.Millisecond, Concurrency: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Get(t.Context(), "42"); !errors.Is(err, order.ErrUnavailable) {
+		t.Errorf("err = %v, want ErrUnavailable", err)
+	}
+}
+
+func TestStatusIsMadePrintable(t *testing.T) {
+	c := serve(t, say(`{"id":"42","status":"`+strings.Repeat(`\u0000`, 30)+strings.Repeat("я", 40)+`"}`))
+	got, err := c.Get(t.Context(), "42")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Status) > order.MaxStatusLen || strings.ContainsRune(got.Status, 0) {
+		t.Errorf("status = %q", got.Status)
+	}
+}
+
+func TestNewHTTPClientRefusesBadURLs(t *testing.T) {
+	for _, u := range []string{"", "localhost:8080", "ftp://x", "http://"} {
+		if _, err := order.NewHTTPClient(order.Config{BaseURL: u}); err == nil {
+			t.Errorf("NewHTTPClient(%q) gave no error", u)
+		}
+	}
+}
