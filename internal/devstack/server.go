@@ -1,0 +1,160 @@
+package devstack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// errPortTaken is a bind refused by the system.
+var errPortTaken = errors.New("port is taken")
+
+// startServer tries ports until one is had: between choosing a free one and
+// the server's bind another process may take it.
+func (p *Postgres) startServer(ctx context.Context) error {
+	const tries = 8
+	var err error
+	for range tries {
+		port := p.port
+		if port == 0 {
+			if port, err = freePort(); err != nil {
+				return err
+			}
+		}
+		if err = p.startOn(ctx, port); err == nil {
+			p.port = port
+			return nil
+		}
+		if p.port != 0 || !errors.Is(err, errPortTaken) {
+			return err
+		}
+	}
+	return err
+}
+
+func (p *Postgres) startOn(ctx context.Context, port int) error {
+	if err := checkPort(port); err != nil {
+		return err
+	}
+	log, err := p.dir.openLog()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // the server has its own handle
+
+	proc, err := startProcess(ctx, p.who, log, p.bin.postgres(), p.cfg.serverArgs(p.dir.cluster(), port)...)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(p.dog.tell("server", proc.pid()), p.awaitReady(ctx, proc, port))
+	if err != nil {
+		proc.stop(ctx, immediately...)
+		return errors.Join(err, p.dog.tell("none", 0))
+	}
+	p.proc = proc
+	go p.watch(proc)
+	return nil
+}
+
+// watch tells the watchdog when a server has ended: its pid may be another's
+// soon.
+func (p *Postgres) watch(proc *process) {
+	<-proc.done
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.proc == proc && !p.closed {
+		_ = p.dog.tell("none", 0) // a missing watchdog was reported at the start
+	}
+}
+
+// awaitReady connects until the server answers.
+func (p *Postgres) awaitReady(ctx context.Context, proc *process, port int) error {
+	url := postgresURL(p.password, port, "postgres")
+	for {
+		err := ping(ctx, url)
+		if err == nil {
+			return nil
+		}
+		if isWrongPassword(err) && !endsWithin(proc, time.Second) {
+			return fmt.Errorf("the cluster in %s does not take the password kept there; remove the directory to start with a new cluster", p.dir.root)
+		}
+		if proc.ended() {
+			return p.explainDeath(port)
+		}
+		if pause(ctx, 10*time.Millisecond) != nil {
+			return fmt.Errorf("PostgreSQL is not ready: %w, last: %w\n%s", context.Cause(ctx), err, p.logTail())
+		}
+	}
+}
+
+func ping(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+// isWrongPassword may also mean that a foreign server has the port; then ours
+// ends in a moment.
+func isWrongPassword(err error) bool {
+	var refusal *pgconn.PgError
+	return errors.As(err, &refusal) && refusal.Code == "28P01"
+}
+
+func endsWithin(proc *process, d time.Duration) bool {
+	select {
+	case <-proc.done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+func (p *Postgres) explainDeath(port int) error {
+	log := p.logTail()
+	if bytes.Contains(log, []byte("could not bind")) {
+		return fmt.Errorf("PostgreSQL: %w: 127.0.0.1:%d", errPortTaken, port)
+	}
+	return fmt.Errorf("PostgreSQL ended while starting; the end of %s:\n%s", p.dir.logPath(), log)
+}
+
+func (p *Postgres) logTail() []byte {
+	log, err := os.ReadFile(p.dir.logPath())
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return tail(log)
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	return port, listener.Close()
+}
+
+// checkPort tells of a taken port before the server is started in vain.
+func checkPort(port int) error {
+	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("PostgreSQL: %w: 127.0.0.1:%d; stop what listens there or choose another port", errPortTaken, port)
+	}
+	if err != nil {
+		return fmt.Errorf("PostgreSQL on 127.0.0.1:%d: %w", port, err)
+	}
+	return listener.Close()
+}
