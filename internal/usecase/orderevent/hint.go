@@ -1,0 +1,39 @@
+package orderevent
+
+import (
+	"time"
+
+	"service-courier/internal/courier"
+)
+
+// Hint says: look at this order again.
+type Hint struct {
+	OrderID courier.OrderID
+	Said    courier.Class // what an event claimed; ClassUnknown when it was no event
+	Token   int64         // of the look that was claimed; 0 for a hint from outside
+	Source  string        // for the journal: partition@offset, or the worker's name
+}
+
+// DeadLetter is a record that can never be processed, byte for byte.
+type DeadLetter struct {
+	Topic      string
+	Partition  int32
+	Offset     int64
+	ProducedAt time.Time // the record's own time, as Kafka has it
+	Key        []byte
+	Payload    []byte
+	Headers    []Header
+	Reason     string // one of a few constant words, to filter by
+	Detail     string // what exactly was wrong
+}
+
+// Header is a header of a Kafka record.
+type Header struct{ Key, Value []byte }
+
+// Batch is what is reconciled in one transaction.
+type Batch struct {
+	Hints   []Hint // in order of arrival
+	Letters []DeadLetter
+}
+
+func (b Batch) size() int { return len(b.Hints) + len(b.Letters) }

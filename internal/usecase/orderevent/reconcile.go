@@ -1,0 +1,122 @@
+package orderevent
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/gateway/order"
+)
+
+// txTimeout bounds the transaction of a batch. It runs on this deadline of
+// its own: a partition that is revoked, or a shutdown, lets it finish.
+const txTimeout = 3 * time.Second
+
+// Observer is told what was done, for the metrics.
+type Observer interface {
+	// Reconciled is called after the COMMIT of a batch.
+	Reconciled(outcome Outcome)
+	// Matched is called after orders were given their couriers.
+	Matched(assignments []Assignment)
+}
+
+// Outcome is what became of a batch.
+type Outcome struct {
+	Saved
+	Hints        int // before coalescing
+	Dispositions map[Disposition]int
+}
+
+// Reconciler makes the database say of orders what service-order says.
+type Reconciler struct {
+	client      order.OrderClient
+	store       Store
+	matcher     *Matcher
+	observer    Observer
+	log         *slog.Logger
+	concurrency int
+}
+
+// NewReconciler returns a Reconciler that asks client, at most concurrency
+// GETs a batch at a time, saves to store, and wakes matcher when an order was
+// parked or a courier freed.
+func NewReconciler(
+	client order.OrderClient, store Store, matcher *Matcher, observer Observer, log *slog.Logger, concurrency int,
+) *Reconciler {
+	return &Reconciler{client, store, matcher, observer, log, concurrency}
+}
+
+// Reconcile handles one batch. When it returns nil, every hint and letter of
+// the batch is disposed of in a committed transaction. After an error nothing
+// is known: do it again.
+func (r *Reconciler) Reconcile(ctx context.Context, b Batch) error {
+	sightings, err := ask(ctx, r.client, coalesce(b.Hints), r.concurrency)
+	if err != nil {
+		return err
+	}
+	outcome, decisions, err := r.save(ctx, sightings, b.Letters)
+	if err != nil {
+		return err
+	}
+	outcome.Hints = len(b.Hints)
+	r.report(ctx, outcome, decisions)
+	if len(outcome.Transitions) > 0 {
+		r.matcher.Wake()
+	}
+	return nil
+}
+
+// save decides on the locked records and saves what changed, in ONE transaction.
+func (r *Reconciler) save(ctx context.Context, sightings []sighting, letters []DeadLetter) (Outcome, []decision, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
+	defer cancel()
+	ids := make([]courier.OrderID, len(sightings))
+	for i := range sightings {
+		ids[i] = sightings[i].orderID
+	}
+	var outcome Outcome
+	decisions := make([]decision, len(sightings))
+	err := r.store.InTx(ctx, func(tx Tx) error {
+		outcome = Outcome{Dispositions: make(map[Disposition]int, 5)}
+		records, err := tx.LockOrders(ctx, ids)
+		if err != nil {
+			return err
+		}
+		var changes []Change
+		for i, s := range sightings {
+			rec, known := records[s.orderID]
+			if !known {
+				rec = Record{OrderID: s.orderID}
+			}
+			d := decide(rec, s)
+			decisions[i] = d
+			outcome.Dispositions[d.disposition]++
+			if d.next != rec {
+				changes = append(changes, Change{From: rec.State, Next: d.next, Reason: d.reason, Source: s.source})
+			}
+		}
+		if len(changes)+len(letters) == 0 {
+			return nil
+		}
+		outcome.Saved, err = tx.Save(ctx, changes, letters)
+		return err
+	})
+	return outcome, decisions, err
+}
+
+// report tells of a committed batch: numbers to the observer, what nobody
+// expected to the log. Deferred orders are visible in their records.
+func (r *Reconciler) report(ctx context.Context, outcome Outcome, decisions []decision) {
+	r.observer.Reconciled(outcome)
+	for _, d := range decisions {
+		switch {
+		case d.disposition == Ignored, d.disposition == Superseded:
+			r.log.InfoContext(ctx, "hint came to nothing", slog.String("order_id", string(d.next.OrderID)),
+				slog.String("disposition", string(d.disposition)), slog.String("reason", d.reason))
+		case d.next.Look.In > 0 && d.next.Look.Reason == ReasonUnknownStatus:
+			r.log.WarnContext(ctx, "order has an unknown status",
+				slog.String("order_id", string(d.next.OrderID)), slog.String("reason", d.reason))
+		}
+	}
+}
