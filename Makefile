@@ -1,0 +1,72 @@
+# `make help` lists the targets. The tools are pinned here, installed into ./bin
+# on first use, and kept out of go.mod: they are not part of the service.
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOFUMPT_VERSION       := v0.12.0
+
+GO            ?= go
+GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOFUMPT       := bin/gofumpt-$(GOFUMPT_VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: dev
+dev: ## run everything in one process: Kafka, PostgreSQL, service-order, the service
+	$(GO) run ./cmd/service-courier dev
+
+.PHONY: build
+build: ## build the programs into ./bin
+	$(GO) build -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## run the tests, on an embedded Kafka and a real PostgreSQL
+	$(GO) test ./...
+
+# The packages whose tests reach the real broker, found by what they import.
+# -p 1: two brokers at once are slower than one after the other.
+.PHONY: test-kafka
+test-kafka: ## run the tests that need a real Kafka broker (Java 17 or newer, Maven)
+	SERVICE_COURIER_TEST_KAFKA=1 $(GO) test -count=1 -p 1 -timeout 10m $$($(MAKE) -s kafka-packages)
+
+.PHONY: kafka-packages
+kafka-packages:
+	@$(GO) list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Deps " "}}{{end}}' ./... \
+		| awk '/ service-courier\/test\/realkafka( |$$)/ || $$1 ~ /\/test\/realkafka$$/ { print $$1 }' | sort -u
+
+.PHONY: test-race
+test-race: ## run the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+.PHONY: bench
+bench: ## measure events a second through the real program, Kafka and PostgreSQL
+	$(GO) run ./test/bench
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## run the linters and see that the code is formatted
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## format the code
+	$(GOLANGCI_LINT) fmt ./...
+
+.PHONY: fmt-check
+fmt-check: $(GOFUMPT)
+	@unformatted=$$($(GOFUMPT) -l .); if [ -n "$$unformatted" ]; then \
+		printf 'not formatted (make fmt mends it):\n%s\n' "$$unformatted"; exit 1; fi
+
+.PHONY: ci
+ci: ## run what continuous integration runs
+	.ci/run
+
+# A tool's file is named after its version, so that a new pin is a new target.
+$(GOLANGCI_LINT):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv bin/golangci-lint $@
+
+$(GOFUMPT):
+	GOBIN=$(CURDIR)/bin $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+	mv bin/gofumpt $@
