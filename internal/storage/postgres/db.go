@@ -1,0 +1,99 @@
+// Package postgres keeps couriers, orders and deliveries in PostgreSQL. A file
+// a noun, its SQL beside it in sql/; the schema is in migrations/. It decides
+// nothing: the use cases do, and the database's own constraints hold the
+// invariants against both.
+package postgres
+
+import (
+	"context"
+	_ "embed" // for the statements
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Open returns a pool for url with at most maxConns connections. It connects
+// when first used, so that the service starts without its database. Statements
+// give up waiting for a lock after two seconds: the transaction is then retried.
+func Open(url string, maxConns int) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err) // pgx leaves the password out
+	}
+	cfg.MaxConns = int32(maxConns) //nolint:gosec // validated by the configuration
+	cfg.ConnConfig.ConnectTimeout = 3 * time.Second
+	defaults := map[string]string{
+		"application_name":                    "service-courier",
+		"timezone":                            "UTC",
+		"lock_timeout":                        "2s",
+		"statement_timeout":                   "15s",
+		"idle_in_transaction_session_timeout": "15s",
+	}
+	for name, value := range defaults {
+		if _, set := cfg.ConnConfig.RuntimeParams[name]; !set {
+			cfg.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	if err != nil {
+		return nil, fmt.Errorf("database pool: %w", err)
+	}
+	return pool, nil
+}
+
+// errRaced says that another transaction made the same order meanwhile.
+var errRaced = errors.New("another transaction made the same order")
+
+// maxTries bounds how often one transaction is tried.
+const maxTries = 8
+
+// inTx runs fn in a transaction and commits it, again from the start after a
+// failure that only says "not now". An error of COMMIT means that the outcome
+// is unknown; it is returned as it is and never retried here.
+func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(pgx.Tx) error) error {
+	for try := 1; ; try++ {
+		err := tryTx(ctx, pool, fn)
+		if err == nil || try == maxTries || !retryable(err) {
+			return err
+		}
+		wait := time.Duration(rand.Int64N(int64(try * int(5*time.Millisecond)))) //nolint:gosec // jitter
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func tryTx(ctx context.Context, pool *pgxpool.Pool, fn func(pgx.Tx) error) error {
+	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // a no-op after Commit
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// retryable reports an error that says "not now" of the whole transaction:
+// deadlock, serialization failure, lock timeout, or a lost race.
+func retryable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "40P01", "40001", "55P03":
+			return true
+		}
+	}
+	return errors.Is(err, errRaced)
+}

@@ -1,0 +1,141 @@
+package postgres_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/usecase/orderevent"
+)
+
+func assigned(as []orderevent.Assignment) []string {
+	var out []string
+	for _, a := range as {
+		out = append(out, fmt.Sprintf("%s:%d", a.OrderID, a.CourierID))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (f fixture) expectMatch(limit int, want ...string) {
+	f.Helper()
+	if got := assigned(f.match(limit)); !slices.Equal(got, want) {
+		f.Errorf("match = %v, want %v", got, want)
+	}
+}
+
+func TestMatchTakesFewestDeliveriesThenFreeLongest(t *testing.T) {
+	f := newFixture(t)
+	f.exec(`INSERT INTO couriers (id, name, phone, deliveries, free_since, status) VALUES
+		(1, 'many',   '1', 0, now() - interval '9 h', 'available'),
+		(2, 'late',   '2', 0, now() - interval '1 h', 'available'),
+		(3, 'early',  '3', 0, now() - interval '2 h', 'available'),
+		(4, 'paused', '4', 0, now() - interval '9 h', 'paused')`)
+	f.exec(`INSERT INTO courier_orders (order_id, courier_id, deadline, completed_at) VALUES ('old', 1, now(), now())`)
+	f.exec(`UPDATE couriers SET deliveries = 1 WHERE id = 1`)
+	f.exec(`INSERT INTO orders (order_id, state) VALUES ('old', 'completed')`)
+	f.save(to("b", courier.StateWaiting), to("a", courier.StateWaiting), to("c", courier.StateWaiting), to("d", courier.StateWaiting))
+	f.expectMatch(1, "b:3")
+	f.expectMatch(10, "a:2", "c:1")
+	f.expectMatch(10)
+	f.expect("waiting", "SELECT state FROM orders WHERE order_id = 'd'")
+	f.sound()
+}
+
+func TestMatchLeavesMissingAndHeldAlone(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(3)
+	f.save(
+		orderevent.Record{OrderID: "missing", State: courier.StateWaiting, Missing: true},
+		to("waiting", courier.StateWaiting),
+		to("seen-then-held", courier.StateWaiting),
+	)
+	f.exec("UPDATE orders SET state = 'held', held_reason = 'a person said so' WHERE order_id = 'seen-then-held'")
+	f.expectMatch(10, "waiting:1")
+	f.save(to("missing", courier.StateWaiting)) // a GET said active
+	f.expectMatch(10, "missing:2")
+}
+
+// TestOneBadRowDoesNotStopTheLine: rows that somebody spoilt by hand stand
+// first, and are passed over.
+func TestOneBadRowDoesNotStopTheLine(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("bad", courier.StateWaiting), to("good", courier.StateWaiting))
+	f.exec("INSERT INTO courier_orders (order_id, courier_id, deadline) VALUES ('bad', 1, now())")
+	f.expectMatch(1, "good:2")
+}
+
+// TestSkippedRowsComeNextTime: what another transaction holds is passed over
+// without waiting.
+func TestSkippedRowsComeNextTime(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting))
+	tx, err := f.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "SELECT FROM orders WHERE order_id = 'a' FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	f.expectMatch(10, "b:1")
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.expectMatch(10, "a:2")
+}
+
+// TestConcurrentMatchNeverDoubleBooks races many matchers and endings.
+func TestConcurrentMatchNeverDoubleBooks(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(20)
+	const orders = 120
+	var all []courier.OrderID
+	for i := range orders {
+		id := courier.OrderID(fmt.Sprintf("o%03d", i))
+		all = append(all, id)
+		f.save(to(id, courier.StateWaiting))
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 40 {
+				as, err := f.line.Match(t.Context(), 7)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, a := range as {
+					if _, err := f.trySave(t.Context(), to(a.OrderID, courier.StateCompleted)); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	f.expect(fmt.Sprint(len(all)), "SELECT sum(deliveries) FROM couriers")
+	f.sound()
+}
+
+func TestDatabaseRefusesToDoubleBook(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("a", courier.StateWaiting))
+	f.match(1)
+	for name, sql := range map[string]string{
+		"second open delivery": "INSERT INTO courier_orders (order_id, courier_id, deadline) VALUES ('b', 1, now())",
+		"order twice":          "INSERT INTO courier_orders (order_id, courier_id, deadline) VALUES ('a', 2, now())",
+		"busy without order":   "UPDATE couriers SET status = 'busy' WHERE id = 2",
+		"free with order":      "UPDATE couriers SET status = 'available' WHERE id = 1",
+		"order of two":         "UPDATE couriers SET status = 'busy', order_id = 'a' WHERE id = 2",
+		"waiting, no place":    "UPDATE orders SET place = NULL, state = 'waiting'",
+		"held, no reason":      "UPDATE orders SET state = 'held'",
+	} {
+		if _, err := f.pool.Exec(t.Context(), sql); err == nil {
+			t.Errorf("%s: the database allowed %s", name, sql)
+		}
+	}
+}

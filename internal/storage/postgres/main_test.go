@@ -1,0 +1,135 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/orderevent"
+)
+
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// fixture is a migrated database of the test's own.
+type fixture struct {
+	*testing.T
+	pool   *pgxpool.Pool
+	orders *postgres.Orders
+	line   *postgres.Line
+}
+
+func newFixture(t *testing.T) fixture {
+	t.Helper()
+	pool, err := postgres.Open(pgtest.NewDatabase(t, postgres.Migrate), 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return fixture{t, pool, postgres.NewOrders(pool), postgres.NewLine(pool)}
+}
+
+// couriers registers n free couriers by plain SQL, as an operator might.
+func (f fixture) couriers(n int) {
+	f.Helper()
+	f.exec(`INSERT INTO couriers (name, phone, status, transport_type)
+		SELECT 'c' || i, '+' || i, 'available', 'scooter' FROM generate_series(1, $1::int) i`, n)
+}
+
+func (f fixture) exec(sql string, args ...any) {
+	f.Helper()
+	if _, err := f.pool.Exec(f.Context(), sql, args...); err != nil {
+		f.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// one returns the single value that the query gives, as text.
+func (f fixture) one(sql string, args ...any) string {
+	f.Helper()
+	var v *string
+	if err := f.pool.QueryRow(f.Context(), "SELECT ("+sql+")::text", args...).Scan(&v); err != nil {
+		f.Fatalf("%s: %v", sql, err)
+	}
+	if v == nil {
+		return "NULL"
+	}
+	return *v
+}
+
+func (f fixture) expect(want, sql string, args ...any) {
+	f.Helper()
+	if got := f.one(sql, args...); got != want {
+		f.Errorf("%s %v = %s, want %s", sql, args, got, want)
+	}
+}
+
+// save moves orders, each to the state given, as a batch would.
+func (f fixture) save(steps ...orderevent.Record) orderevent.Saved {
+	f.Helper()
+	saved, err := f.trySave(f.Context(), steps...)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return saved
+}
+
+func (f fixture) trySave(ctx context.Context, steps ...orderevent.Record) (saved orderevent.Saved, err error) {
+	err = f.orders.InTx(ctx, func(tx orderevent.Tx) error {
+		ids := make([]courier.OrderID, len(steps))
+		for i, s := range steps {
+			ids[i] = s.OrderID
+		}
+		records, err := tx.LockOrders(ctx, ids)
+		if err != nil {
+			return err
+		}
+		var changes []orderevent.Change
+		for _, s := range steps {
+			if from := records[s.OrderID].State; s.State != courier.StateNone && s.State.Class() < from.Class() {
+				continue // as the use case would
+			}
+			changes = append(changes, orderevent.Change{From: records[s.OrderID].State, Next: s, Source: "0@1", Reason: "test"})
+		}
+		saved, err = tx.Save(ctx, changes, nil)
+		return err
+	})
+	return saved, err
+}
+
+func to(id courier.OrderID, s courier.State) orderevent.Record {
+	return orderevent.Record{OrderID: id, State: s}
+}
+
+func (f fixture) match(limit int) []orderevent.Assignment {
+	f.Helper()
+	a, err := f.line.Match(f.Context(), limit)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return a
+}
+
+// sound fails the test when the database breaks a promise.
+func (f fixture) sound() {
+	f.Helper()
+	violations, err := postgres.CheckInvariants(f.Context(), f.pool)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, v := range violations {
+		f.Errorf("%s: %s", v.Promise, v.Who)
+	}
+}

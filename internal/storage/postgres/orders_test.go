@@ -1,0 +1,216 @@
+package postgres_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/usecase/orderevent"
+)
+
+func TestLifeOfAnOrder(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateWaiting))
+	if got := f.match(10); len(got) != 1 || got[0].OrderID != "a" {
+		t.Fatalf("match = %+v, want order a assigned", got)
+	}
+	f.expect("busy", "SELECT status FROM couriers")
+	f.expect("00:15:00", "SELECT deadline - assigned_at FROM courier_orders")
+
+	saved := f.save(to("a", courier.StateCompleted))
+	want := orderevent.Transition{OrderID: "a", From: courier.StateAssigned, To: courier.StateCompleted, CourierID: 1}
+	if len(saved.Transitions) != 1 || saved.Transitions[0] != want {
+		t.Errorf("transitions = %+v, want %+v", saved.Transitions, want)
+	}
+	f.expect("available 1", "SELECT status || ' ' || deliveries FROM couriers")
+	f.sound()
+
+	f.save(to("a", courier.StateCancelled))
+	f.expect("available 0", "SELECT status || ' ' || deliveries FROM couriers")
+	f.expect("0", "SELECT count(*) FROM courier_orders")
+	f.expect("waiting assigned completed cancelled", "SELECT string_agg(what, ' ' ORDER BY xid, id) FROM journal")
+	f.sound()
+}
+
+// TestFreeingIsByOrder: X completed, its courier has Y, then X is cancelled.
+// It fails when a courier is freed by his id alone.
+func TestFreeingIsByOrder(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("x", courier.StateWaiting))
+	f.match(1)
+	f.save(to("x", courier.StateCompleted))
+	f.save(to("y", courier.StateWaiting))
+	f.match(1)
+	f.save(to("x", courier.StateCancelled))
+	f.expect("busy y 0", "SELECT status || ' ' || order_id || ' ' || deliveries FROM couriers")
+	f.sound()
+}
+
+func TestCompletedAndCancelledOfOneCourierInOneBatch(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("x", courier.StateWaiting))
+	f.match(1)
+	f.save(to("x", courier.StateCompleted))
+	f.save(to("y", courier.StateWaiting))
+	f.match(1)
+	f.save(to("y", courier.StateCompleted), to("x", courier.StateCancelled))
+	f.expect("available 1", "SELECT status || ' ' || deliveries FROM couriers")
+	f.sound()
+}
+
+func TestCompletedWithoutACourierCountsForNobody(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateCompleted), to("b", courier.StateCancelled))
+	f.expect("0", "SELECT sum(deliveries) FROM couriers")
+	f.expect("0", "SELECT count(*) FROM courier_orders")
+	f.sound()
+}
+
+func TestPlaceIsGivenOnceInOrderOfArrival(t *testing.T) {
+	f := newFixture(t)
+	seen := orderevent.Record{OrderID: "m", State: courier.StateSeen, Look: orderevent.Look{Reason: orderevent.ReasonMissing, In: time.Hour}}
+	f.save(to("z", courier.StateWaiting), to("a", courier.StateWaiting), seen)
+	f.save(to("m", courier.StateWaiting))
+	f.expect("z a m", "SELECT string_agg(order_id, ' ' ORDER BY place) FROM orders")
+	before := f.one("SELECT place FROM orders WHERE order_id = 'z'")
+	f.save(to("z", courier.StateWaiting))
+	f.expect(before, "SELECT place FROM orders WHERE order_id = 'z'")
+}
+
+func TestRecordSurvivesTheDatabase(t *testing.T) {
+	f := newFixture(t)
+	want := orderevent.Record{
+		OrderID: "a", State: courier.StateSeen, CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Hinted: courier.ClassCancelled, Missing: true,
+		Look: orderevent.Look{Reason: orderevent.ReasonUnavailable, Count: 2, Failures: 3, Error: "no\x00\xff", In: time.Hour},
+	}
+	f.save(want)
+	var got orderevent.Record
+	err := f.orders.InTx(t.Context(), func(tx orderevent.Tx) error {
+		records, err := tx.LockOrders(t.Context(), []courier.OrderID{"a", "b"})
+		got = records["a"]
+		if _, there := records["b"]; there {
+			t.Error("an order without a row has a record")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Look.Token == 0 {
+		t.Error("the scheduled look has no token")
+	}
+	want.Look.In, want.Look.Token, want.Look.Error = 0, got.Look.Token, "no\uFFFD\uFFFD"
+	got.CreatedAt = got.CreatedAt.UTC()
+	if got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestPendingLookIsKept: a change that schedules nothing leaves a pending look
+// its time and token.
+func TestPendingLookIsKept(t *testing.T) {
+	f := newFixture(t)
+	f.save(orderevent.Record{OrderID: "a", State: courier.StateSeen, Look: orderevent.Look{Reason: orderevent.ReasonMissing, Count: 1, In: time.Hour}})
+	before := f.one("SELECT look_due_at || ' ' || look_token FROM orders")
+	f.save(orderevent.Record{OrderID: "a", State: courier.StateWaiting, Look: orderevent.Look{Reason: orderevent.ReasonMissing, Count: 1}})
+	f.expect(before, "SELECT look_due_at || ' ' || look_token FROM orders")
+	f.save(to("a", courier.StateWaiting))
+	f.expect("true", "SELECT look_due_at IS NULL AND look_token IS NULL FROM orders")
+}
+
+// TestClaimIsALease: a claimed order comes due again by itself, so that a
+// crashed replica's looks are not lost, and each claim has its own token.
+func TestClaimIsALease(t *testing.T) {
+	f := newFixture(t)
+	f.save(orderevent.Record{OrderID: "a", State: courier.StateSeen, Look: orderevent.Look{Reason: orderevent.ReasonMissing, Count: 1, In: time.Nanosecond}})
+	first, err := f.orders.ClaimDue(t.Context(), 10, time.Hour)
+	if err != nil || len(first) != 1 || first[0].Token == 0 {
+		t.Fatalf("first claim = %+v, %v", first, err)
+	}
+	if again, err := f.orders.ClaimDue(t.Context(), 10, time.Hour); err != nil || len(again) != 0 {
+		t.Errorf("while leased: claim = %+v, %v; want none", again, err)
+	}
+	f.exec("UPDATE orders SET look_due_at = now() - interval '1 second'") // the lease ends
+	second, err := f.orders.ClaimDue(t.Context(), 10, time.Hour)
+	if err != nil || len(second) != 1 || second[0].Token == first[0].Token {
+		t.Errorf("second claim = %+v, %v; want order a with a new token", second, err)
+	}
+}
+
+func TestForgetOnlyWhatWasSeen(t *testing.T) {
+	f := newFixture(t)
+	look := orderevent.Look{Reason: orderevent.ReasonMissing, Count: 1, In: time.Hour}
+	f.save(orderevent.Record{OrderID: "a", State: courier.StateSeen, Look: look}, to("b", courier.StateWaiting))
+	f.save(to("a", courier.StateNone), to("b", courier.StateNone))
+	f.expect("b", "SELECT string_agg(order_id, ' ') FROM orders")
+}
+
+// TestTwoBatchesWithTheSameNewOrders: the later one waits for the earlier, sees
+// its records, and changes nothing twice. Ids are given in opposite order; the
+// sort in orders_insert.sql and orders_lock.sql keeps them from deadlock.
+func TestTwoBatchesWithTheSameNewOrders(t *testing.T) {
+	f := newFixture(t)
+	var ids []courier.OrderID
+	for i := range 200 {
+		ids = append(ids, courier.OrderID(fmt.Sprintf("o%03d", i)))
+	}
+	deadlocks := f.one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+	var wg sync.WaitGroup
+	for n := range 8 {
+		steps := make([]orderevent.Record, len(ids))
+		for i, id := range ids {
+			steps[i] = to(id, []courier.State{courier.StateWaiting, courier.StateCompleted, courier.StateCancelled}[min(2, n/3)])
+		}
+		if n%2 == 1 {
+			slices.Reverse(steps)
+		}
+		wg.Go(func() {
+			if _, err := f.trySave(t.Context(), steps...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	f.expect("200", "SELECT count(*) FROM orders")
+	f.expect("true", "SELECT count(*) = count(DISTINCT (order_id, what)) FROM journal WHERE what = 'cancelled'")
+	f.expect(deadlocks, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+}
+
+// TestDeadLetterIsKeptOnce, byte for byte.
+func TestDeadLetterIsKeptOnce(t *testing.T) {
+	f := newFixture(t)
+	letter := orderevent.DeadLetter{
+		Topic: "t", Partition: 3, Offset: 42, ProducedAt: time.Unix(1700000000, 0), Payload: []byte("\x00\xffno"),
+		Headers: []orderevent.Header{{Key: []byte("k\x00"), Value: []byte("v")}, {Key: []byte("k2"), Value: nil}},
+		Reason:  "not_json", Detail: "bad \x00 byte",
+	}
+	for want := 1; want >= 0; want-- {
+		err := f.orders.InTx(t.Context(), func(tx orderevent.Tx) error {
+			saved, err := tx.Save(t.Context(), nil, []orderevent.DeadLetter{letter})
+			if saved.Letters != want {
+				t.Errorf("saved %d letters, want %d", saved.Letters, want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.expect(`\x00ff6e6f`, "SELECT payload FROM dead_letters")
+	f.expect(`2 \x6b00`, "SELECT cardinality(header_keys) || ' ' || header_keys[1]::text FROM dead_letters")
+	f.exec("DELETE FROM orders")
+	letter.ProducedAt = letter.ProducedAt.Add(time.Second) // the topic was made again
+	_ = f.orders.InTx(t.Context(), func(tx orderevent.Tx) error {
+		_, err := tx.Save(t.Context(), nil, []orderevent.DeadLetter{letter})
+		return err
+	})
+	f.expect("2", "SELECT count(*) FROM dead_letters")
+}

@@ -1,0 +1,49 @@
+-- Gives the orders that stood in line longest to the free couriers with the
+-- fewest deliveries. Rows are locked in one step and numbered in the next, for
+-- numbering and locking do not go together; what is locked elsewhere is skipped.
+-- Only what the INSERT took becomes assigned and busy, so that a bad row costs
+-- nobody else a courier; the subselects keep it from standing first for ever
+-- (as scalar ones they stay index look-ups however large the history grows).
+WITH fleet AS (
+    SELECT count(*) AS free FROM (SELECT FROM couriers WHERE status = 'available' LIMIT $1) f
+), line AS MATERIALIZED (
+    SELECT o.order_id, o.place
+    FROM orders o
+    WHERE o.state = 'waiting'
+      AND o.missing_since IS NULL
+      AND (SELECT d.courier_id FROM courier_orders d WHERE d.order_id = o.order_id) IS NULL
+    ORDER BY o.place
+    LIMIT (SELECT free FROM fleet)
+    FOR UPDATE OF o SKIP LOCKED
+), free AS MATERIALIZED (
+    SELECT c.id, c.transport_type, c.deliveries, c.free_since
+    FROM couriers c
+    WHERE c.status = 'available'
+      AND (SELECT d.order_id FROM courier_orders d WHERE d.courier_id = c.id AND d.completed_at IS NULL) IS NULL
+    ORDER BY c.deliveries, c.free_since, c.id
+    LIMIT (SELECT count(*) FROM line)
+    FOR UPDATE OF c SKIP LOCKED
+), pairs AS (
+    SELECT l.order_id, f.id AS courier_id, f.transport_type
+    FROM (SELECT order_id, row_number() OVER (ORDER BY place) AS n FROM line) l
+    JOIN (SELECT id, transport_type, row_number() OVER (ORDER BY deliveries, free_since, id) AS n FROM free) f USING (n)
+), delivered AS (
+    INSERT INTO courier_orders (order_id, courier_id, deadline)
+    SELECT p.order_id, p.courier_id, now() + t.delivery_time
+    FROM pairs p
+    JOIN unnest($2::text[], $3::interval[]) AS t(transport_type, delivery_time) USING (transport_type)
+    ON CONFLICT DO NOTHING
+    RETURNING order_id, courier_id, deadline
+), assigned AS (
+    UPDATE orders o SET state = 'assigned', updated_at = now()
+    FROM delivered d
+    WHERE o.order_id = d.order_id
+), busy AS (
+    UPDATE couriers c SET status = 'busy', order_id = d.order_id, updated_at = now()
+    FROM delivered d
+    WHERE c.id = d.courier_id
+), journalled AS (
+    INSERT INTO journal (order_id, what, courier_id, source)
+    SELECT order_id, 'assigned', courier_id, 'match' FROM delivered
+)
+SELECT order_id, courier_id, deadline FROM delivered

@@ -1,0 +1,77 @@
+-- Takes locked orders one step: the record, its delivery, its courier and the
+-- journal in one statement. Everything follows from the rows that really moved
+-- (RETURNING), never from what the caller expected.
+WITH input AS MATERIALIZED (
+    SELECT a.*, CASE WHEN a.state = 'waiting' THEN nextval('order_places') END AS place
+    FROM (
+        SELECT *
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::bool[],
+                    $6::text[], $7::int[], $8::int[], $9::text[], $10::float8[], $11::text[], $12::text[], $13::text[])
+             WITH ORDINALITY AS t(order_id, state, created_at, hinted, missing,
+                    look_reason, look_count, look_failures, look_error, look_in, reason, source, was, arrival)
+        ORDER BY arrival
+    ) a
+), moved AS (
+    UPDATE orders o
+    SET state            = i.state,
+        order_created_at = coalesce(o.order_created_at, i.created_at),
+        place            = coalesce(o.place, i.place),
+        held_reason      = CASE WHEN i.state = 'held' THEN o.held_reason END,
+        hinted           = i.hinted,
+        missing_since    = CASE WHEN i.missing THEN coalesce(o.missing_since, now()) END,
+        look_reason      = i.look_reason,
+        look_count       = i.look_count,
+        look_failures    = i.look_failures,
+        look_error       = i.look_error,
+        -- look_in: a new look gets its time and token; none leaves the pending one, if it stays
+        look_due_at      = CASE WHEN i.look_in IS NOT NULL THEN now() + make_interval(secs => i.look_in * (0.9 + 0.2 * random()))
+                                WHEN i.look_reason IS NOT NULL THEN o.look_due_at END,
+        look_token       = CASE WHEN i.look_in IS NOT NULL THEN nextval('look_tokens')
+                                WHEN i.look_reason IS NOT NULL THEN o.look_token END,
+        updated_at       = now()
+    FROM input i
+    WHERE o.order_id = i.order_id
+      AND o.state = i.was
+    RETURNING o.order_id, i.was, o.state, i.source, i.reason
+), completed AS (
+    UPDATE courier_orders d
+    SET completed_at = now()
+    FROM moved m
+    WHERE m.state = 'completed' AND m.was <> 'completed'
+      AND d.order_id = m.order_id
+      AND d.completed_at IS NULL
+    RETURNING d.order_id, d.courier_id
+), undone AS (
+    DELETE FROM courier_orders d
+    USING moved m
+    WHERE m.state = 'cancelled'
+      AND d.order_id = m.order_id
+    RETURNING d.order_id, d.courier_id, d.completed_at IS NOT NULL AS was_counted
+), closed AS (
+    SELECT order_id, courier_id, 1 AS counts FROM completed
+    UNION ALL
+    SELECT order_id, courier_id, CASE WHEN was_counted THEN -1 ELSE 0 END FROM undone
+), tally AS (
+    SELECT courier_id, sum(counts) AS counts, array_agg(order_id) AS order_ids
+    FROM closed
+    GROUP BY courier_id
+), locked AS MATERIALIZED (
+    SELECT c.id FROM couriers c WHERE c.id IN (SELECT courier_id FROM tally) ORDER BY c.id FOR UPDATE
+), freed AS (
+    -- A courier is freed of that order, never by his id alone: he may have another by now.
+    UPDATE couriers c
+    SET deliveries = c.deliveries + t.counts,
+        status     = CASE WHEN c.order_id = ANY (t.order_ids) THEN 'available' ELSE c.status END,
+        free_since = CASE WHEN c.order_id = ANY (t.order_ids) THEN now() ELSE c.free_since END,
+        order_id   = CASE WHEN c.order_id = ANY (t.order_ids) THEN NULL ELSE c.order_id END,
+        updated_at = now()
+    FROM locked l JOIN tally t ON t.courier_id = l.id
+    WHERE c.id = l.id
+), journalled AS (
+    INSERT INTO journal (order_id, what, courier_id, source, reason)
+    SELECT m.order_id, m.state, c.courier_id, m.source, m.reason
+    FROM moved m LEFT JOIN closed c USING (order_id)
+    WHERE m.state <> m.was
+)
+SELECT m.order_id, m.was, m.state, coalesce(c.courier_id, 0)
+FROM moved m LEFT JOIN closed c USING (order_id)
