@@ -1,0 +1,92 @@
+// Command service-order is a stand-in for the neighbour of that name: its HTTP
+// API, its order life, its Kafka events. Without flags it behaves as the
+// original does, with real timers and no orders of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"service-courier/internal/ordersim"
+)
+
+// stopWithin bounds the graceful end; a second signal ends it at once.
+const stopWithin = 10 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // from the first signal on the default holds again: the next one kills
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "service-order:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	var f flags
+	cmd := &cobra.Command{
+		Use:   "service-order",
+		Short: "A stand-in for service-order: its HTTP API, order life and Kafka events",
+		Long: `A stand-in for service-order: its HTTP API under /public/api/v1, its order life
+(created 1s, pending 5s, confirmed 5s, cooking 5m, delivering 10m, completed) and
+its Kafka events. Without flags it is as the original: real timers, no orders of
+its own, everything in memory.
+
+Environment:
+  HTTP_ADDR           where to serve (default 127.0.0.1:8080)
+  KAFKA_BROKERS       host:port, comma separated (default none: no events)
+  KAFKA_ORDER_TOPIC   (default order.status.changed)`,
+		Example: `  service-order                                # as the original
+  service-order --demo                         # orders come, live half a minute, end
+  service-order --time-scale 60 --rate 2       # two orders a second, a life of 15 s
+  service-order --step cooking=3s,delivering=5s --every 2s --cancel-share 0.2`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := f.config(cmd.Flags().Changed, os.Getenv)
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), cfg)
+		},
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+// run serves until ctx ends, then stops gracefully.
+func run(ctx context.Context, cfg ordersim.Config) error {
+	sim, err := ordersim.New(cfg)
+	if err != nil {
+		return err
+	}
+	err = sim.Start(ctx)
+	if err == nil {
+		greet(cfg, sim.Addr())
+		<-ctx.Done()
+		cfg.Logger.Info("stopping, a second signal ends it at once")
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	return errors.Join(err, sim.Stop(stopCtx))
+}
+
+// greet says what runs, and what to try first.
+func greet(cfg ordersim.Config, addr string) {
+	url := "http://" + addr + "/public/api/v1"
+	cfg.Logger.Info("service-order is up",
+		slog.String("orders", url+"/orders"),
+		slog.String("seed", "curl -X POST -H 'X-Bypass-Auth: true' "+url+"/debug/seed"))
+	if len(cfg.Brokers) == 0 {
+		cfg.Logger.Warn("KAFKA_BROKERS is empty, no events are published")
+	}
+}
