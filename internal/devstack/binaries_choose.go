@@ -3,6 +3,7 @@ package devstack
 import (
 	"context"
 	"fmt"
+	"log/slog"
 )
 
 // chooseBinaries takes the caller's BinDir or nothing; without one the
@@ -20,7 +21,31 @@ func chooseBinaries(ctx context.Context, cfg PostgresConfig, who account, major 
 	if lookErr == nil {
 		return found, nil
 	}
-	return binaries{}, noBinariesError(major, lookErr)
+	if major != 0 && major != fetchedMajor {
+		return binaries{}, noBinariesError(major, lookErr)
+	}
+	cfg.Logger.InfoContext(ctx, "no PostgreSQL found here; using the fetched one", slog.String("version", fetchedVersion))
+	found, fetchErr := f.fetched(ctx, cfg)
+	if fetchErr != nil {
+		return binaries{}, noBinariesError(major, lookErr, fetchErr)
+	}
+	return found, nil
+}
+
+func (f finder) fetched(ctx context.Context, cfg PostgresConfig) (binaries, error) {
+	source, err := newFetcher(cfg, f.who)
+	if err != nil {
+		return binaries{}, err
+	}
+	dir, err := source.fetch(ctx)
+	if err != nil {
+		return binaries{}, err
+	}
+	found, err := f.check(ctx, dir, 0)
+	if err != nil {
+		return binaries{}, fmt.Errorf("the fetched PostgreSQL does not run here: %w", err)
+	}
+	return found, nil
 }
 
 func noBinariesError(major int, causes ...error) error {

@@ -1,9 +1,11 @@
 package devstack
 
 import (
+	"context"
 	"errors"
 	"os"
 	"syscall"
+	"time"
 )
 
 var errLocked = errors.New("in use by another running service-courier; stop that one or choose another directory")
@@ -23,4 +25,17 @@ func lockFile(path string) (*os.File, error) {
 		return nil, err
 	}
 	return file, nil
+}
+
+// awaitLock is lockFile that waits for whoever has it.
+func awaitLock(ctx context.Context, path string) (*os.File, error) {
+	for {
+		file, err := lockFile(path)
+		if !errors.Is(err, errLocked) {
+			return file, err
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
 }

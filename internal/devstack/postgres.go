@@ -77,8 +77,6 @@ func (p *Postgres) prepareDir() (err error) {
 }
 
 func (p *Postgres) start(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.StartTimeout)
-	defer cancel()
 	major, err := p.dir.major()
 	if err != nil {
 		return err
@@ -86,6 +84,9 @@ func (p *Postgres) start(ctx context.Context) error {
 	if p.bin, err = chooseBinaries(ctx, p.cfg, p.who, major); err != nil {
 		return err
 	}
+	// Only now: a fetch takes as long as the network needs.
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.StartTimeout)
+	defer cancel()
 	if p.password, err = p.dir.superuserPassword(major == 0); err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func postgresURL(password string, port int, database string) string {
 
 // EnsureDatabase creates an empty database unless there is one of that name.
 func (p *Postgres) EnsureDatabase(ctx context.Context, name string) (err error) {
-	conn, err := pgx.Connect(ctx, p.URL("postgres"))
+	conn, err := connect(ctx, p.URL("postgres"))
 	if err != nil {
 		return err
 	}

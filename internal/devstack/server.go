@@ -84,8 +84,11 @@ func (p *Postgres) awaitReady(ctx context.Context, proc *process, port int) erro
 		if err == nil {
 			return nil
 		}
-		if isWrongPassword(err) && !endsWithin(proc, time.Second) {
-			return fmt.Errorf("the cluster in %s does not take the password kept there; remove the directory to start with a new cluster", p.dir.root)
+		// A refusal may be a foreign server's, which has the port; then ours
+		// ends in a moment.
+		if isRefusal(err) && !endsWithin(proc, time.Second) {
+			return fmt.Errorf("PostgreSQL refuses the password kept in %s, or the connection: %w; remove the directory to start with a new cluster",
+				p.dir.root, err)
 		}
 		if proc.ended() {
 			return p.explainDeath(port)
@@ -99,18 +102,29 @@ func (p *Postgres) awaitReady(ctx context.Context, proc *process, port int) erro
 func ping(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := connect(ctx, url)
 	if err != nil {
 		return err
 	}
 	return conn.Close(ctx)
 }
 
-// isWrongPassword may also mean that a foreign server has the port; then ours
-// ends in a moment.
-func isWrongPassword(err error) bool {
+// connect ignores what pgx takes from the environment beside the URL, such as
+// PGOPTIONS.
+func connect(ctx context.Context, url string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	config.RuntimeParams = map[string]string{}
+	config.ValidateConnect = nil
+	return pgx.ConnectConfig(ctx, config)
+}
+
+// isRefusal is an answer other than "the database system is starting up".
+func isRefusal(err error) bool {
 	var refusal *pgconn.PgError
-	return errors.As(err, &refusal) && refusal.Code == "28P01"
+	return errors.As(err, &refusal) && refusal.Code != "57P03"
 }
 
 func endsWithin(proc *process, d time.Duration) bool {

@@ -1,0 +1,3 @@
+package devstack
+
+func kafkaChild() {}

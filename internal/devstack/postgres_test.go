@@ -1,0 +1,214 @@
+package devstack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// startTestPostgres starts a durable cluster without its fsyncs.
+func startTestPostgres(t *testing.T, dir string, port int) *Postgres {
+	t.Helper()
+	pg, err := StartPostgres(t.Context(), PostgresConfig{DataDir: dir, Port: port, Fast: true, Logger: silent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopIn(t, pg.Stop)
+	return pg
+}
+
+func execute(t *testing.T, url, statement string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+func TestClusterKeepsItsDataAndPort(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(reachableDir(t), "missing", "postgres")
+	pg := startTestPostgres(t, dir, 0)
+	if err := errors.Join(pg.EnsureDatabase(t.Context(), "Two words"), pg.EnsureDatabase(t.Context(), "Two words")); err != nil {
+		t.Fatal(err)
+	}
+	url := pg.URL("Two words")
+	execute(t, url, "CREATE TABLE couriers (id int)")
+
+	t.Run("a second start on it is refused", func(t *testing.T) {
+		_, err := StartPostgres(t.Context(), PostgresConfig{DataDir: dir, Logger: silent()})
+		if !errors.Is(err, errLocked) {
+			t.Fatalf("err = %v", err)
+		}
+	})
+	t.Run("after a crash and Restart", func(t *testing.T) {
+		pg.Kill()
+		<-pg.Done()
+		if err := pg.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		execute(t, url, "INSERT INTO couriers VALUES (1)")
+	})
+	t.Run("after Stop and a new start", func(t *testing.T) {
+		if err := errors.Join(pg.Stop(t.Context()), pg.Stop(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if err := pg.Restart(t.Context()); !errors.Is(err, errStopped) {
+			t.Fatalf("Restart after Stop: %v", err)
+		}
+		again := startTestPostgres(t, dir, pg.Port())
+		if again.URL("Two words") != url {
+			t.Fatal("another URL")
+		}
+		execute(t, url, "INSERT INTO couriers VALUES (2)")
+	})
+}
+
+func TestTemporaryClusterLeavesNothing(t *testing.T) {
+	t.Setenv("PGDATA", "/nowhere") // the caller's PG variables must not matter
+	t.Setenv("PGOPTIONS", "-c nonsense")
+	var log bytes.Buffer
+	pg, err := StartPostgres(t.Context(), PostgresConfig{Fast: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopIn(t, pg.Stop)
+
+	if strings.Contains(log.String(), pg.password) {
+		t.Error("the password is in the log")
+	}
+	if info, err := os.Stat(pg.dir.password()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("password file: %v, %v", info, err)
+	}
+	// Ctrl-C goes to the terminal's foreground group: the server is not in it.
+	for _, pid := range []int{pg.proc.pid(), pg.dog.proc.pid()} {
+		if group, err := syscall.Getpgid(pid); err != nil || group == syscall.Getpgrp() {
+			t.Errorf("process group of %d: %d, %v", pid, group, err)
+		}
+	}
+	server, root := pg.proc.pid(), pg.dir.root
+	if err := pg.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(root); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", root, err)
+	}
+	if commandLine(t.Context(), server) != "" {
+		t.Error("the server still runs")
+	}
+}
+
+func TestStopWithAnEndedContextStops(t *testing.T) {
+	t.Parallel()
+	pg := startTestPostgres(t, "", 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := pg.Stop(ctx); err != nil || !pg.proc.ended() {
+		t.Fatalf("err = %v, ended = %v", err, pg.proc.ended())
+	}
+}
+
+func TestStartFailures(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	foreign := reachableDir(t)
+	if err := os.WriteFile(filepath.Join(foreign, "diary.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		cfg  PostgresConfig
+		want []string
+	}{
+		"port taken": {
+			cfg:  PostgresConfig{Port: taken.Addr().(*net.TCPAddr).Port},
+			want: []string{"taken", "choose another port"},
+		},
+		"foreign directory": {
+			cfg:  PostgresConfig{DataDir: foreign},
+			want: []string{foreign, "not a cluster of ours"},
+		},
+		"directory below a file": {
+			cfg:  PostgresConfig{DataDir: filepath.Join(foreign, "diary.txt", "x")},
+			want: []string{"data directory", "not a directory"},
+		},
+		"given binaries are not there": {
+			cfg:  PostgresConfig{BinDir: foreign},
+			want: []string{"PG_BIN_DIR", foreign},
+		},
+		"bad setting: the server's own words": {
+			cfg:  PostgresConfig{Settings: map[string]string{"work_mem": "plenty"}},
+			want: []string{"ended while starting", `invalid value for parameter "work_mem"`},
+		},
+		"cancelled": {
+			ctx:  cancelled,
+			want: []string{context.Canceled.Error()},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := c.ctx
+			if ctx == nil {
+				ctx = t.Context()
+			}
+			c.cfg.Fast, c.cfg.Logger = true, silent()
+			pg, err := StartPostgres(ctx, c.cfg)
+			if err == nil {
+				stopIn(t, pg.Stop)
+				t.Fatal("started")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not in: %v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestUnwritableDirectory(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	_, err := StartPostgres(t.Context(), PostgresConfig{DataDir: filepath.Join(dir, "pg"), Logger: silent()})
+	if err == nil || !strings.Contains(err.Error(), "choose one that this user may write") {
+		t.Fatalf("err = %v", err)
+	}
+}
+
+func TestDirectoryThatTheServersUserCannotEnter(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root lends the server another user")
+	}
+	closed := t.TempDir() // 0700 and root's
+	_, err := StartPostgres(t.Context(), PostgresConfig{DataDir: filepath.Join(closed, "pg"), Logger: silent()})
+	if err == nil || !strings.Contains(err.Error(), "cannot enter") {
+		t.Fatalf("err = %v", err)
+	}
+}
