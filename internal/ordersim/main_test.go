@@ -12,8 +12,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// sarama's metrics start one ticker for the whole process and never stop it.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
+	goleak.VerifyTestMain(m,
+		// sarama's metrics start one ticker for the whole process and never stop it.
+		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+		// sarama's circuit breaker sleeps out its ten seconds after an outage.
+		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
+	)
 }
 
 // recorder is a Publisher that remembers.
