@@ -1,0 +1,89 @@
+package kafka
+
+import (
+	"context"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"service-courier/internal/usecase/orderevent"
+)
+
+// maxRecords bounds what one partition hands over at a time.
+const maxRecords = 500
+
+// ConsumeClaim is one partition's loop: take what is there, hand it over, mark
+// it after the COMMIT. There is one batch of a partition at a time, so marks
+// never overtake. It returns when the partition is revoked, which shows as the
+// closed channel, or the session ends; an error would end the session of all
+// partitions and is never returned.
+func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	ctx := session.Context()
+	records := make([]*sarama.ConsumerMessage, 0, maxRecords)
+	for {
+		records = take(ctx, claim.Messages(), records[:0])
+		if len(records) == 0 {
+			return nil
+		}
+		if !c.handOver(ctx, decode(records)) {
+			return nil // nothing is marked: the next owner reads these again
+		}
+		last := records[len(records)-1]
+		session.MarkOffset(last.Topic, last.Partition, last.Offset+1, "")
+		c.lag.Observe(last.Partition, claim.HighWaterMarkOffset()-last.Offset-1)
+	}
+}
+
+// take waits for one record and adds those already there: no lingering. It
+// returns none when the channel is closed or ctx ends.
+func take(ctx context.Context, in <-chan *sarama.ConsumerMessage, records []*sarama.ConsumerMessage) []*sarama.ConsumerMessage {
+	select {
+	case r, ok := <-in:
+		if !ok {
+			return records
+		}
+		records = append(records, r)
+	case <-ctx.Done():
+		return records
+	}
+	for len(records) < maxRecords {
+		select {
+		case r, ok := <-in:
+			if !ok {
+				return records
+			}
+			records = append(records, r)
+		default:
+			return records
+		}
+	}
+	return records
+}
+
+// The waits between tries of a batch that could not be saved.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 2 * time.Second
+)
+
+// handOver submits the batch until it is saved and returns false when ctx ends
+// first. What cannot be saved is PostgreSQL's doing, never the records': they
+// wait here, and the partition with them; Kafka is the buffer.
+func (c *Consumer) handOver(ctx context.Context, b orderevent.Batch) bool {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := c.sink.Submit(ctx, b)
+		if err == nil {
+			c.saving.Works(ctx)
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		c.saving.Failed(ctx, err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

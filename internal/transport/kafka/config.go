@@ -1,0 +1,41 @@
+package kafka
+
+import (
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// Config of the consumer.
+type Config struct {
+	Brokers []string // host:port each
+	Topic   string
+	GroupID string
+}
+
+// maxDecompressedBatch bounds what one compressed batch may become in memory.
+// A batch above it stops its partition for good, so it is far above any broker's
+// message.max.bytes.
+const maxDecompressedBatch = 64 << 20
+
+// saramaConfig departs from sarama's defaults where they lose data or time.
+func saramaConfig() *sarama.Config {
+	sarama.MaxDecompressedBatchSize = maxDecompressedBatch
+	c := sarama.NewConfig()
+	c.ClientID = "service-courier"
+	c.Version = sarama.V3_6_0_0
+	c.Metadata.AllowAutoTopicCreation = false // a mistyped topic must not come into being
+	c.Metadata.Retry.Max = 1                  // Run tries on; failing fast tells sooner
+	c.Net.DialTimeout = 3 * time.Second
+	c.Consumer.Return.Errors = true
+	c.Consumer.Offsets.Initial = sarama.OffsetOldest // newest would lose what a new group has not seen
+	c.Consumer.Offsets.AutoCommit.Interval = time.Second
+	c.Consumer.MaxWaitTime = 100 * time.Millisecond // a commit waits behind the long poll
+	c.Consumer.MaxProcessingTime = time.Second
+	c.Consumer.Retry.Backoff = 250 * time.Millisecond
+	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyCooperativeSticky()}
+	// A revoked partition whose batch hangs on PostgreSQL is taken away after this.
+	c.Consumer.Group.Rebalance.Timeout = 15 * time.Second
+	c.Consumer.Group.Rebalance.Retry.Backoff = 500 * time.Millisecond
+	return c
+}

@@ -1,0 +1,135 @@
+// Package kafka is the consumer of order events: it decodes records and hands
+// them over in batches, and marks what was saved. It knows nothing of couriers,
+// and decides only what can never be an event.
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"service-courier/internal/outage"
+	"service-courier/internal/usecase/orderevent"
+)
+
+// Sink is where batches go.
+type Sink interface {
+	// Submit returns nil when the batch is disposed of in a committed
+	// transaction. After an error nothing is known: the batch is submitted again.
+	Submit(ctx context.Context, b orderevent.Batch) error
+}
+
+// LagObserver is told how many records of a partition are still to be read.
+type LagObserver interface {
+	Observe(partition int32, records int64)
+}
+
+// Consumer is a member of the consumer group.
+type Consumer struct {
+	cfg     Config
+	sink    Sink
+	lag     LagObserver
+	log     *slog.Logger
+	kafka   *outage.Log
+	saving  *outage.Log
+	joined  atomic.Bool
+	lastErr atomic.Pointer[error]
+}
+
+var _ sarama.ConsumerGroupHandler = (*Consumer)(nil)
+
+// NewConsumer returns a consumer that hands batches to sink. It connects in Run.
+func NewConsumer(cfg Config, sink Sink, lag LagObserver, log *slog.Logger) *Consumer {
+	return &Consumer{
+		cfg: cfg, sink: sink, lag: lag, log: log,
+		kafka:  outage.New(log, "kafka consumer group"),
+		saving: outage.New(log, "saving of order events"),
+	}
+}
+
+// Status returns nil while the consumer is a member of its group, else why not.
+func (c *Consumer) Status() error {
+	if c.joined.Load() {
+		return nil
+	}
+	if err := c.lastErr.Load(); err != nil {
+		return *err
+	}
+	return errors.New("joining the consumer group")
+}
+
+// rejoinAfter is the wait between tries to reach Kafka.
+const rejoinAfter = time.Second
+
+// Run consumes until ctx ends; then it commits what is marked and leaves the
+// group. Absent brokers or an absent topic are waited for.
+func (c *Consumer) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := c.member(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		c.failed(ctx, err)
+		select {
+		case <-time.After(rejoinAfter):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// member joins the group and consumes until that fails or ctx ends.
+func (c *Consumer) member(ctx context.Context) (err error) {
+	group, err := sarama.NewConsumerGroup(c.cfg.Brokers, c.cfg.GroupID, saramaConfig())
+	if err != nil {
+		return err
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for err := range group.Errors() {
+			c.log.DebugContext(ctx, "kafka client error", slog.Any("error", err))
+		}
+	}()
+	defer func() {
+		err = errors.Join(err, group.Close()) // leaves the group
+		<-drained
+	}()
+	for ctx.Err() == nil {
+		// Consume returns nil when the session ended and is to be joined anew.
+		if err := group.Consume(ctx, []string{c.cfg.Topic}, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Consumer) failed(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+		err = errors.Join(err, errors.New("create topic "+c.cfg.Topic))
+	}
+	c.lastErr.Store(&err)
+	c.kafka.Failed(ctx, err)
+}
+
+// Setup is called by sarama when the group was joined.
+func (c *Consumer) Setup(session sarama.ConsumerGroupSession) error {
+	c.joined.Store(true)
+	c.lastErr.Store(nil)
+	c.kafka.Works(session.Context())
+	c.log.InfoContext(session.Context(), "joined the consumer group",
+		slog.String("group", c.cfg.GroupID), slog.Any("claims", session.Claims()[c.cfg.Topic]))
+	return nil
+}
+
+// Cleanup is called by sarama when the session ended and its claims have returned.
+func (c *Consumer) Cleanup(sarama.ConsumerGroupSession) error {
+	c.joined.Store(false)
+	return nil
+}

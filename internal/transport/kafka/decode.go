@@ -1,0 +1,60 @@
+package kafka
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"github.com/IBM/sarama"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/usecase/orderevent"
+)
+
+// The reasons of a dead letter: what can never work. An unknown status is not
+// among them, for the GET decides.
+const (
+	reasonNotJSON    = "not_json"
+	reasonBadOrderID = "bad_order_id"
+)
+
+// event is a record of the topic: {"order_id","status","created_at"}. The time
+// is of publishing and decides nothing, so it is not read.
+type event struct {
+	OrderID string `json:"order_id"`
+	Status  string `json:"status"`
+}
+
+// decode turns records into a batch: a hint each, or a dead letter.
+func decode(records []*sarama.ConsumerMessage) orderevent.Batch {
+	b := orderevent.Batch{Hints: make([]orderevent.Hint, 0, len(records))}
+	for _, r := range records {
+		var e event
+		if err := json.Unmarshal(r.Value, &e); err != nil {
+			b.Letters = append(b.Letters, letter(r, reasonNotJSON, err))
+			continue
+		}
+		id, err := courier.ParseOrderID(e.OrderID)
+		if err != nil {
+			b.Letters = append(b.Letters, letter(r, reasonBadOrderID, err))
+			continue
+		}
+		b.Hints = append(b.Hints, orderevent.Hint{OrderID: id, Said: courier.ClassOf(e.Status), Source: source(r)})
+	}
+	return b
+}
+
+// source names a record in the journal: partition@offset.
+func source(r *sarama.ConsumerMessage) string {
+	return strconv.FormatInt(int64(r.Partition), 10) + "@" + strconv.FormatInt(r.Offset, 10)
+}
+
+func letter(r *sarama.ConsumerMessage, reason string, err error) orderevent.DeadLetter {
+	headers := make([]orderevent.Header, len(r.Headers))
+	for i, h := range r.Headers {
+		headers[i] = orderevent.Header{Key: h.Key, Value: h.Value}
+	}
+	return orderevent.DeadLetter{
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, ProducedAt: r.Timestamp,
+		Key: r.Key, Payload: r.Value, Headers: headers, Reason: reason, Detail: err.Error(),
+	}
+}
