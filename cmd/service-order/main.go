@@ -43,7 +43,12 @@ its own, everything in memory.
 Environment:
   HTTP_ADDR           where to serve (default 127.0.0.1:8080)
   KAFKA_BROKERS       host:port, comma separated (default none: no events)
-  KAFKA_ORDER_TOPIC   (default order.status.changed)`,
+  KAFKA_ORDER_TOPIC   (default order.status.changed)
+
+An order by hand:
+  curl -X POST http://127.0.0.1:8080/public/api/v1/order -H 'X-Bypass-Auth: true' \
+    -d '{"restaurant_id":"r1","items":[{"name":"Pizza","quantity":1,"price":500}],
+         "total_price":500,"address":{"street":"Main"}}'`,
 		Example: `  service-order                                # as the original
   service-order --demo                         # orders come, live half a minute, end
   service-order --time-scale 60 --rate 2       # two orders a second, a life of 15 s
@@ -80,12 +85,9 @@ func run(ctx context.Context, cfg ordersim.Config) error {
 	return errors.Join(err, sim.Stop(stopCtx))
 }
 
-// greet says what runs, and what to try first.
+// greet says where to look.
 func greet(cfg ordersim.Config, addr string) {
-	url := "http://" + addr + "/public/api/v1"
-	cfg.Logger.Info("service-order is up",
-		slog.String("orders", url+"/orders"),
-		slog.String("seed", "curl -X POST -H 'X-Bypass-Auth: true' "+url+"/debug/seed"))
+	cfg.Logger.Info("service-order is up", slog.String("orders", "http://"+addr+"/public/api/v1/orders"))
 	if len(cfg.Brokers) == 0 {
 		cfg.Logger.Warn("KAFKA_BROKERS is empty, no events are published")
 	}

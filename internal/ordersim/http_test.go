@@ -1,6 +1,7 @@
 package ordersim
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a
 
 // call sends one request; as is its user, "bypass" stands for X-Bypass-Auth.
 func call(s *Sim, method, path, as, body string) *httptest.ResponseRecorder {
-	req := httptest.NewRequest(method, base+path, strings.NewReader(body))
+	req := httptest.NewRequestWithContext(context.Background(), method, base+path, strings.NewReader(body))
 	switch as {
 	case "":
 	case "bypass":

@@ -108,8 +108,12 @@ func readState(path string) ([]*record, error) {
 	place := map[string]int{}
 	for i, line := range lines {
 		var r record
-		if err := json.Unmarshal(line, &r); err != nil || r.ID == "" {
-			return nil, fmt.Errorf("%s line %d is not an order (%v): remove that line, or the file to start empty", path, i+1, err)
+		err := json.Unmarshal(line, &r)
+		if err == nil && r.ID == "" {
+			err = errors.New("it has no id")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s line %d is not an order (%w): remove that line, or the file to start empty", path, i+1, err)
 		}
 		if at, known := place[r.ID]; known {
 			records[at] = &r

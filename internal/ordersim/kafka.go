@@ -80,9 +80,9 @@ func (k *kafkaPublisher) publishSlowly(msg *sarama.ProducerMessage) error {
 	return errKafkaAway
 }
 
-// start connects in the background until stop.
-func (k *kafkaPublisher) start() {
-	ctx, cancel := context.WithCancel(context.Background())
+// start connects in the background until stop, or the end of ctx.
+func (k *kafkaPublisher) start(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
 	k.cancel = cancel
 	go func() {
 		defer close(k.done)

@@ -21,8 +21,12 @@ func TestLifeOfAnOrder(t *testing.T) {
 			status string
 			after  time.Duration
 		}{
-			{"created", time.Second}, {"pending", 5 * time.Second}, {"confirmed", 5 * time.Second},
-			{"cooking", 5 * time.Minute}, {"delivering", 10 * time.Minute}, {"completed", 24 * time.Hour},
+			{"created", time.Second},
+			{"pending", 5 * time.Second},
+			{"confirmed", 5 * time.Second},
+			{"cooking", 5 * time.Minute},
+			{"delivering", 10 * time.Minute},
+			{"completed", 24 * time.Hour},
 		}
 		var published []Event
 		for _, stay := range stays {

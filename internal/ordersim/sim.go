@@ -106,7 +106,7 @@ func (s *Sim) Start(ctx context.Context) error {
 	}
 	s.started = true
 	if s.kafka != nil {
-		s.kafka.start()
+		s.kafka.start(context.WithoutCancel(ctx)) // ctx is the start's, the connection outlives it
 	}
 	s.startTraffic()
 	go s.timers.run()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The statuses service-order knows. StatusDeleted is stored but never shown:
+// The statuses that service-order knows. StatusDeleted is stored but never shown:
 // a deleted order answers 404.
 const (
 	StatusCreated    = "created"
@@ -38,7 +38,7 @@ func ended(status string) bool {
 	return false
 }
 
-// Never, as a step, keeps orders in that status for good.
+// Never is the step that keeps orders in that status for good.
 const Never = time.Duration(math.MaxInt64)
 
 // Steps says how long an order stays in each status of its life:

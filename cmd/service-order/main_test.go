@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/spf13/pflag"
+	"go.uber.org/goleak"
+
+	"service-courier/internal/ordersim"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// parse makes a Config of a command line and an environment.
+func parse(t *testing.T, args string, env map[string]string) (ordersim.Config, error) {
+	t.Helper()
+	var f flags
+	set := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	f.register(set)
+	if err := set.Parse(strings.Fields(args)); err != nil {
+		t.Fatal(err)
+	}
+	return f.config(set.Changed, func(name string) string { return env[name] })
+}
+
+// Without flags and environment it is service-order as it is.
+func TestConfig(t *testing.T) {
+	plain := ordersim.DefaultConfig()
+	demo := ordersim.DemoConfig()
+	with := func(cfg ordersim.Config, change func(*ordersim.Config)) ordersim.Config {
+		change(&cfg)
+		return cfg
+	}
+	tests := []struct {
+		args string
+		env  map[string]string
+		want ordersim.Config
+	}{
+		{"", nil, plain},
+		{"", map[string]string{"HTTP_ADDR": ":9", "KAFKA_BROKERS": "a:1, b:2,", "KAFKA_ORDER_TOPIC": "t"}, with(plain, func(c *ordersim.Config) {
+			c.Addr, c.Brokers, c.Topic = ":9", []string{"a:1", "b:2"}, "t"
+		})},
+		{"--time-scale 60 --step cooking=3s", nil, with(plain, func(c *ordersim.Config) {
+			c.Steps = c.Steps.Faster(60)
+			c.Steps.Cooking = 3 * time.Second
+		})},
+		{"--rate 4 --cancel-share 0.5", nil, with(plain, func(c *ordersim.Config) {
+			c.Every, c.CancelShare = 250*time.Millisecond, 0.5
+		})},
+		{"--burst-every 1m --burst-size 5", nil, with(plain, func(c *ordersim.Config) {
+			c.BurstEvery, c.BurstMin, c.BurstMax = time.Minute, 5, 5
+		})},
+		{"--demo", nil, demo},
+		{"--demo --every 1s --jitter 0", nil, with(demo, func(c *ordersim.Config) { c.Every, c.Jitter = time.Second, 0 })},
+		{"--demo --rate 0", nil, with(demo, func(c *ordersim.Config) { c.Every = 0 })},
+		{"--seed 7 --state-file f --lost-share 0.1 --duplicate-share 0.2 --publish-delay 1s", nil, with(plain, func(c *ordersim.Config) {
+			c.Seed, c.StateFile, c.LostShare, c.DuplicateShare, c.PublishDelay = 7, "f", 0.1, 0.2, time.Second
+		})},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			got, err := parse(t, tt.args, tt.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := got.Validate(); err != nil {
+				t.Error(err)
+			}
+			ignore := []string{"Logger"}
+			if tt.want.BurstEvery == 0 {
+				ignore = append(ignore, "BurstMin", "BurstMax") // mean nothing then
+			}
+			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(ordersim.Config{}, ignore...), cmpopts.EquateEmpty()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestBadFlags(t *testing.T) {
+	for args, want := range map[string]string{
+		"--time-scale 0":                "--time-scale is 0",
+		"--rate 1 --every 1s":           "give one of them",
+		"--rate -1":                     "--rate is -1",
+		"--step baking=1s":              "--step baking: no timer",
+		"--step cooking=long,pending=x": "--step cooking=long: give a time such as 20s or 5m\n--step pending=x",
+	} {
+		if _, err := parse(t, args, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
+func TestRunStopsWithItsContext(t *testing.T) {
+	cfg, err := parse(t, "", map[string]string{"HTTP_ADDR": "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- run(ctx, cfg) }()
+	cancel()
+	if err := <-done; err != nil && !strings.Contains(err.Error(), "canceled") {
+		t.Error(err)
+	}
+}
