@@ -116,6 +116,31 @@ func checkLoad(t *testing.T, events []Event, hours int) {
 	}
 }
 
+// A cancellation that was decided does not touch an order that ended before.
+func TestNoCancellationOfTheEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startSim(t, Config{Steps: FrozenSteps(), Every: time.Second, CancelShare: 1, Seed: 1})
+		pass(10 * time.Second)
+		var ids []string
+		for id, status := range s.Truth() {
+			if status != StatusDeleted {
+				ids = append(ids, id)
+			}
+		}
+		for i, id := range ids {
+			if err := s.SetStatus(id, []string{StatusCompleted, StatusUpdated}[i%2]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass(time.Hour)
+		for i, id := range ids {
+			if got, want := s.Truth()[id], []string{StatusCompleted, StatusDeleted}[i%2]; got != want {
+				t.Errorf("order is %s, want %s", got, want)
+			}
+		}
+	})
+}
+
 // After a long sleep of the machine the generator does not make up for it.
 func TestNoFloodAfterSleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -145,9 +145,9 @@ func (s *Sim) Addr() string {
 // Handler is the HTTP API, to be mounted elsewhere (httptest).
 func (s *Sim) Handler() http.Handler { return s.handler }
 
-// Stop ends requests under way, timers and the Kafka connection, in that order,
-// within ctx and ten seconds at most. What it could not end in time it names in
-// its error. Further calls do nothing.
+// Stop ends the timers, lets requests under way finish, and sends Kafka what is
+// buffered, in that order, within ctx and ten seconds at most. What it could not
+// end in time it names in its error. Further calls do nothing.
 func (s *Sim) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +157,7 @@ func (s *Sim) Stop(ctx context.Context) error {
 	s.stopped = true
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
-	return errors.Join(s.stopHTTP(ctx), s.stopTimers(ctx), s.stopKafka(ctx), s.store.close())
+	return errors.Join(s.stopTimers(ctx), s.stopHTTP(ctx), s.stopKafka(ctx), s.store.close())
 }
 
 func (s *Sim) stopHTTP(ctx context.Context) error {

@@ -95,6 +95,8 @@ func TestGeneratedOrdersOutliveKill(t *testing.T) {
 	})
 }
 
+// A torn last line is left out, and nothing is glued to it. Fails when readState
+// keeps what follows the last newline (tried).
 func TestTornLastLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "orders.jsonl")
 	s := newSim(t, Config{StateFile: path, Steps: FrozenSteps()})
