@@ -6,10 +6,9 @@ import (
 	"log/slog"
 )
 
-// chooseBinaries takes the caller's BinDir or nothing; without one the
-// machine's own, else the fetched ones.
-func chooseBinaries(ctx context.Context, cfg PostgresConfig, who account, major int) (binaries, error) {
-	f := newFinder(who)
+// choose takes the caller's BinDir or nothing; without one the machine's own,
+// else the fetched ones. See find for major.
+func (f finder) choose(ctx context.Context, cfg PostgresConfig, major int) (binaries, error) {
 	if cfg.BinDir != "" {
 		found, err := f.check(ctx, cfg.BinDir, major)
 		if err != nil {

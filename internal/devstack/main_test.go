@@ -128,3 +128,10 @@ func stopIn(t *testing.T, stop func(context.Context) error) {
 		}
 	})
 }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -81,7 +81,7 @@ func (p *Postgres) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.bin, err = chooseBinaries(ctx, p.cfg, p.who, major); err != nil {
+	if p.bin, err = newFinder(p.who).choose(ctx, p.cfg, major); err != nil {
 		return err
 	}
 	// Only now: a fetch takes as long as the network needs.
@@ -95,6 +95,11 @@ func (p *Postgres) start(ctx context.Context) error {
 	}
 	if err := p.dir.stopOrphan(ctx); err != nil {
 		return err
+	}
+	if p.port != 0 { // a taken one is told before the work of initdb
+		if err := checkPort(p.port); err != nil {
+			return err
+		}
 	}
 	if err := p.ensureCluster(ctx, major); err != nil {
 		return err

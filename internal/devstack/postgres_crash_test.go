@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -28,11 +29,24 @@ func postgresChild() {
 	})
 }
 
+// startPostgresChild also ends the server that a failing test leaves.
+func startPostgresChild(t *testing.T, dir string) (*child, postgresReport) {
+	t.Helper()
+	var report postgresReport
+	parent := startChild(t, "postgres", dir, &report)
+	t.Cleanup(func() {
+		if strings.Contains(commandLine(context.Background(), report.Server), report.Root) {
+			_ = syscall.Kill(report.Server, syscall.SIGQUIT)
+		}
+	})
+	return parent, report
+}
+
 // Fails without the watchdog: the server of the killed parent runs on.
 func TestKilledParentLeavesNothing(t *testing.T) {
 	t.Parallel()
-	var pg postgresReport
-	startChild(t, "postgres", "", &pg).kill()
+	parent, pg := startPostgresChild(t, "")
+	parent.kill()
 	eventually(t, "the server ends", func() bool { return commandLine(t.Context(), pg.Server) == "" })
 	eventually(t, "its directory is removed", func() bool {
 		_, err := os.Stat(pg.Root)
@@ -41,60 +55,62 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 	eventually(t, "the watchdog ends", func() bool { return commandLine(t.Context(), pg.Watchdog) == "" })
 }
 
-func TestStartAfterAKilledParent(t *testing.T) {
+func TestStartAfterACrash(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(reachableDir(t), "pg")
-	var pg postgresReport
-	parent := startChild(t, "postgres", dir, &pg)
-	execute(t, pg.URL, "CREATE TABLE couriers (id int)")
-	parent.kill()
 
-	// At once: the watchdog may still be at it.
-	again := startTestPostgres(t, dir, pg.Port)
-	execute(t, again.URL("postgres"), "INSERT INTO couriers VALUES (1)")
+	t.Run("the parent killed, its watchdog still at it", func(t *testing.T) {
+		parent, pg := startPostgresChild(t, dir)
+		execute(t, pg.URL, "CREATE TABLE couriers (id int)")
+		parent.kill()
+		startAgain(t, dir, pg.Port)
+	})
+	// Fails without stopOrphan: the new server finds the port taken.
+	t.Run("an orphan runs on", func(t *testing.T) {
+		parent, pg := startPostgresChild(t, dir)
+		if err := syscall.Kill(pg.Watchdog, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		parent.kill()
+		if commandLine(t.Context(), pg.Server) == "" {
+			t.Fatal("no orphan to test with")
+		}
+		startAgain(t, dir, pg.Port)
+	})
+	// Pids are reused. PostgreSQL itself refuses to start beside a pid file
+	// that names a living process of its user. Fails unless that is removed.
+	t.Run("a stranger has the old pid", func(t *testing.T) {
+		stranger := startStranger(t, dir)
+		startAgain(t, dir, 0)
+		if stranger.ended() {
+			t.Fatal("the stranger was killed")
+		}
+	})
 }
 
-// Fails without stopOrphan: the new server finds the port and the lock taken.
-func TestStartStopsAnOrphan(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(reachableDir(t), "pg")
-	var pg postgresReport
-	parent := startChild(t, "postgres", dir, &pg)
-	execute(t, pg.URL, "CREATE TABLE couriers (id int)")
-	if err := syscall.Kill(pg.Watchdog, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	parent.kill()
-	if commandLine(t.Context(), pg.Server) == "" {
-		t.Fatal("no orphan to test with")
-	}
-
-	again := startTestPostgres(t, dir, pg.Port)
-	execute(t, again.URL("postgres"), "INSERT INTO couriers VALUES (1)")
-}
-
-// A pid file may name a living stranger: pids are reused. PostgreSQL itself
-// refuses to start when that one has the server's user.
-func TestPIDFileOfAStranger(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(reachableDir(t), "pg")
-	pg := startTestPostgres(t, dir, 0)
+// startAgain finds the table of the first start.
+func startAgain(t *testing.T, dir string, port int) {
+	t.Helper()
+	pg := startTestPostgres(t, dir, port)
+	execute(t, pg.URL("postgres"), "INSERT INTO couriers VALUES (1)")
 	if err := pg.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stranger, err := startProcess(t.Context(), pg.who, nil, "/bin/sleep", "60")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stranger.stop(context.Background(), immediately[len(immediately)-1]) })
-	pidFile := filepath.Join(pg.dir.cluster(), "postmaster.pid")
-	text := strconv.Itoa(stranger.pid()) + "\n" + pg.dir.cluster() + "\n"
-	if err := errors.Join(os.WriteFile(pidFile, []byte(text), 0o600), pg.who.own(pidFile)); err != nil {
-		t.Fatal(err)
-	}
+}
 
-	startTestPostgres(t, dir, 0)
-	if stranger.ended() {
-		t.Fatal("the stranger was killed")
-	}
+// startStranger runs a process of the server's user, named by the pid file of
+// the stopped cluster.
+func startStranger(t *testing.T, dir string) *process {
+	t.Helper()
+	who, err := serverAccount()
+	must(t, err)
+	stranger, err := startProcess(t.Context(), who, nil, "/bin/sleep", "60")
+	must(t, err)
+	t.Cleanup(func() { stranger.stop(context.Background(), immediately[len(immediately)-1]) })
+
+	cluster := filepath.Join(dir, "data")
+	pidFile := filepath.Join(cluster, "postmaster.pid")
+	must(t, os.WriteFile(pidFile, []byte(strconv.Itoa(stranger.pid())+"\n"+cluster+"\n"), 0o600))
+	must(t, who.own(pidFile))
+	return stranger
 }

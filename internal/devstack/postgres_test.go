@@ -38,6 +38,7 @@ func execute(t *testing.T, url, statement string) {
 	}
 }
 
+// One cluster goes through all of this: each new one costs an initdb.
 func TestClusterKeepsItsDataAndPort(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(reachableDir(t), "missing", "postgres")
@@ -74,6 +75,19 @@ func TestClusterKeepsItsDataAndPort(t *testing.T) {
 			t.Fatal("another URL")
 		}
 		execute(t, url, "INSERT INTO couriers VALUES (2)")
+
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := again.Stop(ended); err != nil || !again.proc.ended() {
+			t.Fatalf("Stop with an ended context: %v, ended = %v", err, again.proc.ended())
+		}
+	})
+	t.Run("a bad setting is told in the server's own words", func(t *testing.T) {
+		settings := map[string]string{"work_mem": "plenty"}
+		_, err := StartPostgres(t.Context(), PostgresConfig{DataDir: dir, Settings: settings, Logger: silent()})
+		if err == nil || !strings.Contains(err.Error(), `invalid value for parameter "work_mem"`) {
+			t.Fatalf("err = %v", err)
+		}
 	})
 }
 
@@ -111,16 +125,6 @@ func TestTemporaryClusterLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestStopWithAnEndedContextStops(t *testing.T) {
-	t.Parallel()
-	pg := startTestPostgres(t, "", 0)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := pg.Stop(ctx); err != nil || !pg.proc.ended() {
-		t.Fatalf("err = %v, ended = %v", err, pg.proc.ended())
-	}
-}
-
 func TestStartFailures(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -155,10 +159,6 @@ func TestStartFailures(t *testing.T) {
 		"given binaries are not there": {
 			cfg:  PostgresConfig{BinDir: foreign},
 			want: []string{"PG_BIN_DIR", foreign},
-		},
-		"bad setting: the server's own words": {
-			cfg:  PostgresConfig{Settings: map[string]string{"work_mem": "plenty"}},
-			want: []string{"ended while starting", `invalid value for parameter "work_mem"`},
 		},
 		"cancelled": {
 			ctx:  cancelled,
