@@ -60,6 +60,17 @@ func take(ctx context.Context, in <-chan *sarama.ConsumerMessage, records []*sar
 	return records
 }
 
+// shutdownGrace is how long a batch in hand may go on when the session ends:
+// time for its GETs and its transaction, so that it is marked and not repeated.
+const shutdownGrace = 3 * time.Second
+
+// outliving returns a context that ends grace after ctx does.
+func outliving(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
 // The waits between tries of a batch that could not be saved.
 const (
 	firstRetry = 100 * time.Millisecond
@@ -70,8 +81,10 @@ const (
 // first. What cannot be saved is PostgreSQL's doing, never the records': they
 // wait here, and the partition with them; Kafka is the buffer.
 func (c *Consumer) handOver(ctx context.Context, b orderevent.Batch) bool {
+	inHand, done := outliving(ctx, shutdownGrace)
+	defer done()
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		err := c.sink.Submit(ctx, b)
+		err := c.sink.Submit(inHand, b)
 		if err == nil {
 			c.saving.Works(ctx)
 			return true

@@ -1,0 +1,94 @@
+// Package metrics counts what the use case and the consumer report, for
+// Prometheus. Nothing depends on it being there.
+package metrics
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"service-courier/internal/usecase/orderevent"
+)
+
+const namespace = "service_courier"
+
+// Metrics implements orderevent.Observer and kafka.LagObserver.
+type Metrics struct {
+	registry     *prometheus.Registry
+	hints        prometheus.Counter
+	batchSize    prometheus.Histogram
+	dispositions *prometheus.CounterVec
+	transitions  *prometheus.CounterVec
+	assignments  prometheus.Counter
+	letters      prometheus.Counter
+	lag          *prometheus.GaugeVec
+}
+
+var _ orderevent.Observer = (*Metrics)(nil)
+
+// New returns metrics on a registry of their own, with those of the Go runtime
+// and the process.
+func New() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		hints: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "hints_total", Help: "Hints reconciled: events and looks of our own, before coalescing.",
+		}),
+		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "batch_hints", Help: "Hints in one transaction.",
+			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
+		}),
+		dispositions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "orders_reconciled_total", Help: "Orders reconciled, by what became of them.",
+		}, []string{"disposition"}),
+		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "order_transitions_total", Help: "Orders that changed their state, by the state reached.",
+		}, []string{"to"}),
+		assignments: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "assignments_total", Help: "Orders given a courier.",
+		}),
+		letters: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "dead_letters_total", Help: "Records that can never be processed.",
+		}),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "kafka_lag_records", Help: "Records of a partition not yet read, when last read.",
+		}, []string{"partition"}),
+	}
+	m.registry.MustRegister(
+		m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters, m.lag,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// Handler serves the metrics in Prometheus' format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Reconciled implements orderevent.Observer.
+func (m *Metrics) Reconciled(o orderevent.Outcome) {
+	m.hints.Add(float64(o.Hints))
+	m.batchSize.Observe(float64(o.Hints))
+	for disposition, n := range o.Dispositions {
+		m.dispositions.WithLabelValues(string(disposition)).Add(float64(n))
+	}
+	for _, t := range o.Transitions {
+		m.transitions.WithLabelValues(string(t.To)).Inc()
+	}
+	m.letters.Add(float64(o.Letters))
+}
+
+// Matched implements orderevent.Observer.
+func (m *Metrics) Matched(assignments []orderevent.Assignment) {
+	m.assignments.Add(float64(len(assignments)))
+	m.transitions.WithLabelValues("assigned").Add(float64(len(assignments)))
+}
+
+// Observe implements kafka.LagObserver.
+func (m *Metrics) Observe(partition int32, records int64) {
+	m.lag.WithLabelValues(strconv.Itoa(int(partition))).Set(float64(records))
+}

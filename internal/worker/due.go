@@ -1,0 +1,67 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"service-courier/internal/outage"
+	"service-courier/internal/usecase/orderevent"
+)
+
+const (
+	dueEvery = 250 * time.Millisecond
+	dueBatch = 200
+	// dueLease is far longer than a batch takes: only a crashed replica lets it end.
+	dueLease = 30 * time.Second
+	// dueSource names this worker in the journal.
+	dueSource = "look-again"
+)
+
+// Submitter is the use case's entrance.
+type Submitter interface {
+	Submit(ctx context.Context, b orderevent.Batch) error
+}
+
+// Due feeds orders that are due for another look to the use case, until ctx ends.
+func Due(ctx context.Context, looks orderevent.Looks, to Submitter, log *slog.Logger) {
+	failing := outage.New(log, "looking at orders again")
+	timer := time.NewTicker(dueEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		switch err := drainDue(ctx, looks, to); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			failing.Failed(ctx, err)
+			pause(ctx, time.Second)
+		default:
+			failing.Works(ctx)
+		}
+	}
+}
+
+// drainDue looks at everything that is due now. What fails comes due again
+// when its lease ends.
+func drainDue(ctx context.Context, looks orderevent.Looks, to Submitter) error {
+	for {
+		hints, err := looks.ClaimDue(ctx, dueBatch, dueLease)
+		if err != nil {
+			return err
+		}
+		for i := range hints {
+			hints[i].Source = dueSource
+		}
+		if err := to.Submit(ctx, orderevent.Batch{Hints: hints}); err != nil {
+			return err
+		}
+		if len(hints) < dueBatch {
+			return nil
+		}
+	}
+}
