@@ -92,7 +92,8 @@ func (b *Broker) Restart(ctx context.Context) error {
 }
 
 // Pause freezes the broker with SIGSTOP: its connections stay open and answer
-// nothing, as those of a machine that hangs.
+// nothing, as those of a machine that hangs. After a pause of more than a second
+// the node's own controller may shut it out for a moment; clients have to retry.
 func (b *Broker) Pause() error { return b.process.pause() }
 
 // Resume goes on after Pause.

@@ -31,6 +31,9 @@ func Require(tb testing.TB, options Options) *Broker {
 		tb.Fatalf("start a real Kafka broker: %v", err)
 	}
 	tb.Cleanup(func() {
+		if log := broker.logTail(); tb.Failed() && log != "" {
+			tb.Logf("the broker's log ends with:\n%s", log)
+		}
 		if err := broker.Close(); err != nil {
 			tb.Errorf("close the real Kafka broker: %v", err)
 		}
