@@ -1,0 +1,197 @@
+// Package config is the only reader of the environment. It knows every setting
+// of `serve`, its default and its bounds, and nothing of what is done with it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/joho/godotenv"
+)
+
+// Config of `serve`. The names in the tags are the environment's.
+type Config struct {
+	HTTPAddr        string     `env:"HTTP_ADDR" envDefault:"127.0.0.1:8082"`
+	DatabaseURL     string     `env:"DATABASE_URL"`
+	KafkaBrokers    []string   `env:"KAFKA_BROKERS"`
+	KafkaTopic      string     `env:"KAFKA_ORDER_TOPIC" envDefault:"order.status.changed"`
+	KafkaGroupID    string     `env:"KAFKA_GROUP_ID" envDefault:"service-courier"`
+	OrderServiceURL string     `env:"ORDER_SERVICE_URL" envDefault:"http://localhost:8080"`
+	DeliveryOverdue string     `env:"DELIVERY_OVERDUE" envDefault:"flag"`
+	APITokens       string     `env:"API_TOKENS"`
+	Insecure        bool       `env:"INSECURE"`
+	LogLevel        slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+}
+
+// Load reads the environment, and before it the file .env of the working
+// directory where there is one; what is set in the environment wins. The error
+// names every setting that is bad.
+func Load() (Config, error) {
+	if err := loadDotEnv(); err != nil {
+		return Config{}, err
+	}
+	cfg, err := env.ParseAs[Config]()
+	for i, b := range cfg.KafkaBrokers {
+		cfg.KafkaBrokers[i] = strings.TrimSpace(b)
+	}
+	var parse env.AggregateError
+	switch {
+	case errors.As(err, &parse):
+		return cfg, settings(append(named(parse.Errors), cfg.problems()...))
+	case err != nil:
+		return cfg, fmt.Errorf("read the environment: %w", err)
+	}
+	return cfg, settings(cfg.problems())
+}
+
+// named makes parse errors name the setting, where the library names the field.
+func named(errs []error) []error {
+	for i, err := range errs {
+		var parse env.ParseError
+		if !errors.As(err, &parse) {
+			continue
+		}
+		if field, ok := reflect.TypeFor[Config]().FieldByName(parse.Name); ok {
+			errs[i] = fmt.Errorf("%s: %w", field.Tag.Get("env"), parse.Err)
+		}
+	}
+	return errs
+}
+
+// LoadDatabaseURL reads DATABASE_URL alone, for commands that need no other
+// setting.
+func LoadDatabaseURL() (string, error) {
+	if err := loadDotEnv(); err != nil {
+		return "", err
+	}
+	c := Config{DatabaseURL: os.Getenv("DATABASE_URL")}
+	return c.DatabaseURL, settings(none(c.checkDatabaseURL()))
+}
+
+func loadDotEnv() error {
+	err := godotenv.Load()
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("read the file .env: %w", err)
+	}
+	return nil
+}
+
+// settings joins what is wrong into one error, a line each.
+func settings(problems []error) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the settings are not usable (.env.example shows them all):\n%w", errors.Join(problems...))
+}
+
+func none(err error) []error {
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+func (c Config) problems() []error {
+	var out []error
+	for _, err := range []error{
+		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkOrderServiceURL(), c.checkNotYetBuilt(),
+		notEmpty("KAFKA_ORDER_TOPIC", c.KafkaTopic), notEmpty("KAFKA_GROUP_ID", c.KafkaGroupID),
+	} {
+		out = append(out, none(err)...)
+	}
+	return out
+}
+
+// checkHTTPAddr refuses an address that others can reach, since nothing asks
+// callers who they are: whoever reaches the port can register couriers.
+func (c Config) checkHTTPAddr() error {
+	host, _, err := net.SplitHostPort(c.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("HTTP_ADDR %q: want host:port, such as 127.0.0.1:8082", c.HTTPAddr)
+	}
+	ip := net.ParseIP(host)
+	if host == "localhost" || (ip != nil && ip.IsLoopback()) || c.Insecure {
+		return nil
+	}
+	return fmt.Errorf("HTTP_ADDR %q can be reached from outside and the API asks nobody who he is: "+
+		"use 127.0.0.1, or set INSECURE=1 where the network keeps others out", c.HTTPAddr)
+}
+
+func (c Config) checkDatabaseURL() error {
+	if c.DatabaseURL == "" {
+		return errors.New("DATABASE_URL is not set: want postgres://user:password@host:5432/database")
+	}
+	u, err := url.Parse(c.DatabaseURL)
+	if err != nil || u.Host == "" || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return fmt.Errorf("DATABASE_URL %s: want postgres://user:password@host:5432/database", mask(c.DatabaseURL))
+	}
+	return nil
+}
+
+func (c Config) checkBrokers() error {
+	if len(c.KafkaBrokers) == 0 {
+		return errors.New("KAFKA_BROKERS is not set: want host:port, several separated by commas")
+	}
+	for _, b := range c.KafkaBrokers {
+		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
+			return fmt.Errorf("KAFKA_BROKERS %q: want host:port, several separated by commas", b)
+		}
+	}
+	return nil
+}
+
+func (c Config) checkOrderServiceURL() error {
+	u, err := url.Parse(c.OrderServiceURL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("ORDER_SERVICE_URL %s: want http://host:port", mask(c.OrderServiceURL))
+	}
+	return nil
+}
+
+// checkNotYetBuilt refuses settings that would be believed and do nothing.
+func (c Config) checkNotYetBuilt() error {
+	var problems []error
+	if c.DeliveryOverdue != "flag" {
+		problems = append(problems, fmt.Errorf("DELIVERY_OVERDUE %q: only flag is built so far; nothing frees a late courier by itself", c.DeliveryOverdue))
+	}
+	if c.APITokens != "" {
+		problems = append(problems, errors.New("API_TOKENS is set, but access tokens are not built yet: leave it empty and keep HTTP_ADDR on 127.0.0.1"))
+	}
+	return errors.Join(problems...)
+}
+
+func notEmpty(name, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s is empty", name)
+	}
+	return nil
+}
+
+// mask shows a URL without its secrets; what is no URL is not shown at all.
+func mask(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return "(not shown: it may hold a password)"
+	}
+	u.RawQuery = ""
+	return u.Redacted()
+}
+
+// LogValue shows the settings in effect, without secrets.
+func (c Config) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("http_addr", c.HTTPAddr),
+		slog.String("database_url", mask(c.DatabaseURL)),
+		slog.Any("kafka_brokers", c.KafkaBrokers),
+		slog.String("kafka_order_topic", c.KafkaTopic),
+		slog.String("kafka_group_id", c.KafkaGroupID),
+		slog.String("order_service_url", mask(c.OrderServiceURL)),
+	)
+}

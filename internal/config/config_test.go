@@ -1,0 +1,104 @@
+package config_test
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"service-courier/internal/config"
+)
+
+// setenv clears every setting, then sets those given, in an empty directory.
+func setenv(t *testing.T, settings map[string]string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for _, name := range []string{
+		"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "KAFKA_ORDER_TOPIC", "KAFKA_GROUP_ID", "ORDER_SERVICE_URL",
+		"DELIVERY_OVERDUE", "API_TOKENS", "INSECURE", "LOG_LEVEL",
+	} {
+		t.Setenv(name, "") // restores it afterwards
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, value := range settings {
+		t.Setenv(name, value)
+	}
+}
+
+const database = "postgres://me:sesame@db:5432/courier?sslmode=disable"
+
+func TestDefaults(t *testing.T) {
+	setenv(t, map[string]string{"DATABASE_URL": database, "KAFKA_BROKERS": "a:9092,b:9092"})
+	got, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.HTTPAddr != "127.0.0.1:8082" || got.KafkaTopic != "order.status.changed" || got.KafkaGroupID != "service-courier" ||
+		got.OrderServiceURL != "http://localhost:8080" || len(got.KafkaBrokers) != 2 || got.LogLevel != slog.LevelInfo {
+		t.Errorf("Load() = %+v", got)
+	}
+	var out bytes.Buffer
+	slog.New(slog.NewTextHandler(&out, nil)).Info("starting", slog.Any("settings", got))
+	if strings.Contains(out.String(), "sesame") {
+		t.Errorf("the password is in the log: %s", out.String())
+	}
+}
+
+func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
+	setenv(t, map[string]string{
+		"HTTP_ADDR": "8082", "DATABASE_URL": "mysql://me:sesame@db/x", "KAFKA_BROKERS": "a", "ORDER_SERVICE_URL": "localhost:8080",
+		"DELIVERY_OVERDUE": "release", "API_TOKENS": "sesame", "INSECURE": "perhaps", "LOG_LEVEL": "loud",
+	})
+	_, err := config.Load()
+	if err == nil {
+		t.Fatal("Load gave no error")
+	}
+	for _, name := range []string{
+		"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "ORDER_SERVICE_URL", "DELIVERY_OVERDUE", "API_TOKENS", "INSECURE", "LOG_LEVEL",
+	} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s:\n%v", name, err)
+		}
+	}
+	if strings.Contains(err.Error(), "sesame") {
+		t.Errorf("the error shows a secret:\n%v", err)
+	}
+}
+
+func TestMissingSettingsAreNamed(t *testing.T) {
+	setenv(t, nil)
+	_, err := config.Load()
+	for _, name := range []string{"DATABASE_URL", "KAFKA_BROKERS"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+}
+
+func TestReachableFromOutsideNeedsInsecure(t *testing.T) {
+	for addr, insecure := range map[string]string{"0.0.0.0:8082": "", ":8082": "false", "192.168.1.1:80": ""} {
+		setenv(t, map[string]string{"DATABASE_URL": database, "KAFKA_BROKERS": "a:1", "HTTP_ADDR": addr, "INSECURE": insecure})
+		if _, err := config.Load(); err == nil {
+			t.Errorf("HTTP_ADDR=%s INSECURE=%s was accepted", addr, insecure)
+		}
+		t.Setenv("INSECURE", "1")
+		if _, err := config.Load(); err != nil {
+			t.Errorf("HTTP_ADDR=%s INSECURE=1: %v", addr, err)
+		}
+	}
+}
+
+func TestDotEnvFillsWhatTheEnvironmentLeaves(t *testing.T) {
+	setenv(t, map[string]string{"KAFKA_BROKERS": "env:9092"})
+	file := "DATABASE_URL=" + database + "\nKAFKA_BROKERS=file:9092\n"
+	if err := os.WriteFile(".env", []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Load()
+	if err != nil || got.DatabaseURL != database || got.KafkaBrokers[0] != "env:9092" {
+		t.Errorf("Load() = %+v, %v", got, err)
+	}
+}
