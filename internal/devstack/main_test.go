@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 	case "kafka":
 		kafkaChild()
 	default:
-		goleak.VerifyTestMain(m)
+		// sarama's metrics start one goroutine a process, which never ends.
+		goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"))
 	}
 }
 

@@ -1,0 +1,206 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const testTopic = "order.status.changed"
+
+func startTestKafka(t *testing.T, cfg KafkaConfig) *Kafka {
+	t.Helper()
+	cfg.Logger = silent()
+	kafka, err := StartKafka(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopIn(t, kafka.Stop)
+	return kafka
+}
+
+func saramaConfig() *sarama.Config {
+	config := sarama.NewConfig()
+	config.Version = sarama.V3_6_0_0
+	config.Producer.Return.Successes = true
+	config.Producer.Partitioner = sarama.NewManualPartitioner
+	config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	config.Consumer.Offsets.AutoCommit.Enable = false
+	config.Consumer.MaxWaitTime = 50 * time.Millisecond
+	config.Metadata.AllowAutoTopicCreation = false
+	return config
+}
+
+// produce sends count records, numbered from first on, to each partition.
+func produce(addr string, partitions, first, count int) (err error) {
+	producer, err := sarama.NewSyncProducer([]string{addr}, saramaConfig())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, producer.Close()) }()
+	var messages []*sarama.ProducerMessage
+	for n := first; n < first+count; n++ {
+		for partition := range partitions {
+			messages = append(messages, &sarama.ProducerMessage{
+				Topic: testTopic, Partition: int32(partition), Value: sarama.StringEncoder(strconv.Itoa(n)),
+			})
+		}
+	}
+	return producer.SendMessages(messages)
+}
+
+// groupReader commits the first `most` records of each partition.
+type groupReader struct {
+	most int
+	seen chan *sarama.ConsumerMessage
+}
+
+func (groupReader) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (groupReader) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+
+func (r groupReader) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for range r.most {
+		select {
+		case message, ok := <-claim.Messages():
+			if !ok {
+				return nil
+			}
+			session.MarkMessage(message, "")
+			session.Commit()
+			r.seen <- message
+		case <-session.Context().Done():
+			return nil
+		}
+	}
+	<-session.Context().Done() // returning would end the session of the others
+	return nil
+}
+
+// consume runs a group of one until it has read and committed `most` records of
+// each of the partitions. It returns the values in order by partition.
+func consume(ctx context.Context, addr, group string, partitions, most int) (_ map[int32][]string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	consumer, err := sarama.NewConsumerGroup([]string{addr}, group, saramaConfig())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, consumer.Close()) }()
+	reader := groupReader{most: most, seen: make(chan *sarama.ConsumerMessage, partitions*most)}
+	ended := make(chan error, 1)
+	session, stop := context.WithCancel(ctx)
+	go func() { ended <- consumer.Consume(session, []string{testTopic}, reader) }()
+	defer func() { stop(); err = errors.Join(err, <-ended) }()
+
+	values := make(map[int32][]string)
+	for range partitions * most {
+		select {
+		case message := <-reader.seen:
+			values[message.Partition] = append(values[message.Partition], string(message.Value))
+		case <-ctx.Done():
+			return values, ctx.Err()
+		}
+	}
+	return values, nil
+}
+
+func TestKafkaServesSarama(t *testing.T) {
+	t.Parallel()
+	kafka := startTestKafka(t, KafkaConfig{Port: AnyPort, Topics: map[string]int{testTopic: 2}})
+	must(t, produce(kafka.Addr(), 2, 0, 5))
+	first, err := consume(t.Context(), kafka.Addr(), "group", 2, 3)
+	must(t, err)
+	rest, err := consume(t.Context(), kafka.Addr(), "group", 2, 2)
+	must(t, err)
+	for partition := range int32(2) {
+		got := strings.Join(append(first[partition], rest[partition]...), " ")
+		if got != "0 1 2 3 4" {
+			t.Errorf("partition %d: %s", partition, got)
+		}
+	}
+}
+
+func TestKafkaKeepsItsDataOverAStop(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "missing", "kafka")
+	kafka := startTestKafka(t, KafkaConfig{Port: AnyPort, DataDir: dir, Topics: map[string]int{testTopic: 2}})
+	must(t, produce(kafka.Addr(), 2, 0, 3))
+	_, err := consume(t.Context(), kafka.Addr(), "group", 2, 2)
+	must(t, err)
+	if _, err := StartKafka(t.Context(), KafkaConfig{Port: AnyPort, DataDir: dir, Logger: silent()}); !errors.Is(err, errLocked) {
+		t.Fatalf("a second start on its directory: %v", err)
+	}
+	must(t, kafka.Stop(t.Context()))
+	must(t, kafka.Stop(t.Context()))
+
+	again := startTestKafka(t, KafkaConfig{Port: AnyPort, DataDir: dir, Topics: map[string]int{testTopic: 2, "new": 0}})
+	assertPartitions(t, again.Addr(), map[string]int{testTopic: 2, "new": 6})
+	rest, err := consume(t.Context(), again.Addr(), "group", 2, 1)
+	must(t, err)
+	if rest[0][0] != "2" || rest[1][0] != "2" {
+		t.Errorf("went on at %v", rest)
+	}
+}
+
+func assertPartitions(t *testing.T, addr string, topics map[string]int) {
+	t.Helper()
+	client, err := sarama.NewClient([]string{addr}, saramaConfig())
+	must(t, err)
+	defer func() { _ = client.Close() }()
+	if got := client.Brokers(); len(got) != 1 || got[0].Addr() != addr {
+		t.Errorf("advertised %v, want %s alone", got, addr)
+	}
+	for topic, want := range topics {
+		if got, err := client.Partitions(topic); err != nil || len(got) != want {
+			t.Errorf("%s has %d partitions, want %d; %v", topic, len(got), want, err)
+		}
+	}
+}
+
+func TestKafkaPorts(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = taken.Close() })
+	_, err = StartKafka(t.Context(), KafkaConfig{Port: taken.Addr().(*net.TCPAddr).Port, Logger: silent()})
+	if !errors.Is(err, errPortTaken) || !strings.Contains(err.Error(), "choose another port") {
+		t.Errorf("a taken port: %v", err)
+	}
+	_, err = StartKafka(t.Context(), KafkaConfig{Port: 70000, Topics: map[string]int{"": 1}, Logger: silent()})
+	if err == nil || !strings.Contains(err.Error(), "70000") || !strings.Contains(err.Error(), `topic ""`) {
+		t.Errorf("bad values are not all named: %v", err)
+	}
+	// Whoever has the default port, the first broker or a stranger, both get one.
+	one, two := startTestKafka(t, KafkaConfig{}), startTestKafka(t, KafkaConfig{})
+	if one.Addr() == two.Addr() {
+		t.Errorf("both on %s", one.Addr())
+	}
+}
+
+func TestKafkaFaults(t *testing.T) {
+	t.Parallel()
+	kafka := startTestKafka(t, KafkaConfig{Port: AnyPort, Topics: map[string]int{testTopic: 1}})
+	refused := make(chan struct{})
+	kafka.Cluster().ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		close(refused)
+		response := request.ResponseKind().(*kmsg.ProduceResponse)
+		topic := kmsg.NewProduceResponseTopic()
+		topic.Topic = testTopic
+		partition := kmsg.NewProduceResponseTopicPartition()
+		partition.ErrorCode = kerr.NotLeaderForPartition.Code
+		topic.Partitions = append(topic.Partitions, partition)
+		response.Topics = append(response.Topics, topic)
+		return response, nil, true
+	})
+	must(t, produce(kafka.Addr(), 1, 0, 1)) // sarama tries again
+	<-refused
+}
