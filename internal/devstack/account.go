@@ -37,7 +37,7 @@ func serverAccount() (account, error) {
 		}
 		return account{name: name, uid: uint32(uid), gid: uint32(gid), switched: true}, nil
 	}
-	return account{}, errors.New("PostgreSQL does not run as root and there is neither a user postgres nor nobody: " +
+	return account{}, errors.New("a PostgreSQL server does not run as root and there is neither a user postgres nor nobody: " +
 		"add one of them, or run this as a plain user")
 }
 

@@ -8,9 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -39,7 +37,7 @@ func StartKafka(ctx context.Context, cfg KafkaConfig) (*Kafka, error) {
 		return nil, err
 	}
 	k := &Kafka{halt: make(chan struct{}), stopped: make(chan struct{})}
-	if err := k.open(cfg); err != nil {
+	if err := k.open(ctx, cfg); err != nil {
 		return nil, err
 	}
 	go k.retain()
@@ -50,10 +48,10 @@ func StartKafka(ctx context.Context, cfg KafkaConfig) (*Kafka, error) {
 	return k, nil
 }
 
-func (k *Kafka) open(cfg KafkaConfig) (err error) {
+func (k *Kafka) open(ctx context.Context, cfg KafkaConfig) (err error) {
 	options := []kfake.Opt{
 		kfake.NumBrokers(1),
-		kfake.ListenFn(listenKafka(cfg.Port)),
+		kfake.ListenFn(listenKafka(ctx, cfg.Port)),
 		kfake.ClusterID("service-courier-dev"),
 		kfake.BrokerConfigs(cfg.brokerConfigs()),
 		kfake.WithLogger(kfakeLog{cfg.Logger}),
@@ -66,7 +64,7 @@ func (k *Kafka) open(cfg KafkaConfig) (err error) {
 	}
 	if k.cluster, err = kfake.NewCluster(options...); err != nil {
 		k.unlock()
-		return fmt.Errorf("Kafka: %w", err)
+		return fmt.Errorf("start the Kafka broker: %w", err)
 	}
 	k.addr = k.cluster.ListenAddrs()[0]
 	return nil
@@ -85,28 +83,21 @@ func lockKafkaDir(dir string) (*os.File, error) {
 
 // listenKafka is handed to kfake, which advertises what it listens on: so there
 // is no gap between choosing a port and having it.
-func listenKafka(port int) func(network, address string) (net.Listener, error) {
+func listenKafka(ctx context.Context, port int) func(network, address string) (net.Listener, error) {
 	return func(string, string) (net.Listener, error) {
-		if port == AnyPort {
-			return listenLoopback(0)
+		switch port {
+		case AnyPort:
+			return listenLoopback(ctx, 0)
+		case 0:
+			listener, err := listenLoopback(ctx, DefaultKafkaPort)
+			if errors.Is(err, errPortTaken) {
+				return listenLoopback(ctx, 0)
+			}
+			return listener, err
+		default:
+			return listenLoopback(ctx, port)
 		}
-		if port != 0 {
-			return listenLoopback(port)
-		}
-		listener, err := listenLoopback(DefaultKafkaPort)
-		if errors.Is(err, errPortTaken) {
-			return listenLoopback(0)
-		}
-		return listener, err
 	}
-}
-
-func listenLoopback(port int) (net.Listener, error) {
-	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%w: 127.0.0.1:%d; stop what listens there or choose another port", errPortTaken, port)
-	}
-	return listener, err
 }
 
 // Addr is the broker as clients on this machine reach it, "127.0.0.1:19092".
@@ -126,7 +117,7 @@ func (k *Kafka) Stop(ctx context.Context) error {
 	case <-k.stopped:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("Kafka is still stopping: %w", context.Cause(ctx))
+		return fmt.Errorf("the Kafka broker is still stopping: %w", context.Cause(ctx))
 	}
 }
 

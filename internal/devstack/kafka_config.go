@@ -57,7 +57,7 @@ func (c KafkaConfig) withDefaults() KafkaConfig {
 func (c KafkaConfig) validate() error {
 	var bad []error
 	if c.Port < AnyPort || c.Port > 65535 {
-		bad = append(bad, fmt.Errorf("Kafka port %d: want 1 to 65535, 0 or AnyPort", c.Port))
+		bad = append(bad, fmt.Errorf("port %d of Kafka: want 1 to 65535, 0 or AnyPort", c.Port))
 	}
 	for topic, partitions := range c.Topics {
 		if topic == "" || partitions < 0 {

@@ -24,7 +24,7 @@ func kafkaChild() {
 	if err := produce(kafka.Addr(), defaultPartitions, 0, 5); err != nil {
 		childFailed(err)
 	}
-	if _, err := consume(ctx, kafka.Addr(), "group", defaultPartitions, 3); err != nil {
+	if _, err := consume(ctx, kafka.Addr(), defaultPartitions, 3); err != nil {
 		childFailed(err)
 	}
 	reportAndWait(kafkaReport{Addr: kafka.Addr()})
@@ -41,7 +41,7 @@ func TestKafkaKeepsItsDataOverAKill(t *testing.T) {
 	assertPartitions(t, kafka.Addr(), map[string]int{testTopic: defaultPartitions})
 	assertCommitted(t, kafka.Addr(), 3)
 	must(t, produce(kafka.Addr(), defaultPartitions, 5, 1))
-	rest, err := consume(t.Context(), kafka.Addr(), "group", defaultPartitions, 3)
+	rest, err := consume(t.Context(), kafka.Addr(), defaultPartitions, 3)
 	must(t, err)
 	for partition := range int32(defaultPartitions) {
 		if got := strings.Join(rest[partition], " "); got != "3 4 5" {
@@ -55,7 +55,7 @@ func assertCommitted(t *testing.T, addr string, want int64) {
 	admin, err := sarama.NewClusterAdmin([]string{addr}, saramaConfig())
 	must(t, err)
 	defer func() { _ = admin.Close() }()
-	offsets, err := admin.ListConsumerGroupOffsets("group", nil)
+	offsets, err := admin.ListConsumerGroupOffsets(testGroup, nil)
 	must(t, err)
 	for partition := range int32(defaultPartitions) {
 		block := offsets.GetBlock(testTopic, partition)

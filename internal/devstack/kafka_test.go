@@ -15,7 +15,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-const testTopic = "order.status.changed"
+const (
+	testTopic = "order.status.changed"
+	testGroup = "service-courier"
+)
 
 func startTestKafka(t *testing.T, cfg KafkaConfig) *Kafka {
 	t.Helper()
@@ -85,12 +88,12 @@ func (r groupReader) ConsumeClaim(session sarama.ConsumerGroupSession, claim sar
 	return nil
 }
 
-// consume runs a group of one until it has read and committed `most` records of
+// consume runs testGroup with one member until it has read and committed `most` records of
 // each of the partitions. It returns the values in order by partition.
-func consume(ctx context.Context, addr, group string, partitions, most int) (_ map[int32][]string, err error) {
+func consume(ctx context.Context, addr string, partitions, most int) (_ map[int32][]string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	consumer, err := sarama.NewConsumerGroup([]string{addr}, group, saramaConfig())
+	consumer, err := sarama.NewConsumerGroup([]string{addr}, testGroup, saramaConfig())
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +120,9 @@ func TestKafkaServesSarama(t *testing.T) {
 	t.Parallel()
 	kafka := startTestKafka(t, KafkaConfig{Port: AnyPort, Topics: map[string]int{testTopic: 2}})
 	must(t, produce(kafka.Addr(), 2, 0, 5))
-	first, err := consume(t.Context(), kafka.Addr(), "group", 2, 3)
+	first, err := consume(t.Context(), kafka.Addr(), 2, 3)
 	must(t, err)
-	rest, err := consume(t.Context(), kafka.Addr(), "group", 2, 2)
+	rest, err := consume(t.Context(), kafka.Addr(), 2, 2)
 	must(t, err)
 	for partition := range int32(2) {
 		got := strings.Join(append(first[partition], rest[partition]...), " ")
@@ -134,7 +137,7 @@ func TestKafkaKeepsItsDataOverAStop(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing", "kafka")
 	kafka := startTestKafka(t, KafkaConfig{Port: AnyPort, DataDir: dir, Topics: map[string]int{testTopic: 2}})
 	must(t, produce(kafka.Addr(), 2, 0, 3))
-	_, err := consume(t.Context(), kafka.Addr(), "group", 2, 2)
+	_, err := consume(t.Context(), kafka.Addr(), 2, 2)
 	must(t, err)
 	if _, err := StartKafka(t.Context(), KafkaConfig{Port: AnyPort, DataDir: dir, Logger: silent()}); !errors.Is(err, errLocked) {
 		t.Fatalf("a second start on its directory: %v", err)
@@ -144,7 +147,7 @@ func TestKafkaKeepsItsDataOverAStop(t *testing.T) {
 
 	again := startTestKafka(t, KafkaConfig{Port: AnyPort, DataDir: dir, Topics: map[string]int{testTopic: 2, "new": 0}})
 	assertPartitions(t, again.Addr(), map[string]int{testTopic: 2, "new": 6})
-	rest, err := consume(t.Context(), again.Addr(), "group", 2, 1)
+	rest, err := consume(t.Context(), again.Addr(), 2, 1)
 	must(t, err)
 	if rest[0][0] != "2" || rest[1][0] != "2" {
 		t.Errorf("went on at %v", rest)
@@ -168,7 +171,7 @@ func assertPartitions(t *testing.T, addr string, topics map[string]int) {
 
 func TestKafkaPorts(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	taken, err := listenLoopback(t.Context(), 0)
 	must(t, err)
 	t.Cleanup(func() { _ = taken.Close() })
 	_, err = StartKafka(t.Context(), KafkaConfig{Port: taken.Addr().(*net.TCPAddr).Port, Logger: silent()})
@@ -203,4 +206,25 @@ func TestKafkaFaults(t *testing.T) {
 	})
 	must(t, produce(kafka.Addr(), 1, 0, 1)) // sarama tries again
 	<-refused
+}
+
+// Old records go, the newest stay, and offsets never start anew.
+func TestKafkaRetentionIsBySize(t *testing.T) {
+	t.Parallel()
+	kafka := startTestKafka(t, KafkaConfig{Port: AnyPort, Topics: map[string]int{testTopic: 1}, RetentionBytes: 200})
+	for n := range 10 { // batches: what retention removes one at a time
+		must(t, produce(kafka.Addr(), 1, n, 1))
+	}
+	kafka.Cluster().ApplyRetention()
+
+	client, err := sarama.NewClient([]string{kafka.Addr()}, saramaConfig())
+	must(t, err)
+	defer func() { _ = client.Close() }()
+	oldest, err := client.GetOffset(testTopic, 0, sarama.OffsetOldest)
+	must(t, err)
+	next, err := client.GetOffset(testTopic, 0, sarama.OffsetNewest)
+	must(t, err)
+	if oldest == 0 || oldest >= next || next != 10 {
+		t.Errorf("kept %d to %d, want the last few of 10", oldest, next)
+	}
 }

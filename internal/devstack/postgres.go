@@ -97,7 +97,7 @@ func (p *Postgres) start(ctx context.Context) error {
 		return err
 	}
 	if p.port != 0 { // a taken one is told before the work of initdb
-		if err := checkPort(p.port); err != nil {
+		if err := checkPort(ctx, p.port); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ func (p *Postgres) Stop(ctx context.Context) error {
 	}
 	p.proc.stop(ctx, steps...)
 	if !p.proc.ended() {
-		return errors.New("PostgreSQL does not end even when killed; its watchdog stays with it")
+		return errors.New("the PostgreSQL server does not end even when killed; its watchdog stays with it")
 	}
 	return p.release()
 }

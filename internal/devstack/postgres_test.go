@@ -127,7 +127,7 @@ func TestTemporaryClusterLeavesNothing(t *testing.T) {
 
 func TestStartFailures(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	taken, err := listenLoopback(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

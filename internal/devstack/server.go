@@ -5,18 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
-
-// errPortTaken is a bind refused by the system.
-var errPortTaken = errors.New("port is taken")
 
 // startServer tries ports until one is had: between choosing a free one and
 // the server's bind another process may take it.
@@ -26,7 +20,7 @@ func (p *Postgres) startServer(ctx context.Context) error {
 	for range tries {
 		port := p.port
 		if port == 0 {
-			if port, err = freePort(); err != nil {
+			if port, err = freePort(ctx); err != nil {
 				return err
 			}
 		}
@@ -42,7 +36,7 @@ func (p *Postgres) startServer(ctx context.Context) error {
 }
 
 func (p *Postgres) startOn(ctx context.Context, port int) error {
-	if err := checkPort(port); err != nil {
+	if err := checkPort(ctx, port); err != nil {
 		return err
 	}
 	log, err := p.dir.openLog()
@@ -87,14 +81,14 @@ func (p *Postgres) awaitReady(ctx context.Context, proc *process, port int) erro
 		// A refusal may be a foreign server's, which has the port; then ours
 		// ends in a moment.
 		if isRefusal(err) && !endsWithin(proc, time.Second) {
-			return fmt.Errorf("PostgreSQL refuses the password kept in %s, or the connection: %w; remove the directory to start with a new cluster",
+			return fmt.Errorf("the PostgreSQL server refuses the password kept in %s, or the connection: %w; remove the directory to start with a new cluster",
 				p.dir.root, err)
 		}
 		if proc.ended() {
 			return p.explainDeath(port)
 		}
 		if pause(ctx, 10*time.Millisecond) != nil {
-			return fmt.Errorf("PostgreSQL is not ready: %w, last: %w\n%s", context.Cause(ctx), err, p.logTail())
+			return fmt.Errorf("the PostgreSQL server is not ready: %w, last: %w\n%s", context.Cause(ctx), err, p.logTail())
 		}
 	}
 }
@@ -139,9 +133,9 @@ func endsWithin(proc *process, d time.Duration) bool {
 func (p *Postgres) explainDeath(port int) error {
 	log := p.logTail()
 	if bytes.Contains(log, []byte("could not bind")) {
-		return fmt.Errorf("PostgreSQL: %w: 127.0.0.1:%d", errPortTaken, port)
+		return fmt.Errorf("start PostgreSQL: %w: 127.0.0.1:%d", errPortTaken, port)
 	}
-	return fmt.Errorf("PostgreSQL ended while starting; the end of %s:\n%s", p.dir.logPath(), log)
+	return fmt.Errorf("the PostgreSQL server ended while starting; the end of %s:\n%s", p.dir.logPath(), log)
 }
 
 func (p *Postgres) logTail() []byte {
@@ -150,25 +144,4 @@ func (p *Postgres) logTail() []byte {
 		return []byte(err.Error())
 	}
 	return tail(log)
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
-}
-
-// checkPort tells of a taken port before the server is started in vain.
-func checkPort(port int) error {
-	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("PostgreSQL: %w: 127.0.0.1:%d; stop what listens there or choose another port", errPortTaken, port)
-	}
-	if err != nil {
-		return fmt.Errorf("PostgreSQL on 127.0.0.1:%d: %w", port, err)
-	}
-	return listener.Close()
 }
