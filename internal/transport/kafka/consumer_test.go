@@ -1,0 +1,162 @@
+package kafka
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"service-courier/internal/usecase/orderevent"
+)
+
+// suite is everything promised of the consumer, on whatever broker.
+func suite(t *testing.T, start func(*testing.T) broker) {
+	t.Helper()
+	for name, test := range map[string]func(bench){
+		"new group begins at the oldest": newGroupBeginsAtTheOldest,
+		"nothing is marked unsaved":      nothingIsMarkedUnsaved,
+		"poison is passed on":            poisonIsPassedOn,
+		"topic comes later":              topicComesLater,
+		"members come and go":            membersComeAndGo,
+		"batch in hand is finished":      batchInHandIsFinished,
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := strings.ReplaceAll(name, " ", "-")
+			b := bench{t, start(t), Config{Topic: topic + "." + id, GroupID: id}}
+			b.cfg.Brokers = []string{b.addr}
+			if name != "topic comes later" {
+				b.createTopic(t, b.cfg.Topic)
+			}
+			test(b)
+		})
+	}
+}
+
+// newGroupBeginsAtTheOldest fails with sarama's default, which begins at the
+// newest and loses what was sent before the group first came.
+func newGroupBeginsAtTheOldest(b bench) {
+	b.produce(events(0, 50)...)
+	var s sink
+	stop := b.consume(&s)
+	b.eventually("50 orders are handed over", func() bool { return s.orders() == 50 })
+	stop()
+	if got := b.committed(); got != 50 {
+		b.Errorf("committed %d records, want 50", got)
+	}
+	var next sink
+	b.produce(eventOf(50))
+	b.consume(&next)
+	b.eventually("the new order is handed over", func() bool { return next.orders() > 0 })
+	if next.orders() != 1 {
+		b.Errorf("the next member was handed %d orders, want only the new one", next.orders())
+	}
+}
+
+// nothingIsMarkedUnsaved is trap 11, mark after COMMIT: it fails when records
+// are marked before Submit has returned nil.
+func nothingIsMarkedUnsaved(b bench) {
+	b.produce(events(0, 30)...)
+	s := sink{failing: true}
+	stop := b.consume(&s)
+	b.eventually("each partition was tried", func() bool { return s.tried() > 2*partitions })
+	stop()
+	if got := b.committed(); got != 0 {
+		b.Fatalf("committed %d records that nobody saved", got)
+	}
+	s.fail(false)
+	stop = b.consume(&s)
+	b.eventually("all orders are handed over", func() bool { return s.orders() == 30 })
+	stop()
+	if got := b.committed(); got != 30 {
+		b.Errorf("committed %d records, want 30", got)
+	}
+}
+
+// poisonIsPassedOn: what can never work becomes a letter, byte for byte, and
+// what follows it is handled.
+func poisonIsPassedOn(b bench) {
+	poison := []string{
+		"", "null", "[]", "{", `{"order_id":7}`, `{"status":"created"}`, `{"order_id":"../x"}`, "\xff\x00",
+		`{"order_id":"a\u0000"}`, strings.Repeat("[", 100_000),
+	}
+	b.produce(append(poison, events(0, 20)...)...)
+	var s sink
+	stop := b.consume(&s)
+	b.eventually("the good ones are handed over", func() bool { return s.orders() == 20 })
+	stop()
+	if got := b.committed(); got != int64(len(poison)+20) {
+		b.Errorf("committed %d records, want %d", got, len(poison)+20)
+	}
+	got := make(map[string]orderevent.DeadLetter)
+	for _, l := range s.letters {
+		got[string(l.Payload)] = l
+	}
+	for _, p := range poison {
+		l, ok := got[p]
+		if !ok {
+			b.Errorf("%.40q has no letter", p)
+			continue
+		}
+		if l.Topic != b.cfg.Topic || l.Reason == "" || l.Detail == "" || l.ProducedAt.IsZero() || len(l.Headers) != 1 {
+			b.Errorf("%.40q: letter %+v lacks something", p, l)
+		}
+	}
+}
+
+func topicComesLater(b bench) {
+	var s sink
+	b.consume(&s)
+	b.createTopic(b.T, b.cfg.Topic)
+	b.produce(events(0, 10)...)
+	b.eventually("the orders are handed over", func() bool { return s.orders() == 10 })
+}
+
+// membersComeAndGo: partitions move between three members while events come;
+// each event is handed to somebody.
+func membersComeAndGo(b bench) {
+	var s sink
+	stopFirst := b.consume(&s)
+	b.produce(events(0, 60)...)
+	stopSecond := b.consume(&s)
+	b.produce(events(60, 120)...)
+	b.eventually("120 orders with two members", func() bool { return s.orders() == 120 })
+	stopFirst()
+	b.consume(&s)
+	b.produce(events(120, 180)...)
+	b.eventually("180 orders after one left", func() bool { return s.orders() == 180 })
+	stopSecond()
+	b.produce(events(180, 240)...)
+	b.eventually("240 orders at last", func() bool { return s.orders() == 240 })
+}
+
+// slowSink holds what it is handed until it is let go.
+type slowSink struct {
+	sink
+	entered chan struct{}
+	release chan struct{}
+}
+
+func (s *slowSink) Submit(ctx context.Context, b orderevent.Batch) error {
+	s.entered <- struct{}{}
+	select {
+	case <-s.release:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return s.sink.Submit(ctx, b)
+}
+
+// batchInHandIsFinished: a member that is told to stop while a batch is being
+// saved waits for it, marks it and commits, so that nobody repeats it.
+func batchInHandIsFinished(b bench) {
+	b.produce(eventOf(0))
+	s := slowSink{entered: make(chan struct{}), release: make(chan struct{})}
+	ctx, cancel := context.WithCancel(b.Context())
+	wait := b.consumeUntil(ctx, &s)
+	<-s.entered
+	cancel()
+	close(s.release)
+	wait()
+	if got := b.committed(); got != 1 {
+		b.Errorf("committed %d records, want the one that was in hand", got)
+	}
+}

@@ -1,0 +1,234 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"go.uber.org/goleak"
+
+	"service-courier/internal/devstack"
+	"service-courier/internal/usecase/orderevent"
+	"service-courier/test/realkafka"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// sarama's metrics start one ticker for the whole process and never stop it.
+		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+		// sarama's circuit breaker sleeps out its ten seconds after an outage.
+		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
+	)
+}
+
+const (
+	topic      = "order.status.changed"
+	partitions = 6
+	patience   = 30 * time.Second // at the border to another process
+)
+
+// broker is a Kafka that the suite runs on.
+type broker struct {
+	addr        string
+	createTopic func(t *testing.T, name string)
+}
+
+// TestOnKfake runs the suite on the embedded broker.
+func TestOnKfake(t *testing.T) {
+	suite(t, func(t *testing.T) broker {
+		t.Helper()
+		k, err := devstack.StartKafka(t.Context(), devstack.KafkaConfig{Port: devstack.AnyPort, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := k.Stop(context.Background()); err != nil { // the test's own context has ended
+				t.Error(err)
+			}
+		})
+		return broker{addr: k.Addr(), createTopic: func(t *testing.T, name string) {
+			t.Helper()
+			admin, err := sarama.NewClusterAdmin([]string{k.Addr()}, saramaConfig())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer admin.Close()
+			if err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
+				t.Fatal(err)
+			}
+		}}
+	})
+}
+
+// TestOnRealKafka runs the same suite on Apache Kafka: one broker, a topic a test.
+func TestOnRealKafka(t *testing.T) {
+	b := realkafka.Require(t, realkafka.Options{})
+	suite(t, func(*testing.T) broker {
+		return broker{addr: b.Addr(), createTopic: func(t *testing.T, name string) {
+			t.Helper()
+			if err := b.CreateTopic(t.Context(), name, partitions); err != nil {
+				t.Fatal(err)
+			}
+		}}
+	})
+}
+
+// bench is one test's topic and group on a broker.
+type bench struct {
+	*testing.T
+	broker
+	cfg Config
+}
+
+// produce sends the values round the partitions, unkeyed, and returns nothing
+// before the broker has them all.
+func (b bench) produce(values ...string) {
+	b.Helper()
+	cfg := saramaConfig()
+	cfg.Producer.Return.Successes = true
+	cfg.Producer.Partitioner = sarama.NewRoundRobinPartitioner
+	p, err := sarama.NewSyncProducer([]string{b.addr}, cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	messages := make([]*sarama.ProducerMessage, len(values))
+	for i, v := range values {
+		messages[i] = &sarama.ProducerMessage{
+			Topic: b.cfg.Topic, Value: sarama.StringEncoder(v), Headers: []sarama.RecordHeader{{Key: []byte("n"), Value: []byte{byte(i)}}},
+		}
+	}
+	if err := p.SendMessages(messages); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// event is a valid record about order n.
+func eventOf(n int) string { return fmt.Sprintf(`{"order_id":"o%d","status":"created"}`, n) }
+
+func events(from, to int) []string {
+	var out []string
+	for n := from; n < to; n++ {
+		out = append(out, eventOf(n))
+	}
+	return out
+}
+
+// consume starts a member of the group and returns how to stop it. Stopping
+// fails the test when it takes over five seconds.
+func (b bench) consume(sink Sink) (stop func()) {
+	b.Helper()
+	ctx, cancel := context.WithCancel(b.Context())
+	wait := b.consumeUntil(ctx, sink)
+	stop = sync.OnceFunc(func() {
+		cancel()
+		wait()
+	})
+	b.Cleanup(stop)
+	return stop
+}
+
+// consumeUntil starts a member that stops when ctx ends, and returns how to
+// wait for that.
+func (b bench) consumeUntil(ctx context.Context, sink Sink) (wait func()) {
+	b.Helper()
+	c := NewConsumer(b.cfg, sink, noLag{}, slog.New(slog.DiscardHandler))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.Run(ctx)
+	}()
+	return func() {
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+			b.Error("the consumer did not stop within 5 s")
+			<-done
+		}
+	}
+}
+
+// committed returns the sum of the group's committed offsets.
+func (b bench) committed() int64 {
+	b.Helper()
+	admin, err := sarama.NewClusterAdmin([]string{b.addr}, saramaConfig())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer admin.Close()
+	all := map[string][]int32{b.cfg.Topic: {0, 1, 2, 3, 4, 5}}
+	resp, err := admin.ListConsumerGroupOffsets(b.cfg.GroupID, all)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var sum int64
+	for p := range int32(partitions) {
+		sum += max(0, resp.GetBlock(b.cfg.Topic, p).Offset)
+	}
+	return sum
+}
+
+func (b bench) eventually(what string, ok func() bool) {
+	b.Helper()
+	deadline := time.After(patience)
+	for !ok() {
+		select {
+		case <-deadline:
+			b.Fatalf("not within %v: %s", patience, what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+type noLag struct{}
+
+func (noLag) Observe(int32, int64) {}
+
+// sink remembers what it was handed; while failing it accepts nothing.
+type sink struct {
+	mu      sync.Mutex
+	seen    map[string]int
+	letters []orderevent.DeadLetter
+	failing bool
+	tries   int
+}
+
+func (s *sink) Submit(_ context.Context, b orderevent.Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tries++
+	if s.failing {
+		return errors.New("the database is away")
+	}
+	if s.seen == nil {
+		s.seen = make(map[string]int)
+	}
+	for _, h := range b.Hints {
+		s.seen[string(h.OrderID)]++
+	}
+	s.letters = append(s.letters, b.Letters...)
+	return nil
+}
+
+func (s *sink) fail(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = on
+}
+
+func (s *sink) orders() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.seen)
+}
+
+func (s *sink) tried() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tries
+}
