@@ -1,0 +1,218 @@
+package rest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/transport/rest"
+)
+
+const (
+	jsonType    = "application/json"
+	problemType = "application/problem+json"
+
+	anna     = `{"name":"Anna","phone":"+79000000001","status":"paused","transport_type":"scooter"}`
+	annaGot  = `{"id":3,"name":"Anna <&>","phone":"+79000000001","status":"busy","transport_type":"on_foot"}`
+	internal = `{"title":"Internal Server Error","status":500,"detail":"an internal error; the log has it under this answer's X-Request-ID"}`
+	unavail  = `{"title":"Service Unavailable","status":503,"detail":"the storage is unavailable"}`
+	nothing  = `{"title":"Not Found","status":404,"detail":"there is nothing at this path; /openapi.json lists what there is"}`
+	wrong    = `{"title":"Unsupported Media Type","status":415,"detail":"the body must be JSON: send it with Content-Type: application/json"}`
+	tooLong  = `{"title":"Request Entity Too Large","status":413,"detail":"the body is longer than 65536 bytes"}`
+)
+
+// exchange is a request and the whole of its answer.
+type exchange struct {
+	name    string
+	fake    fake
+	line    string // METHOD /path
+	body    string
+	headers []string
+	status  int
+	is      string // Content-Type
+	want    string // the body without its newline
+	allow   string
+	retry   string
+}
+
+func invalid(errs string) string {
+	return `{"title":"Unprocessable Entity","status":422,"detail":"validation failed","errors":[` + errs + `]}`
+}
+
+func allowed(methods string) string {
+	return `{"title":"Method Not Allowed","status":405,"detail":"this path allows ` + methods + `"}`
+}
+
+func conflict(detail string) string {
+	return `{"title":"Conflict","status":409,"detail":"` + detail + `"}`
+}
+
+func exchanges() []exchange {
+	invalidCourier := fmt.Errorf("%w: %w", courier.ErrInvalidCourier, errors.Join(errors.New("name is empty"), errors.New("phone is empty")))
+	down := fmt.Errorf("insert courier: %w: %w", courier.ErrUnavailable, errors.New("dial 10.0.0.5: secret"))
+	broken := errors.New("secret")
+	one := courier.Courier{ID: 1, Name: "A", Phone: "1", Status: courier.StatusAvailable, Transport: courier.Car}
+	post := func(name string, f fake, body string, status int, is, want string, headers ...string) exchange {
+		return exchange{name: name, fake: f, line: "POST /courier", body: body, headers: headers, status: status, is: is, want: want}
+	}
+	return []exchange{
+		{name: "ping", line: "GET /ping", status: 200, is: jsonType, want: `{"message":"pong"}`},
+		{name: "healthcheck", line: "HEAD /healthcheck", status: 204},
+		{name: "livez", line: "GET /livez", status: 200, is: jsonType, want: `{"status":"ok"}`},
+		{name: "metrics", line: "GET /metrics", status: 200, is: "text/plain; charset=utf-8", want: "up 1"},
+
+		post("registered", fake{}, anna, 201, jsonType, `{"id":7}`),
+		post("registered, no Content-Type", fake{}, anna, 201, jsonType, `{"id":7}`, "Content-Type: "),
+		post("registered, charset", fake{}, anna, 201, jsonType, `{"id":7}`, "Content-Type: Application/JSON ; charset=utf-8"),
+		post("registered, whatever is accepted", fake{}, anna, 201, jsonType, `{"id":7}`, "Accept: text/html"),
+		post("as long as may be", fake{}, anna+strings.Repeat(" ", 64<<10-len(anna)), 201, jsonType, `{"id":7}`),
+		post("too long", fake{}, anna+strings.Repeat(" ", 64<<10+1-len(anna)), 413, problemType, tooLong),
+		post("form", fake{}, "name=Anna", 415, problemType, wrong, "Content-Type: application/x-www-form-urlencoded"),
+		post("nonsense type", fake{}, anna, 415, problemType, wrong, "Content-Type: ;"),
+		post("no body", fake{}, "", 400, problemType,
+			`{"title":"Bad Request","status":400,"detail":"request body is required"}`),
+		post("not JSON", fake{}, "{", 400, problemType,
+			`{"title":"Bad Request","status":400,"detail":"validation failed","errors":[{"message":"unexpected end of JSON input","location":"body"}]}`),
+		post("not an object", fake{}, `[]`, 422, problemType, invalid(`{"message":"expected object","location":"body"}`)),
+		post("fields missing", fake{}, `{}`, 422, problemType, invalid(
+			`{"message":"expected required property name to be present","location":"body"},`+
+				`{"message":"expected required property phone to be present","location":"body"},`+
+				`{"message":"expected required property transport_type to be present","location":"body"}`)),
+		post("fields wrong, values not echoed", fake{}, `{"name":"","phone":1,"status":"gone","transport_type":"bike","age":5}`, 422, problemType, invalid(
+			`{"message":"expected length >= 1","location":"body.name"},`+
+				`{"message":"expected string","location":"body.phone"},`+
+				`{"message":"expected value to be one of \"available, busy, paused\"","location":"body.status"},`+
+				`{"message":"expected value to be one of \"on_foot, scooter, car\"","location":"body.transport_type"},`+
+				`{"message":"unexpected property","location":"body.age"}`)),
+		post("refused by the domain", fake{err: invalidCourier}, anna, 422, problemType,
+			invalid(`{"message":"name is empty"},{"message":"phone is empty"}`)),
+		post("phone taken", fake{err: courier.ErrPhoneTaken}, anna, 409, problemType, conflict("another courier has this phone")),
+		post("busy by hand", fake{err: courier.ErrBusyByHand}, strings.Replace(anna, "paused", "busy", 1), 409, problemType,
+			conflict("a courier becomes busy only with an order")),
+		post("broken", fake{err: broken}, anna, 500, problemType, internal),
+		post("panic", fake{panics: "secret"}, anna, 500, problemType, internal),
+		{
+			name: "register, unavailable", line: "POST /courier", body: anna, fake: fake{err: down},
+			status: 503, is: problemType, want: unavail, retry: "2",
+		},
+
+		{name: "courier", line: "GET /courier/3", status: 200, is: jsonType, want: annaGot},
+		{
+			name: "no such courier", line: "GET /courier/4", fake: fake{err: courier.ErrNotFound},
+			status: 404, is: problemType, want: `{"title":"Not Found","status":404,"detail":"no such courier"}`,
+		},
+		{
+			name: "id is no number", line: "GET /courier/anna", status: 422, is: problemType,
+			want: invalid(`{"message":"invalid integer","location":"path.id"}`),
+		},
+		{
+			name: "id out of range", line: "GET /courier/0", status: 422, is: problemType,
+			want: invalid(`{"message":"expected number >= 1","location":"path.id"}`),
+		},
+		{name: "get, broken", line: "GET /courier/3", fake: fake{err: broken}, status: 500, is: problemType, want: internal},
+		{name: "get, unavailable", line: "GET /courier/3", fake: fake{err: down}, status: 503, is: problemType, want: unavail, retry: "2"},
+		{
+			name: "get, out of time", line: "GET /courier/3", fake: fake{err: fmt.Errorf("get: %w", context.DeadlineExceeded)},
+			status: 503, is: problemType, want: `{"title":"Service Unavailable","status":503,"detail":"the request took too long"}`, retry: "2",
+		},
+
+		{name: "nobody", line: "GET /couriers", status: 200, is: jsonType, want: `[]`},
+		{
+			name: "couriers", line: "GET /couriers", fake: fake{all: []courier.Courier{one}}, status: 200, is: jsonType,
+			want: `[{"id":1,"name":"A","phone":"1","status":"available","transport_type":"car"}]`,
+		},
+		{name: "list, broken", line: "GET /couriers", fake: fake{err: broken}, status: 500, is: problemType, want: internal},
+		{name: "list, unavailable", line: "GET /couriers", fake: fake{err: down}, status: 503, is: problemType, want: unavail, retry: "2"},
+		{name: "list, panic", line: "GET /couriers", fake: fake{panics: broken}, status: 500, is: problemType, want: internal},
+
+		{name: "no path", line: "GET /nowhere", status: 404, is: problemType, want: nothing},
+		{name: "no path, unclean", line: "GET //nowhere/../else", status: 404, is: problemType, want: nothing},
+		{name: "root", line: "GET /", status: 404, is: problemType, want: nothing},
+		{name: "no id", line: "GET /courier/", status: 404, is: problemType, want: nothing},
+		{name: "no path, with a body", line: "POST /nowhere", body: "x", headers: []string{"Content-Type: text/plain"}, status: 404, is: problemType, want: nothing},
+		{name: "wrong method", line: "DELETE /ping", status: 405, is: problemType, want: allowed("GET, HEAD"), allow: "GET, HEAD"},
+		{name: "wrong method, with a body", line: "POST /couriers", body: "x", status: 405, is: problemType, want: allowed("GET, HEAD"), allow: "GET, HEAD"},
+		{name: "wrong method of healthcheck", line: "GET /healthcheck", status: 405, is: problemType, want: allowed("HEAD"), allow: "HEAD"},
+		{name: "wrong method of courier", line: "GET /courier", status: 405, is: problemType, want: allowed("POST"), allow: "POST"},
+	}
+}
+
+func TestExchanges(t *testing.T) {
+	for _, e := range exchanges() {
+		t.Run(e.name, func(t *testing.T) {
+			w := do(handler(&e.fake, io.Discard), request(t, e.line, e.body, e.headers...))
+			if w.Code != e.status || w.Header().Get("Content-Type") != e.is {
+				t.Errorf("status %d %q, want %d %q", w.Code, w.Header().Get("Content-Type"), e.status, e.is)
+			}
+			if diff := cmp.Diff(e.want, strings.TrimSuffix(w.Body.String(), "\n")); diff != "" {
+				t.Errorf("body (-want +got):\n%s", diff)
+			}
+			expectHeader(t, w, "Allow", e.allow)
+			expectHeader(t, w, "Retry-After", e.retry)
+			expectHeader(t, w, "Cache-Control", "no-store")
+			expectHeader(t, w, "X-Content-Type-Options", "nosniff")
+			expectHeader(t, w, "Link", "") // where huma would put its schema
+		})
+	}
+}
+
+func expectHeader(t *testing.T, w *httptest.ResponseRecorder, name, want string) {
+	t.Helper()
+	if got := w.Header().Get(name); got != want {
+		t.Errorf("%s: %q, want %q", name, got, want)
+	}
+}
+
+func TestRegisterHandsOverWhatWasSent(t *testing.T) {
+	f := new(fake)
+	h := handler(f, io.Discard)
+	do(h, request(t, "POST /courier", anna))
+	do(h, request(t, "POST /courier", `{"name":"Б","phone":"2","transport_type":"car"}`))
+	want := []courier.Courier{
+		{Name: "Anna", Phone: "+79000000001", Status: courier.StatusPaused, Transport: courier.Scooter},
+		{Name: "Б", Phone: "2", Status: courier.StatusAvailable, Transport: courier.Car},
+	}
+	if diff := cmp.Diff(want, f.registered); diff != "" {
+		t.Errorf("registered (-want +got):\n%s", diff)
+	}
+	if !f.deadline {
+		t.Error("the use case was called without a deadline")
+	}
+}
+
+func TestReadyz(t *testing.T) {
+	const template = `{"status":"%s","parts":[` +
+		`{"name":"postgresql","status":"%s","required":true,"detail":"d1"},` +
+		`{"name":"order_service","status":"%s","required":false,"detail":"d2"}]}`
+	tests := []struct {
+		postgres, orders bool
+		status           int
+		want             string
+	}{
+		{true, true, http.StatusOK, fmt.Sprintf(template, "ready", "ok", "ok")},
+		{true, false, http.StatusOK, fmt.Sprintf(template, "ready", "ok", "failing")},
+		{false, true, http.StatusServiceUnavailable, fmt.Sprintf(template, "not_ready", "failing", "ok")},
+		{false, false, http.StatusServiceUnavailable, fmt.Sprintf(template, "not_ready", "failing", "failing")},
+	}
+	for _, tt := range tests {
+		f := &fake{parts: []rest.PartStatus{
+			{Name: rest.PartPostgreSQL, OK: tt.postgres, Detail: "d1"},
+			{Name: rest.PartOrderService, OK: tt.orders, Optional: true, Detail: "d2"},
+		}}
+		w := do(handler(f, io.Discard), request(t, "GET /readyz", ""))
+		if got := strings.TrimSpace(w.Body.String()); w.Code != tt.status || got != tt.want {
+			t.Errorf("postgresql %t, order_service %t: %d\n%s\nwant %d\n%s", tt.postgres, tt.orders, w.Code, got, tt.status, tt.want)
+		}
+		if !f.deadline {
+			t.Error("the parts were looked at without a deadline")
+		}
+	}
+}

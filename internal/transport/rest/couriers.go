@@ -1,0 +1,118 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"service-courier/internal/courier"
+)
+
+// Couriers is the use case of keeping the couriers. Its errors match the
+// sentinels of the domain.
+type Couriers interface {
+	Register(ctx context.Context, c courier.Courier) (id int64, err error)
+	Get(ctx context.Context, id int64) (courier.Courier, error)
+	List(ctx context.Context) ([]courier.Courier, error)
+}
+
+type couriersAPI struct{ couriers Couriers }
+
+func (a *api) registerCouriers(couriers Couriers) {
+	c := couriersAPI{couriers}
+	register(a, huma.Operation{
+		OperationID: "register-courier", Method: http.MethodPost, Path: "/courier", Tags: []string{"couriers"},
+		Summary:       "Register a courier",
+		Description:   "An available courier is given the next waiting order at once. 409: the phone exists, or the status is busy. After a 503 it is not known whether the courier was registered; if so, trying again answers 409.",
+		DefaultStatus: http.StatusCreated,
+		Errors: []int{
+			http.StatusBadRequest, http.StatusRequestTimeout, http.StatusConflict, http.StatusRequestEntityTooLarge,
+			http.StatusUnsupportedMediaType, http.StatusServiceUnavailable,
+		},
+	}, c.register)
+	register(a, huma.Operation{
+		OperationID: "get-courier", Method: http.MethodGet, Path: "/courier/{id}", Tags: []string{"couriers"},
+		Summary: "Get one courier",
+		Errors:  []int{http.StatusNotFound, http.StatusServiceUnavailable},
+	}, c.get)
+	register(a, huma.Operation{
+		OperationID: "list-couriers", Method: http.MethodGet, Path: "/couriers", Tags: []string{"couriers"},
+		Summary: "List every courier, in the order of their ids",
+		Errors:  []int{http.StatusServiceUnavailable},
+	}, c.list)
+}
+
+// courierBody is a courier as clients see him.
+type courierBody struct {
+	ID            int64  `json:"id" minimum:"1" example:"7"`
+	Name          string `json:"name" example:"Anna"`
+	Phone         string `json:"phone" example:"+79000000001"`
+	Status        string `json:"status" enum:"available,busy,paused"`
+	TransportType string `json:"transport_type" enum:"on_foot,scooter,car"`
+}
+
+func newCourierBody(c courier.Courier) courierBody {
+	return courierBody{c.ID, c.Name, c.Phone, string(c.Status), string(c.Transport)}
+}
+
+// registerBody is a courier to be. The lengths are courier.MaxNameLen and
+// courier.MaxPhoneLen. busy is a known status, so that it can be refused as the
+// conflict it is.
+type registerBody struct {
+	Name          string `json:"name" minLength:"1" maxLength:"200" example:"Anna"`
+	Phone         string `json:"phone" minLength:"1" maxLength:"32" doc:"unique" example:"+79000000001"`
+	Status        string `json:"status,omitempty" enum:"available,busy,paused" default:"available" doc:"busy is refused: only an order makes a courier busy"`
+	TransportType string `json:"transport_type" enum:"on_foot,scooter,car"`
+}
+
+type registerInput struct{ Body registerBody }
+
+type idBody struct {
+	ID int64 `json:"id" minimum:"1" example:"7"`
+}
+
+type idOutput struct{ Body idBody }
+
+func (c couriersAPI) register(ctx context.Context, in *registerInput) (*idOutput, error) {
+	id, err := c.couriers.Register(ctx, courier.Courier{
+		Name:      in.Body.Name,
+		Phone:     in.Body.Phone,
+		Status:    courier.Status(in.Body.Status),
+		Transport: courier.Transport(in.Body.TransportType),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &idOutput{idBody{id}}, nil
+}
+
+type courierInput struct {
+	ID int64 `path:"id" minimum:"1" example:"7"`
+}
+
+type courierOutput struct{ Body courierBody }
+
+func (c couriersAPI) get(ctx context.Context, in *courierInput) (*courierOutput, error) {
+	found, err := c.couriers.Get(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &courierOutput{newCourierBody(found)}, nil
+}
+
+type couriersOutput struct {
+	Body []courierBody `nullable:"false"`
+}
+
+func (c couriersAPI) list(ctx context.Context, _ *struct{}) (*couriersOutput, error) {
+	all, err := c.couriers.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bodies := make([]courierBody, len(all)) // never null
+	for i := range all {
+		bodies[i] = newCourierBody(all[i])
+	}
+	return &couriersOutput{bodies}, nil
+}

@@ -1,0 +1,17 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// deadlined bounds how long handlers may work, the body being there already.
+// They see it in their context; what waits for PostgreSQL then ends as a 503.
+func deadlined(timeout time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}

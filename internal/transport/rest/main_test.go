@@ -1,0 +1,105 @@
+package rest_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/transport/rest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fake is the use case and the readiness: it answers what it was told to and
+// keeps what it was asked.
+type fake struct {
+	err        error
+	panics     any
+	waits      bool // until the request's time is up
+	all        []courier.Courier
+	parts      []rest.PartStatus
+	registered []courier.Courier
+	deadline   bool // the last call had one
+}
+
+func (f *fake) answer(ctx context.Context) error {
+	_, f.deadline = ctx.Deadline()
+	if f.panics != nil {
+		panic(f.panics)
+	}
+	if f.waits {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return f.err
+}
+
+func (f *fake) Register(ctx context.Context, c courier.Courier) (int64, error) {
+	f.registered = append(f.registered, c)
+	return 7, f.answer(ctx)
+}
+
+func (f *fake) Get(ctx context.Context, id int64) (courier.Courier, error) {
+	return courier.Courier{
+		ID: id, Name: "Anna <&>", Phone: "+79000000001", Status: courier.StatusBusy, Transport: courier.OnFoot,
+	}, f.answer(ctx)
+}
+
+func (f *fake) List(ctx context.Context) ([]courier.Courier, error) { return f.all, f.answer(ctx) }
+
+func (f *fake) Check(ctx context.Context) []rest.PartStatus {
+	_ = f.answer(ctx)
+	return f.parts
+}
+
+// dependencies serves f and logs to w.
+func dependencies(f *fake, w io.Writer) rest.Dependencies {
+	return rest.Dependencies{
+		Couriers:  f,
+		Readiness: f,
+		Metrics:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
+		Log:       slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+}
+
+func handler(f *fake, log io.Writer) http.Handler {
+	return rest.New(rest.Config{}, dependencies(f, log)).Handler()
+}
+
+// request makes one; headers are "Name: value".
+func request(t *testing.T, line, body string, headers ...string) *http.Request {
+	t.Helper()
+	method, target, ok := strings.Cut(line, " ")
+	if !ok {
+		t.Fatalf("%q is not METHOD /path", line)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	return r
+}
+
+func do(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// contextGone is the context of a request whose caller has left.
+func contextGone(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	cancel()
+	return ctx, cancel
+}

@@ -1,0 +1,100 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"service-courier/internal/courier"
+)
+
+// document is what the tests look at of an OpenAPI document.
+type document struct {
+	OpenAPI string `json:"openapi"`
+	Paths   map[string]map[string]struct {
+		Responses map[string]struct {
+			Content map[string]any `json:"content"`
+			Headers map[string]any `json:"headers"`
+		} `json:"responses"`
+	} `json:"paths"`
+	Components struct {
+		Schemas map[string]struct {
+			Properties map[string]struct {
+				Enum      []string `json:"enum"`
+				MaxLength int      `json:"maxLength"`
+			} `json:"properties"`
+		} `json:"schemas"`
+	} `json:"components"`
+}
+
+func openAPI(t *testing.T) (doc document, raw string) {
+	t.Helper()
+	w := do(handler(new(fake), io.Discard), request(t, "GET /openapi.json", ""))
+	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/openapi+json" {
+		t.Fatalf("status %d %q", w.Code, w.Header().Get("Content-Type"))
+	}
+	raw = w.Body.String()
+	if err := json.Unmarshal([]byte(raw), &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc, raw
+}
+
+// TestOpenAPIDescribesEveryExchange holds the document against what the table
+// of exchanges has seen the API do.
+func TestOpenAPIDescribesEveryExchange(t *testing.T) {
+	doc, raw := openAPI(t)
+	if !strings.HasPrefix(doc.OpenAPI, "3.1.") || strings.Contains(raw, "$schema") {
+		t.Errorf("openapi %q, $schema in it: %t", doc.OpenAPI, strings.Contains(raw, "$schema"))
+	}
+	for _, e := range exchanges() {
+		method, path, _ := strings.Cut(e.line, " ")
+		if strings.HasPrefix(path, "/courier/") {
+			path = "/courier/{id}"
+		}
+		operation, known := doc.Paths[path][strings.ToLower(method)]
+		if !known {
+			if e.status != http.StatusNotFound && e.status != http.StatusMethodNotAllowed {
+				t.Errorf("%s is not described", e.line)
+			}
+			continue
+		}
+		if strings.HasSuffix(e.line, "/courier/") {
+			continue // no id: not this operation
+		}
+		response, known := operation.Responses[strconv.Itoa(e.status)]
+		if !known {
+			t.Errorf("%s: %d is not described", e.line, e.status)
+		}
+		if media, _, _ := strings.Cut(e.is, ";"); media != "" && response.Content[media] == nil {
+			t.Errorf("%s: %d is described as %v, not %s", e.line, e.status, response.Content, media)
+		}
+		if e.retry != "" && response.Headers["Retry-After"] == nil {
+			t.Errorf("%s: %d is described without Retry-After", e.line, e.status)
+		}
+	}
+}
+
+// TestSchemasFollowTheDomain fails when the limits in the struct tags and those
+// of the domain part.
+func TestSchemasFollowTheDomain(t *testing.T) {
+	doc, _ := openAPI(t)
+	p := doc.Components.Schemas["RegisterBody"].Properties
+	if p["name"].MaxLength != courier.MaxNameLen || p["phone"].MaxLength != courier.MaxPhoneLen {
+		t.Errorf("lengths %d, %d; want %d, %d", p["name"].MaxLength, p["phone"].MaxLength, courier.MaxNameLen, courier.MaxPhoneLen)
+	}
+	transports := make([]string, 0, 3)
+	for _, transport := range courier.Transports() {
+		transports = append(transports, string(transport))
+	}
+	if !slices.Equal(p["transport_type"].Enum, transports) {
+		t.Errorf("transports %v, want %v", p["transport_type"].Enum, transports)
+	}
+	if _, echoed := doc.Components.Schemas["ErrorDetail"].Properties["value"]; echoed {
+		t.Error("problems are described with values that they do not have")
+	}
+}

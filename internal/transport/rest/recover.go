@@ -1,0 +1,32 @@
+package rest
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+)
+
+// recovered turns a panic into a logged 500. Where the answer has begun, it
+// breaks the connection, so that half an answer does not look like a whole one.
+func recovered(log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := record(w)
+		defer func() {
+			v := recover()
+			switch {
+			case v == nil:
+				return
+			case v == http.ErrAbortHandler:
+				panic(v)
+			}
+			log.LogAttrs(r.Context(), slog.LevelError, "handler panicked",
+				slog.String("request_id", requestID(r.Context())), slog.String("route", r.Pattern),
+				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			if rec.status != 0 {
+				panic(http.ErrAbortHandler)
+			}
+			writeProblem(rec, internalError())
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}

@@ -1,0 +1,161 @@
+package rest_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/transport/rest"
+)
+
+func start(t *testing.T, f *fake) *rest.Server {
+	t.Helper()
+	s := rest.New(rest.Config{Addr: "127.0.0.1:0"}, dependencies(f, io.Discard))
+	if s.Addr() != "" {
+		t.Errorf("Addr() before Start = %q", s.Addr())
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// get asks on a connection of its own.
+func get(t *testing.T, url string) (*http.Response, error) {
+	t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := transport.RoundTrip(r)
+	if err == nil {
+		t.Cleanup(func() { _ = resp.Body.Close() })
+	}
+	return resp, err
+}
+
+func TestLifecycle(t *testing.T) {
+	s := start(t, new(fake))
+	resp, err := get(t, "http://"+s.Addr()+"/ping")
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("ping: %v, %v", resp, err)
+	}
+	if err := s.Start(); err == nil {
+		t.Error("it started twice")
+	}
+	for range 2 {
+		if err := s.Stop(t.Context()); err != nil {
+			t.Errorf("Stop: %v", err)
+		}
+	}
+	if _, err := get(t, "http://"+s.Addr()+"/ping"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("after Stop: %v, want the connection refused", err)
+	}
+	if err := s.Start(); err == nil {
+		t.Error("it started after Stop")
+	}
+}
+
+func TestStopBeforeStart(t *testing.T) {
+	s := rest.New(rest.Config{Addr: "127.0.0.1:0"}, dependencies(new(fake), io.Discard))
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Start(); err == nil {
+		t.Error("it started after Stop")
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	first := start(t, new(fake))
+	defer func() { _ = first.Stop(context.Background()) }()
+	second := rest.New(rest.Config{Addr: first.Addr()}, dependencies(new(fake), io.Discard))
+	err := second.Start()
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatalf("err = %v, want EADDRINUSE", err)
+	}
+	for _, part := range []string{"cannot serve HTTP", first.Addr(), "HTTP_ADDR"} { // what, where, how to mend
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
+
+// blocking is a use case that tells when it is asked and then waits.
+type blocking struct {
+	fake
+	asked, release chan struct{}
+}
+
+func (b *blocking) List(ctx context.Context) ([]courier.Courier, error) {
+	close(b.asked)
+	select {
+	case <-b.release:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// inHand starts a server that has one request in hand.
+func inHand(t *testing.T) (b *blocking, s *rest.Server, answered <-chan error) {
+	t.Helper()
+	b = &blocking{asked: make(chan struct{}), release: make(chan struct{})}
+	deps := dependencies(&b.fake, io.Discard)
+	deps.Couriers = b
+	s = rest.New(rest.Config{Addr: "127.0.0.1:0", RequestTimeout: time.Minute}, deps)
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		resp, err := get(t, "http://"+s.Addr()+"/couriers")
+		if err == nil && resp.StatusCode != http.StatusOK {
+			err = errors.New(resp.Status)
+		}
+		done <- err
+	}()
+	<-b.asked
+	return b, s, done
+}
+
+func TestStopWaitsForRequestsInHand(t *testing.T) {
+	b, s, answered := inHand(t)
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop(context.WithoutCancel(t.Context())) }()
+	for { // until the listener is closed
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Addr())
+		if err != nil {
+			break
+		}
+		_ = conn.Close()
+	}
+	close(b.release)
+	if err := <-answered; err != nil {
+		t.Errorf("the request in hand: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+}
+
+func TestStopCutsOffWhatDoesNotEnd(t *testing.T) {
+	_, s, answered := inHand(t)
+	ctx, cancel := contextGone(t.Context())
+	defer cancel()
+	if err := s.Stop(ctx); err == nil || !strings.Contains(err.Error(), "cut off") {
+		t.Errorf("Stop: %v, want it to say that requests were cut off", err)
+	}
+	if err := <-answered; err == nil {
+		t.Error("the request in hand was answered")
+	}
+}
