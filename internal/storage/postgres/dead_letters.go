@@ -1,10 +1,14 @@
 package postgres
 
 import (
+	"context"
 	_ "embed" // for the statements
+	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"service-courier/internal/usecase/orderevent"
 )
@@ -27,4 +31,45 @@ func queueLetters(batch *pgx.Batch, letters []orderevent.DeadLetter, saved *orde
 			return nil
 		})
 	}
+}
+
+// DeadLetters reads the records that could never be processed.
+type DeadLetters struct{ pool *pgxpool.Pool }
+
+// NewDeadLetters returns the dead letters in pool's database.
+func NewDeadLetters(pool *pgxpool.Pool) *DeadLetters { return &DeadLetters{pool} }
+
+// DeadLetter is a kept letter, without its bytes.
+type DeadLetter struct {
+	ID        int64
+	Topic     string
+	Partition int32
+	Offset    int64
+	Reason    string
+	Detail    string
+	CreatedAt time.Time
+}
+
+// Last returns the highest id there is; 0 when there are no letters.
+func (d *DeadLetters) Last(ctx context.Context) (id int64, err error) {
+	err = d.pool.QueryRow(ctx, "SELECT coalesce(max(id), 0) FROM dead_letters").Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("last dead letter: %w", err)
+	}
+	return id, nil
+}
+
+// After returns at most limit letters with a higher id, lowest first.
+func (d *DeadLetters) After(ctx context.Context, id int64, limit int) ([]DeadLetter, error) {
+	rows, err := d.pool.Query(ctx, `
+		SELECT id, topic, partition, "offset", reason, detail, created_at
+		FROM dead_letters WHERE id > $1 ORDER BY id LIMIT $2`, id, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read dead letters: %w", err)
+	}
+	letters, err := pgx.CollectRows(rows, pgx.RowToStructByPos[DeadLetter])
+	if err != nil {
+		return nil, fmt.Errorf("read dead letters: %w", err)
+	}
+	return letters, nil
 }

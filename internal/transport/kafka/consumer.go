@@ -30,14 +30,13 @@ type LagObserver interface {
 
 // Consumer is a member of the consumer group.
 type Consumer struct {
-	cfg     Config
-	sink    Sink
-	lag     LagObserver
-	log     *slog.Logger
-	kafka   *outage.Log
-	saving  *outage.Log
-	joined  atomic.Bool
-	lastErr atomic.Pointer[error]
+	cfg    Config
+	sink   Sink
+	lag    LagObserver
+	log    *slog.Logger
+	kafka  *outage.Log
+	saving *outage.Log
+	joined atomic.Bool
 }
 
 var _ sarama.ConsumerGroupHandler = (*Consumer)(nil)
@@ -51,16 +50,8 @@ func NewConsumer(cfg Config, sink Sink, lag LagObserver, log *slog.Logger) *Cons
 	}
 }
 
-// Status returns nil while the consumer is a member of its group, else why not.
-func (c *Consumer) Status() error {
-	if c.joined.Load() {
-		return nil
-	}
-	if err := c.lastErr.Load(); err != nil {
-		return *err
-	}
-	return errors.New("joining the consumer group")
-}
+// Joined reports whether the consumer is a member of its group now.
+func (c *Consumer) Joined() bool { return c.joined.Load() }
 
 // rejoinAfter is the wait between tries to reach Kafka.
 const rejoinAfter = time.Second
@@ -114,14 +105,12 @@ func (c *Consumer) failed(ctx context.Context, err error) {
 	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
 		err = errors.Join(err, errors.New("create topic "+c.cfg.Topic))
 	}
-	c.lastErr.Store(&err)
 	c.kafka.Failed(ctx, err)
 }
 
 // Setup is called by sarama when the group was joined.
 func (c *Consumer) Setup(session sarama.ConsumerGroupSession) error {
 	c.joined.Store(true)
-	c.lastErr.Store(nil)
 	c.kafka.Works(session.Context())
 	c.log.InfoContext(session.Context(), "joined the consumer group",
 		slog.String("group", c.cfg.GroupID), slog.Any("claims", session.Claims()[c.cfg.Topic]))

@@ -1,0 +1,109 @@
+// Command service-courier gives every order of a food delivery a courier.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"service-courier/internal/app"
+)
+
+func main() {
+	ctx, stop := interruptible()
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "service-courier:", err)
+		os.Exit(1) //nolint:gocritic // stop only unregisters the signals
+	}
+}
+
+// interruptible returns a context that the first SIGINT or SIGTERM ends; the
+// second one ends the process at once.
+func interruptible() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		fmt.Fprintln(os.Stderr, "service-courier: second signal, exiting at once")
+		os.Exit(130)
+	}()
+	return ctx, cancel
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "service-courier",
+		Short:         "Gives every order of a food delivery a courier",
+		Long:          "service-courier listens to order events in Kafka, asks service-order what is really true,\nand keeps PostgreSQL so: it assigns couriers, frees them, and undoes cancelled deliveries.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Example: "  service-courier dev              everything in one process, nothing to install\n" +
+			"  service-courier migrate up       make the schema in DATABASE_URL\n" +
+			"  service-courier serve            the service, with settings from the environment and .env",
+	}
+	cmd.AddCommand(dev(), serve(), migrate())
+	return cmd
+}
+
+func serve() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service with the settings of the environment and .env",
+		Long: "Runs the service. Its settings come from the environment and from the file .env; .env.example lists them.\n" +
+			"It never migrates: without the schema it waits and says so.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return app.Serve(cmd.Context(), cmd.ErrOrStderr()) },
+	}
+}
+
+func migrate() *cobra.Command {
+	cmd := &cobra.Command{Use: "migrate", Short: "Make, take back or list the schema in DATABASE_URL"}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "up", Short: "Apply every migration that is missing", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error { return app.MigrateUp(cmd.Context(), cmd.OutOrStdout()) },
+		},
+		&cobra.Command{
+			Use: "down", Short: "Take the newest migration back (its tables and their data are dropped)", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error { return app.MigrateDown(cmd.Context(), cmd.OutOrStdout()) },
+		},
+		&cobra.Command{
+			Use: "status", Short: "List the migrations", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error { return app.MigrateStatus(cmd.Context(), cmd.OutOrStdout()) },
+		},
+	)
+	return cmd
+}
+
+func dev() *cobra.Command {
+	var cfg app.DevConfig
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything in one process: Kafka, PostgreSQL, service-order and the service",
+		Long: "Runs an embedded Kafka, a private PostgreSQL, the simulated service-order and the service itself, and tells\n" +
+			"what happens. It reads no .env and none of the production variables but PG_BIN_DIR.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg.PGBinDir = os.Getenv("PG_BIN_DIR")
+			return app.Dev(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&cfg.DataDir, "data", "", "directory that keeps everything between runs (default: nothing is kept)")
+	f.IntVar(&cfg.HTTPPort, "http-port", 0, fmt.Sprintf("port of the service (default %d, or a free one)", app.DefaultHTTPPort))
+	f.IntVar(&cfg.OrderPort, "order-port", 0, fmt.Sprintf("port of service-order (default %d, or a free one)", app.DefaultOrderPort))
+	f.IntVar(&cfg.KafkaPort, "kafka-port", 0, "port of Kafka (default 19092, or a free one)")
+	f.IntVar(&cfg.PostgresPort, "postgres-port", 0, "port of PostgreSQL (default: a free one)")
+	f.BoolVar(&cfg.Quiet, "quiet", false, "no orders of its own, and service-order's real timers")
+	f.BoolVarP(&cfg.Verbose, "verbose", "v", false, "show the log of every part as well")
+	return cmd
+}

@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"service-courier/internal/config"
+	"service-courier/internal/storage/postgres"
+)
+
+// Serve runs the service with the environment's settings until ctx ends. It
+// never migrates: without the schema it waits and says so.
+func Serve(ctx context.Context, logs io.Writer) error {
+	cfg, err := config.Load()
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log.InfoContext(ctx, "starting", slog.Any("settings", cfg))
+	s, err := newService(cfg, log)
+	if err != nil {
+		return err
+	}
+	if err := s.run(ctx); err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "stopped")
+	return nil
+}
+
+// MigrateUp applies every migration that the database of DATABASE_URL lacks.
+func MigrateUp(ctx context.Context, out io.Writer) error {
+	return withMigrator(func(m *postgres.Migrator) error {
+		applied, err := m.Up(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range applied {
+			fmt.Fprintln(out, "applied", name)
+		}
+		if len(applied) == 0 {
+			fmt.Fprintln(out, "nothing to apply: the schema is up to date")
+		}
+		return nil
+	})
+}
+
+// MigrateDown takes the newest migration back.
+func MigrateDown(ctx context.Context, out io.Writer) error {
+	return withMigrator(func(m *postgres.Migrator) error {
+		name, err := m.Down(ctx)
+		if err != nil {
+			return err
+		}
+		if name == "" {
+			fmt.Fprintln(out, "nothing to take back")
+			return nil
+		}
+		fmt.Fprintln(out, "took back", name)
+		return nil
+	})
+}
+
+// MigrateStatus lists every migration and whether it is applied.
+func MigrateStatus(ctx context.Context, out io.Writer) error {
+	return withMigrator(func(m *postgres.Migrator) error {
+		states, err := m.Status(ctx)
+		if err != nil {
+			return err
+		}
+		for _, s := range states {
+			word := "pending"
+			if s.Applied {
+				word = "applied"
+			}
+			fmt.Fprintf(out, "%-8s %s\n", word, s.Name)
+		}
+		return nil
+	})
+}
+
+func withMigrator(do func(*postgres.Migrator) error) (err error) {
+	url, err := config.LoadDatabaseURL()
+	if err != nil {
+		return err
+	}
+	m, err := postgres.NewMigrator(url)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := m.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	return do(m)
+}

@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"service-courier/internal/config"
+	"service-courier/internal/gateway/order"
+	"service-courier/internal/metrics"
+	"service-courier/internal/outage"
+	"service-courier/internal/storage/postgres"
+	"service-courier/internal/transport/kafka"
+	"service-courier/internal/transport/rest"
+	"service-courier/internal/usecase/couriers"
+	"service-courier/internal/usecase/orderevent"
+	"service-courier/internal/worker"
+)
+
+// What the service takes of the machine.
+const (
+	databaseConns = 12
+	orderTimeout  = time.Second // of one GET
+	orderConns    = 256         // GETs at a time, of all batches together
+	batchGETs     = 128         // GETs at a time, of one batch
+	batchWorkers  = 4           // batches at a time: some GET while others save
+)
+
+// stopTimeout bounds a graceful stop, whatever hangs.
+const stopTimeout = 5 * time.Second
+
+// service is everything between Kafka, service-order and PostgreSQL.
+type service struct {
+	log       *slog.Logger
+	pool      *pgxpool.Pool
+	orders    *order.HTTPClient
+	looks     orderevent.Looks
+	coalescer *orderevent.Coalescer
+	matcher   *orderevent.Matcher
+	consumer  *kafka.Consumer
+	http      *rest.Server
+}
+
+// newService wires the service. It connects to nothing yet.
+func newService(cfg config.Config, log *slog.Logger) (*service, error) {
+	client, err := order.NewHTTPClient(order.Config{BaseURL: cfg.OrderServiceURL, Timeout: orderTimeout, Concurrency: orderConns})
+	if err != nil {
+		return nil, err
+	}
+	pool, err := postgres.Open(cfg.DatabaseURL, databaseConns)
+	if err != nil {
+		return nil, err
+	}
+	counted := metrics.New()
+	records := postgres.NewOrders(pool)
+	matcher := orderevent.NewMatcher(postgres.NewLine(pool), counted)
+	reconciler := orderevent.NewReconciler(client, records, matcher, counted, log, batchGETs)
+	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers)
+	consumer := kafka.NewConsumer(kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic, GroupID: cfg.KafkaGroupID}, coalescer, counted, log)
+	return &service{
+		log: log, pool: pool, orders: client, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
+		http: rest.New(rest.Config{Addr: cfg.HTTPAddr}, rest.Dependencies{
+			Couriers:  couriers.New(postgres.NewCouriers(pool), matcher.Wake),
+			Readiness: readiness{pool, consumer, client},
+			Metrics:   counted.Handler(),
+			Log:       log,
+		}),
+	}, nil
+}
+
+// run serves until ctx ends, then stops: first the consumer, which finishes
+// the batch in hand, marks and leaves the group; then what worked for it. It
+// fails only when the HTTP address cannot be had; whatever else is absent is
+// waited for.
+func (s *service) run(ctx context.Context) error {
+	defer s.pool.Close()
+	defer s.orders.Close()
+	if err := s.http.Start(); err != nil {
+		return err
+	}
+	s.log.InfoContext(ctx, "listening", slog.String("addr", s.http.Addr()))
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		s.work(ctx)
+	}()
+	<-ctx.Done()
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	var stuck error
+	select {
+	case <-finished:
+	case <-stop.Done():
+		stuck = errors.New("the batch in hand did not end in time; its events will be read again")
+	}
+	return errors.Join(stuck, s.http.Stop(stop))
+}
+
+// work consumes and matches from the moment the schema is there until ctx ends.
+func (s *service) work(ctx context.Context) {
+	if !s.awaitSchema(ctx) {
+		return
+	}
+	// The use case outlives the consumer, which still hands over its last batch.
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { s.coalescer.Run(inner) })
+	wg.Go(func() { worker.Match(inner, s.matcher, s.log) })
+	wg.Go(func() { worker.Due(ctx, s.looks, s.coalescer, s.log) })
+	s.consumer.Run(ctx)
+	stop()
+	wg.Wait()
+}
+
+// awaitSchema waits for PostgreSQL and its schema, which `serve` never makes
+// itself. It returns false when ctx ends first.
+func (s *service) awaitSchema(ctx context.Context) bool {
+	waiting := outage.New(s.log, "database schema")
+	for {
+		err := postgres.CheckSchema(ctx, s.pool)
+		if ctx.Err() != nil {
+			return false
+		}
+		if err == nil {
+			waiting.Works(ctx)
+			return true
+		}
+		waiting.Failed(ctx, err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(time.Second):
+		}
+	}
+}
