@@ -16,7 +16,7 @@ import (
 
 // retentionInterval is how often old records are looked for; kfake itself does
 // so only for topics with settings of their own.
-const retentionInterval = time.Minute
+const retentionInterval = 10 * time.Second
 
 // Kafka is a running broker. Its methods may be called concurrently.
 type Kafka struct {

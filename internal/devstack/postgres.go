@@ -76,7 +76,11 @@ func (p *Postgres) prepareDir() (err error) {
 	return err
 }
 
-func (p *Postgres) start(ctx context.Context) error {
+func (p *Postgres) start(ctx context.Context) (err error) {
+	// First of all: from here on, the end of this process leaves nothing.
+	if p.dog, err = startWatchdog(ctx, p.who, p.watchdogSignal(), p.watchdogRemoves()); err != nil {
+		return err
+	}
 	major, err := p.dir.major()
 	if err != nil {
 		return err
@@ -88,9 +92,6 @@ func (p *Postgres) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.StartTimeout)
 	defer cancel()
 	if p.password, err = p.dir.superuserPassword(major == 0); err != nil {
-		return err
-	}
-	if p.dog, err = startWatchdog(ctx, p.who, p.watchdogSignal(), p.watchdogRemoves()); err != nil {
 		return err
 	}
 	if err := p.dir.stopOrphan(ctx); err != nil {
