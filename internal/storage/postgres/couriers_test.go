@@ -15,9 +15,7 @@ import (
 	"service-courier/internal/storage/postgres"
 )
 
-func boris(phone string) courier.Courier {
-	return courier.Courier{Name: "Boris", Phone: phone, Status: courier.StatusAvailable, Transport: courier.Scooter}
-}
+var boris = courier.Courier{Name: "Boris", Phone: "+1", Status: courier.StatusAvailable, Transport: courier.Scooter}
 
 func TestCouriersAreKeptAsGiven(t *testing.T) {
 	f := newFixture(t)
@@ -62,7 +60,7 @@ func TestOnePhoneOneCourier(t *testing.T) {
 	errs := make([]error, 8)
 	var wg sync.WaitGroup
 	for i := range errs {
-		wg.Go(func() { _, errs[i] = store.Insert(f.Context(), boris("+1")) })
+		wg.Go(func() { _, errs[i] = store.Insert(f.Context(), boris) })
 	}
 	wg.Wait()
 	taken := 0
@@ -84,7 +82,7 @@ func TestOnePhoneOneCourier(t *testing.T) {
 func TestOtherConstraintsAreNotAPhone(t *testing.T) {
 	f := newFixture(t)
 	f.exec("INSERT INTO couriers (id, name, phone) VALUES (1, 'in the way', '1')")
-	_, err := postgres.NewCouriers(f.pool).Insert(f.Context(), boris("+1")) // is given id 1 as well
+	_, err := postgres.NewCouriers(f.pool).Insert(f.Context(), boris) // is given id 1 as well
 	if err == nil || errors.Is(err, courier.ErrPhoneTaken) || errors.Is(err, courier.ErrUnavailable) {
 		t.Errorf("err = %v, want the plain violation", err)
 	}
@@ -94,7 +92,7 @@ func TestRegisteredCourierGetsTheWaitingOrder(t *testing.T) {
 	f := newFixture(t)
 	f.save(to("a", courier.StateWaiting))
 	f.expectMatch(10)
-	if _, err := postgres.NewCouriers(f.pool).Insert(f.Context(), boris("+1")); err != nil {
+	if _, err := postgres.NewCouriers(f.pool).Insert(f.Context(), boris); err != nil {
 		t.Fatal(err)
 	}
 	f.expectMatch(10, "a:1")
@@ -105,7 +103,7 @@ func TestRegisteredCourierGetsTheWaitingOrder(t *testing.T) {
 }
 
 func TestCouriersUnavailable(t *testing.T) {
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	nobody, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +134,7 @@ func TestCouriersUnavailable(t *testing.T) {
 			}
 			defer pool.Close()
 			store := postgres.NewCouriers(pool)
-			_, insertErr := store.Insert(tt.ctx, boris("+1"))
+			_, insertErr := store.Insert(tt.ctx, boris)
 			_, getErr := store.Get(tt.ctx, 1)
 			_, listErr := store.List(tt.ctx)
 			for what, err := range map[string]error{"Insert": insertErr, "Get": getErr, "List": listErr} {
@@ -153,7 +151,7 @@ func TestLostConnectionIsUnavailable(t *testing.T) {
 	f := newFixture(t)
 	f.exec("CREATE FUNCTION hang_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$")
 	f.exec("CREATE TRIGGER hang_up BEFORE INSERT ON couriers FOR EACH ROW EXECUTE FUNCTION hang_up()")
-	_, err := postgres.NewCouriers(f.pool).Insert(f.Context(), boris("+1"))
+	_, err := postgres.NewCouriers(f.pool).Insert(f.Context(), boris)
 	if !errors.Is(err, courier.ErrUnavailable) {
 		t.Errorf("err = %v, want ErrUnavailable", err)
 	}

@@ -15,15 +15,17 @@ func logged(log *slog.Logger, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		rec, start := record(w), time.Now()
-		defer func() {
-			log.LogAttrs(r.Context(), slog.LevelDebug, "request served",
-				slog.String("request_id", requestID(r.Context())), slog.String("method", r.Method),
-				slog.String("route", r.Pattern), slog.Int("status", rec.status),
-				slog.Int64("bytes", rec.bytes), slog.Duration("took", time.Since(start)))
-		}()
+		rec := record(w)
+		defer logAnswer(log, r, rec, time.Now())
 		next.ServeHTTP(rec, r)
 	})
+}
+
+func logAnswer(log *slog.Logger, r *http.Request, rec *recorder, start time.Time) {
+	log.LogAttrs(r.Context(), slog.LevelDebug, "request served",
+		slog.String("request_id", requestID(r.Context())), slog.String("method", r.Method),
+		slog.String("route", r.Pattern), slog.Int("status", rec.status),
+		slog.Int64("bytes", rec.bytes), slog.Duration("took", time.Since(start)))
 }
 
 // recorder notes what was answered.

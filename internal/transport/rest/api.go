@@ -36,7 +36,7 @@ func newHandler(cfg Config, deps Dependencies) http.Handler {
 	}
 	mux.Handle("GET /openapi.json", openAPIHandler(a.OpenAPI())) // last: it describes all the others
 
-	var h http.Handler = deadlined(cfg.RequestTimeout, mux)
+	h := deadlined(cfg.RequestTimeout, mux)
 	h = bounded(maxBodyBytes, h)
 	h = &routes{mux: mux, next: h}
 	h = recovered(deps.Log, h)
@@ -70,7 +70,7 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 		}
 		return out, nil
 	})
-	if r := op.Responses["503"]; r != nil {
+	if r := op.Responses["503"]; r != nil { // huma.Register has filled it by now
 		r.Headers = map[string]*huma.Header{"Retry-After": {
 			Description: "Seconds to wait before asking again", Schema: &huma.Schema{Type: huma.TypeInteger},
 		}}

@@ -93,7 +93,8 @@ func TestPanicAfterTheAnswerBegan(t *testing.T) {
 		panic("boom")
 	})
 	defer func() {
-		if v := recover(); v != http.ErrAbortHandler {
+		v := recover()
+		if err, _ := v.(error); !errors.Is(err, http.ErrAbortHandler) {
 			t.Errorf("recovered %v, want the connection broken by http.ErrAbortHandler", v)
 		}
 	}()

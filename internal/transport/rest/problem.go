@@ -83,10 +83,10 @@ func (a *api) refuse(ctx context.Context, operation string, err error) error {
 	attrs := []slog.Attr{
 		slog.String("request_id", requestID(ctx)), slog.String("operation", operation), slog.Any("error", err),
 	}
-	switch {
-	case p.Status == http.StatusInternalServerError:
+	switch p.Status {
+	case http.StatusInternalServerError:
 		a.log.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
-	case p.Status == http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		if !errors.Is(err, context.Canceled) { // nothing is wrong when the caller leaves
 			a.log.LogAttrs(ctx, slog.LevelWarn, "request cannot be served now", attrs...)
 		}

@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -27,27 +28,23 @@ func start(t *testing.T, f *fake) *rest.Server {
 	return s
 }
 
-// get asks on a connection of its own.
-func get(t *testing.T, url string) (*http.Response, error) {
-	t.Helper()
-	transport := &http.Transport{DisableKeepAlives: true}
-	t.Cleanup(transport.CloseIdleConnections)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+// get asks on a connection of its own and returns the status.
+func get(ctx context.Context, url string) (int, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
-	resp, err := transport.RoundTrip(r)
-	if err == nil {
-		t.Cleanup(func() { _ = resp.Body.Close() })
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		return 0, err
 	}
-	return resp, err
+	return resp.StatusCode, resp.Body.Close()
 }
 
 func TestLifecycle(t *testing.T) {
 	s := start(t, new(fake))
-	resp, err := get(t, "http://"+s.Addr()+"/ping")
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("ping: %v, %v", resp, err)
+	if status, err := get(t.Context(), "http://"+s.Addr()+"/ping"); status != http.StatusOK {
+		t.Fatalf("ping: %d, %v", status, err)
 	}
 	if err := s.Start(); err == nil {
 		t.Error("it started twice")
@@ -57,7 +54,7 @@ func TestLifecycle(t *testing.T) {
 			t.Errorf("Stop: %v", err)
 		}
 	}
-	if _, err := get(t, "http://"+s.Addr()+"/ping"); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := get(t.Context(), "http://"+s.Addr()+"/ping"); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("after Stop: %v, want the connection refused", err)
 	}
 	if err := s.Start(); err == nil {
@@ -118,9 +115,9 @@ func inHand(t *testing.T) (b *blocking, s *rest.Server, answered <-chan error) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		resp, err := get(t, "http://"+s.Addr()+"/couriers")
-		if err == nil && resp.StatusCode != http.StatusOK {
-			err = errors.New(resp.Status)
+		status, err := get(t.Context(), "http://"+s.Addr()+"/couriers")
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d", status)
 		}
 		done <- err
 	}()

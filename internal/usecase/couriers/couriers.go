@@ -38,10 +38,10 @@ func New(store Store, wake func()) *Couriers { return &Couriers{store, wake} }
 // courier.ErrPhoneTaken, or is the storage's.
 func (u *Couriers) Register(ctx context.Context, c courier.Courier) (int64, error) {
 	c.Name, c.Phone = strings.TrimSpace(c.Name), strings.TrimSpace(c.Phone)
-	switch c.Status {
-	case "":
+	if c.Status == "" {
 		c.Status = courier.StatusAvailable
-	case courier.StatusBusy:
+	}
+	if c.Status == courier.StatusBusy {
 		return 0, courier.ErrBusyByHand
 	}
 	if err := c.Validate(); err != nil {
