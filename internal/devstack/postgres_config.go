@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -107,8 +108,8 @@ func (c PostgresConfig) serverArgs(dataDir string, port int) []string {
 	maps.Copy(settings, c.Settings)
 
 	args := []string{"-D", filepath.Clean(dataDir)}
-	for name, value := range settings {
-		args = append(args, "-c", name+"="+value)
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "-c", name+"="+settings[name])
 	}
 	return args
 }
