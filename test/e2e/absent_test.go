@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"service-courier/internal/devstack"
+	"service-courier/test/realkafka"
+)
+
+// TestStartsBeforeEverything: the service is the first to start, and whatever
+// it needs comes later, one part after another.
+func TestStartsBeforeEverything(t *testing.T) {
+	broker := realkafka.Require(t, realkafka.Options{})
+	if err := broker.Stop(); err != nil { // all that is left of it is an address
+		t.Fatal(err)
+	}
+	postgres := startPostgres(t)
+	s := newStack(t, broker.Addr(), postgres.URL("courier"))
+	postgres.Kill()
+
+	service := s.serve()
+	s.eventually("it is alive", func() error {
+		status, err := s.get("/livez", &struct{}{})
+		if err != nil {
+			return err
+		}
+		return want(http.StatusOK, status)
+	})
+	s.lacks(http.StatusServiceUnavailable, "postgresql", "schema", "consumer_group", "order_service")
+
+	if err := postgres.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.lacks(http.StatusServiceUnavailable, "schema", "consumer_group", "order_service")
+	s.migrate()
+	s.lacks(http.StatusServiceUnavailable, "consumer_group", "order_service")
+	s.eventually("it misses Kafka", func() error { return service.printed("kafka consumer group") })
+	if err := broker.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.lacks(http.StatusServiceUnavailable, "consumer_group", "order_service")
+	if err := broker.CreateTopic(t.Context(), s.topic, partitions); err != nil {
+		t.Fatal(err)
+	}
+	s.lacks(http.StatusOK, "order_service")
+
+	s.serviceOrder("--step", "created=24h")
+	s.lacks(http.StatusOK)
+	s.couriers(1)
+	id := s.mustPost()
+	s.eventually("the order gets the courier", func() error {
+		return want([]string{id + " assigned, on its way"}, s.column(states))
+	})
+	if !service.Running() {
+		t.Error("the service has ended on the way")
+	}
+	service.tellsOnce(t, "database schema", "kafka consumer group")
+}
+
+// lacks waits until /readyz names exactly these parts as failing.
+func (s *stack) lacks(status int, parts ...string) {
+	s.Helper()
+	s.eventually("/readyz says so", func() error {
+		got, failing, err := s.readyz()
+		if err != nil {
+			return err
+		}
+		if err := want(status, got); err != nil {
+			return err
+		}
+		return want(parts, failing)
+	})
+}
+
+// tellsOnce sees that the log has one line of each absence and one of its end,
+// however long it took, and nothing else of that kind.
+func (i instance) tellsOnce(t *testing.T, whats ...string) {
+	t.Helper()
+	var absent, back []string
+	for _, l := range i.lines() {
+		switch {
+		case l.Msg == "available again":
+			back = append(back, l.What)
+		case l.What != "":
+			absent = append(absent, l.What)
+		case l.Level != "INFO":
+			t.Errorf("unexpected log line: %+v", l)
+		}
+	}
+	slices.Sort(absent)
+	slices.Sort(back)
+	if err := want(whats, absent); err != nil {
+		t.Errorf("said to be absent: %v", err)
+	}
+	if err := want(whats, back); err != nil {
+		t.Errorf("said to be back: %v", err)
+	}
+}
+
+// startPostgres starts a cluster of the test's own with an empty database.
+func startPostgres(t *testing.T) *devstack.Postgres {
+	t.Helper()
+	_, text, _ := net.SplitHostPort(freeAddr(t))
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{
+		BinDir: os.Getenv("PG_BIN_DIR"), Port: port, Fast: true, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(context.Background()); err != nil { // the test's own context has ended
+			t.Error(err)
+		}
+	})
+	if err := p.EnsureDatabase(t.Context(), "courier"); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"service-courier/internal/storage/postgres"
+)
+
+// couriers adds n couriers as the assignment's users do: with a plain INSERT.
+func (s *stack) couriers(n int) {
+	s.Helper()
+	_, err := s.pool.Exec(s.Context(), `
+		insert into couriers(name, phone, status, transport_type)
+		select 'Courier', '+7' || i || clock_timestamp(), 'available', 'scooter' from generate_series(1, $1::int) i`, n)
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// count is the one number that a query answers.
+func (s *stack) count(query string, args ...any) (n int64) {
+	s.Helper()
+	if err := s.pool.QueryRow(s.Context(), query, args...).Scan(&n); err != nil {
+		s.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// column is the texts that a query answers.
+func (s *stack) column(query string, args ...any) []string {
+	s.Helper()
+	rows, err := s.pool.Query(s.Context(), query, args...)
+	if err != nil {
+		s.Fatalf("%s: %v", query, err)
+	}
+	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		s.Fatalf("%s: %v", query, err)
+	}
+	return texts
+}
+
+// states says of every order what the database has of it: the record and the
+// delivery.
+const states = `
+	select order_id || ' ' || o.state || case
+		when d.order_id is null then ''
+		when d.completed_at is null then ', on its way'
+		else ', delivered' end
+	from orders o full join courier_orders d using (order_id)
+	order by 1`
+
+// ends waits until the truth of every order has ended and the database says the
+// same of it; a completed order without a delivery passes when undelivered may.
+// Then everything must be at rest, with nothing broken on the way.
+func (s *stack) ends(ids []string, undelivered bool) {
+	s.Helper()
+	s.eventually("every order ends as service-order says", func() error {
+		var want []string
+		for _, id := range ids {
+			switch truth := s.truth(id); {
+			case truth == "deleted":
+				want = append(want, id+" cancelled")
+			case truth != "completed":
+				return fmt.Errorf("order %s is still %s", id, truth)
+			case undelivered && s.count("select count(*) from courier_orders where order_id = $1", id) == 0:
+				want = append(want, id+" completed")
+			default:
+				want = append(want, id+" completed, delivered")
+			}
+		}
+		slices.Sort(want)
+		got := s.column(states)
+		slices.Sort(got) // by bytes, whatever the database's collation
+		if diff := cmp.Diff(want, got); diff != "" {
+			return errors.New("want -, have +:\n" + diff)
+		}
+		return nil
+	})
+	if n := s.count("select count(*) from couriers where status <> 'available'"); n != 0 {
+		s.Errorf("%d couriers are not free though every order has ended", n)
+	}
+	s.sound()
+}
+
+// sound fails the test when the database breaks a promise, or did something
+// twice.
+func (s *stack) sound() {
+	s.Helper()
+	violations, err := postgres.CheckInvariants(s.Context(), s.pool)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, v := range violations {
+		s.Errorf("%s: %s", v.Promise, v.Who)
+	}
+	for _, twice := range s.column(`
+		select order_id || ' ' || what || ' ' || count(*) from journal group by order_id, what having count(*) > 1`) {
+		s.Errorf("done more than once: %s", twice)
+	}
+}

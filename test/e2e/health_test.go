@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// want returns what differs, or nil.
+func want[T any](want, got T) error {
+	if diff := cmp.Diff(want, got); diff != "" {
+		return fmt.Errorf("want -, have +:\n%s", diff)
+	}
+	return nil
+}
+
+// ready returns nil when /readyz says that everything is there.
+func (s *stack) ready() error {
+	status, failing, err := s.readyz()
+	switch {
+	case err != nil:
+		return err
+	case status != http.StatusOK || len(failing) > 0:
+		return fmt.Errorf("/readyz is %d, failing: %v", status, failing)
+	}
+	return nil
+}
+
+// readyz returns the status and the names of the parts that fail.
+func (s *stack) readyz() (status int, failing []string, err error) {
+	var body struct {
+		Parts []struct{ Name, Status string }
+	}
+	status, err = s.get("/readyz", &body)
+	for _, p := range body.Parts {
+		if p.Status != "ok" {
+			failing = append(failing, p.Name)
+		}
+	}
+	return status, failing, err
+}
+
+// get asks the service and decodes its answer.
+func (s *stack) get(path string, into any) (status int, err error) {
+	req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, "http://"+s.serviceAddr+path, http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode, json.NewDecoder(resp.Body).Decode(into)
+}

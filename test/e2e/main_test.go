@@ -1,0 +1,82 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"service-courier/internal/devstack/pgtest"
+	"service-courier/test/e2e/program"
+	"service-courier/test/realkafka"
+)
+
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
+	err := goleak.Find(
+		// sarama's metrics start one ticker for the whole process and never stop it.
+		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+		// sarama's circuit breaker sleeps out its ten seconds after an outage.
+		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
+	)
+	if code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// TestTogether runs what can share a broker, each with a topic, a consumer
+// group, a database and programs of its own.
+func TestTogether(t *testing.T) {
+	broker := realkafka.Require(t, realkafka.Options{})
+	for _, test := range []struct {
+		name string
+		run  func(*stack)
+	}{
+		{"the life of orders", lifeOfOrders},
+		{"the line drains in order of arrival", lineDrainsInOrder},
+		{"SIGTERM under load", sigtermUnderLoad},
+		{"a second SIGTERM ends it at once", secondSigterm},
+		{"kill -9 under load", killUnderLoad},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStack(t, broker.Addr(), pgtest.NewDatabase(t, nil))
+			if err := broker.CreateTopic(t.Context(), s.topic, partitions); err != nil {
+				t.Fatal(err)
+			}
+			s.migrate()
+			test.run(s)
+		})
+	}
+}
+
+// built is the folder of the two programs, compiled at first use.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// binary returns the path of a program.
+func binary(t *testing.T, name string) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "service-courier-e2e-"); built.err != nil {
+			return
+		}
+		// Not the context of the test that happens to be the first.
+		built.err = program.Build(context.WithoutCancel(t.Context()), built.dir, "service-courier", "service-order")
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return filepath.Join(built.dir, name)
+}

@@ -1,0 +1,148 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// sigtermUnderLoad: told to stop in the middle of a backlog, the service ends in
+// order and in time, and what it committed to Kafka is what it saved: no more,
+// or events would be lost, and no less, or they would all come again.
+func sigtermUnderLoad(s *stack) {
+	const orders = 6000 // a second of work and more
+	s.couriers(500)
+	s.serviceOrder("--step", "created=1ms,pending=1ms,confirmed=1ms,cooking=24h")
+	s.backlog(orders)
+	client := s.client()
+	service := s.serve()
+	s.eventually("the service is at work", func() error {
+		if n := s.count("select count(*) from orders"); n < 300 {
+			return fmt.Errorf("%d orders", n)
+		}
+		return nil
+	})
+	if err := service.Stop(stopWithin); err != nil {
+		s.Error(err)
+	}
+	committed, published := s.committed(client), s.published(client)
+	s.Logf("stopped after %d of %d events", committed.sum(), published.sum())
+	if committed == published {
+		s.Error("everything was handled before SIGTERM: the test needs a larger backlog")
+	}
+	for p, saved := range s.saved() {
+		if saved > committed[p] {
+			s.Errorf("partition %d: saved up to offset %d, committed %d only", p, saved, committed[p])
+		}
+	}
+	known := make(map[string]bool)
+	for _, id := range s.column("select order_id from orders") {
+		known[id] = true
+	}
+	for id := range s.orderIDs(client, committed) {
+		if !known[id] {
+			s.Errorf("events of order %s are committed, but it was never saved", id)
+		}
+	}
+	s.sound()
+}
+
+// backlog makes orders before anybody listens, and waits for their events.
+func (s *stack) backlog(orders int) {
+	s.Helper()
+	const customers = 8
+	var wg sync.WaitGroup
+	var failed [customers]error
+	for c := range customers {
+		wg.Go(func() {
+			for range orders / customers {
+				if _, err := s.post(s.Context()); err != nil {
+					failed[c] = err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(failed[:]...); err != nil {
+		s.Fatal(err)
+	}
+	client := s.client()
+	s.eventually("all events are published", func() error {
+		return want(int64(orders*4), s.published(client).sum())
+	})
+}
+
+// saved is where the events end that the journal names as partition@offset.
+func (s *stack) saved() (o offsets) {
+	s.Helper()
+	for p := range o {
+		o[p] = s.count(`
+			select coalesce(max(split_part(source, '@', 2)::bigint + 1), 0)
+			from journal where source like $1::int || '@%'`, p)
+	}
+	return o
+}
+
+// secondSigterm: with a batch in hand that nobody answers, the first SIGTERM
+// takes its time, and the second one takes none.
+func secondSigterm(s *stack) {
+	asked := s.silentServiceOrder()
+	service := s.serve()
+	s.eventually("the service has joined", func() error { return service.printed("joined the consumer group") })
+	s.publish(s.client(), "an-order", "created")
+	select {
+	case <-asked:
+	case <-time.After(patience):
+		s.Fatal("service-order is never asked")
+	}
+	began := time.Now()
+	// Signals of one kind that are pending at the same time are one: so the
+	// second is sent until it was seen.
+	s.within(time.Second, "the service has ended", func() error {
+		if !service.Running() {
+			return nil
+		}
+		return errors.Join(errors.New("it is running"), service.Signal(syscall.SIGTERM))
+	})
+	if code := service.ExitCode(); code != 130 {
+		s.Errorf("ended with exit code %d after %v, want 130", code, time.Since(began))
+	}
+}
+
+// silentServiceOrder accepts connections and never answers; asked is closed
+// when the service has sent it something.
+func (s *stack) silentServiceOrder() (asked <-chan struct{}) {
+	s.Helper()
+	listener, err := new(net.ListenConfig).Listen(s.Context(), "tcp", s.orderAddr)
+	if err != nil {
+		s.Fatal(err)
+	}
+	var conns []net.Conn
+	first, done := make(chan struct{}), make(chan struct{})
+	heard := sync.OnceFunc(func() { close(first) })
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conns = append(conns, conn)
+			if _, err := conn.Read(make([]byte, 1)); err == nil {
+				heard()
+			}
+		}
+	}()
+	s.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	})
+	return first
+}
