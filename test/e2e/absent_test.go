@@ -50,13 +50,17 @@ func TestStartsBeforeEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.lacks(http.StatusOK, "order_service")
+	s.publish(s.client(), "nobody-can-be-asked", "created")
+	s.eventually("the order is put off", func() error {
+		return want([]string{"nobody-can-be-asked seen"}, s.column(states))
+	})
 
 	s.serviceOrder("--step", "created=24h")
 	s.lacks(http.StatusOK)
 	s.couriers(1)
 	id := s.mustPost()
 	s.eventually("the order gets the courier", func() error {
-		return want([]string{id + " assigned, on its way"}, s.column(states))
+		return want(int64(1), s.count("select count(*) from courier_orders where order_id = $1", id))
 	})
 	if !service.Running() {
 		t.Error("the service has ended on the way")

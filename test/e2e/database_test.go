@@ -32,9 +32,9 @@ func (s *stack) count(query string, args ...any) (n int64) {
 }
 
 // column is the texts that a query answers.
-func (s *stack) column(query string, args ...any) []string {
+func (s *stack) column(query string) []string {
 	s.Helper()
-	rows, err := s.pool.Query(s.Context(), query, args...)
+	rows, err := s.pool.Query(s.Context(), query)
 	if err != nil {
 		s.Fatalf("%s: %v", query, err)
 	}

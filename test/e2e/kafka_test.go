@@ -67,7 +67,7 @@ func (s *stack) publish(client sarama.Client, id, status string) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	defer producer.Close()
+	defer func() { _ = producer.Close() }()
 	event, err := json.Marshal(map[string]any{"order_id": id, "status": status, "created_at": time.Now()})
 	if err != nil {
 		s.Fatal(err)

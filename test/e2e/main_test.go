@@ -69,10 +69,10 @@ var built struct {
 func binary(t *testing.T, name string) string {
 	t.Helper()
 	built.once.Do(func() {
+		//nolint:usetesting // it outlives the test that happens to be the first
 		if built.dir, built.err = os.MkdirTemp("", "service-courier-e2e-"); built.err != nil {
 			return
 		}
-		// Not the context of the test that happens to be the first.
 		built.err = program.Build(context.WithoutCancel(t.Context()), built.dir, "service-courier", "service-order")
 	})
 	if built.err != nil {
