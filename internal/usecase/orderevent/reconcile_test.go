@@ -1,0 +1,232 @@
+package orderevent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/gateway/order"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// neighbour is a service-order that knows these statuses; an id without one
+// answers 404. It counts GETs and can be slow.
+type neighbour struct {
+	mu     sync.Mutex
+	status map[courier.OrderID]string
+	gets   map[courier.OrderID]int
+	slow   time.Duration
+}
+
+func (n *neighbour) Get(ctx context.Context, id courier.OrderID) (order.Order, error) {
+	n.mu.Lock()
+	status, known := n.status[id]
+	if n.gets == nil {
+		n.gets = make(map[courier.OrderID]int)
+	}
+	n.gets[id]++
+	slow := n.slow
+	n.mu.Unlock()
+	select {
+	case <-time.After(slow):
+	case <-ctx.Done():
+		return order.Order{}, order.ErrUnavailable
+	}
+	if !known {
+		return order.Order{}, order.ErrNotFound
+	}
+	return order.Order{ID: id, Status: status}, nil
+}
+
+// memory is a Store without a database: no isolation, but the same contract.
+type memory struct {
+	records map[courier.OrderID]Record
+	letters []DeadLetter
+	fail    error
+	reruns  int // how often fn is run again before the commit
+}
+
+func (m *memory) InTx(_ context.Context, fn func(Tx) error) error {
+	if m.fail != nil {
+		return m.fail
+	}
+	for range m.reruns {
+		if err := fn(memoryTx{&memory{records: m.records}}); err != nil {
+			return err
+		}
+	}
+	return fn(memoryTx{m})
+}
+
+type memoryTx struct{ m *memory }
+
+func (tx memoryTx) LockOrders(_ context.Context, ids []courier.OrderID) (map[courier.OrderID]Record, error) {
+	found := make(map[courier.OrderID]Record)
+	for _, id := range ids {
+		if rec, ok := tx.m.records[id]; ok {
+			found[id] = rec
+		}
+	}
+	return found, nil
+}
+
+func (tx memoryTx) Save(_ context.Context, changes []Change, letters []DeadLetter) (Saved, error) {
+	saved := Saved{Letters: len(letters)}
+	next := make(map[courier.OrderID]Record)
+	for id, rec := range tx.m.records {
+		next[id] = rec
+	}
+	for _, c := range changes {
+		next[c.Next.OrderID] = c.Next
+		if c.From != c.Next.State {
+			saved.Transitions = append(saved.Transitions, Transition{OrderID: c.Next.OrderID, From: c.From, To: c.Next.State})
+		}
+	}
+	tx.m.records, tx.m.letters = next, append(tx.m.letters, letters...)
+	return saved, nil
+}
+
+// recorder is an Observer that remembers.
+type recorder struct{ outcomes []Outcome }
+
+func (r *recorder) Reconciled(o Outcome) { r.outcomes = append(r.outcomes, o) }
+func (r *recorder) Matched([]Assignment) {}
+
+type rig struct {
+	*Reconciler
+	client  *neighbour
+	store   *memory
+	matcher *Matcher
+	seen    *recorder
+	log     *bytes.Buffer
+}
+
+func newRig(status map[courier.OrderID]string) rig {
+	r := rig{client: &neighbour{status: status}, store: &memory{}, seen: &recorder{}, log: &bytes.Buffer{}}
+	r.matcher = NewMatcher(nil, r.seen)
+	r.Reconciler = NewReconciler(r.client, r.store, r.matcher, r.seen, slog.New(slog.NewTextHandler(r.log, nil)), 8)
+	return r
+}
+
+func (r rig) woken() bool {
+	select {
+	case <-r.matcher.Woken():
+		return true
+	default:
+		return false
+	}
+}
+
+func TestReconcileAsksEachOrderOnceAndWakesTheMatcher(t *testing.T) {
+	r := newRig(map[courier.OrderID]string{"a": "created", "b": "completed"})
+	batch := Batch{
+		Hints:   []Hint{{OrderID: "a"}, {OrderID: "b"}, {OrderID: "a"}, {OrderID: "a"}},
+		Letters: []DeadLetter{{Reason: "not_json"}},
+	}
+	if err := r.Reconcile(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	if r.client.gets["a"] != 1 || r.client.gets["b"] != 1 {
+		t.Errorf("GETs: %v, want one an order", r.client.gets)
+	}
+	if r.store.records["a"].State != courier.StateWaiting || r.store.records["b"].State != courier.StateCompleted || len(r.store.letters) != 1 {
+		t.Errorf("saved %+v and %d letters", r.store.records, len(r.store.letters))
+	}
+	if o := r.seen.outcomes[0]; o.Hints != 4 || o.Dispositions[Applied] != 2 || o.Letters != 1 {
+		t.Errorf("outcome %+v", o)
+	}
+	if !r.woken() {
+		t.Error("the matcher was not woken")
+	}
+	if err := r.Reconcile(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	if o := r.seen.outcomes[1]; o.Dispositions[Unchanged] != 2 || len(o.Transitions) != 0 {
+		t.Errorf("the second time: outcome %+v, want nothing changed", o)
+	}
+	if r.woken() {
+		t.Error("the matcher was woken for nothing")
+	}
+}
+
+func TestReconcileCountsARepeatedTransactionOnce(t *testing.T) {
+	r := newRig(map[courier.OrderID]string{"a": "created"})
+	r.store.reruns = 2
+	if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if o := r.seen.outcomes[0]; o.Dispositions[Applied] != 1 || len(o.Transitions) != 1 {
+		t.Errorf("outcome %+v, want one order applied once", o)
+	}
+}
+
+func TestReconcileReportsNothingThatWasNotSaved(t *testing.T) {
+	r := newRig(map[courier.OrderID]string{"a": "created"})
+	r.store.fail = errors.New("commit: connection lost")
+	if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); !errors.Is(err, r.store.fail) {
+		t.Errorf("err = %v, want %v", err, r.store.fail)
+	}
+	if len(r.seen.outcomes) != 0 || r.woken() {
+		t.Error("something was reported that is not known to be saved")
+	}
+}
+
+// TestAbortedGETsSayNothing: GETs that a shutdown aborts look like an absent
+// service-order and must not be saved as one.
+func TestAbortedGETsSayNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(map[courier.OrderID]string{"a": "created"})
+		r.client.slow = time.Hour
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.Reconcile(ctx, Batch{Hints: []Hint{{OrderID: "a"}}}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("err = %v, want DeadlineExceeded", err)
+		}
+		if len(r.store.records) != 0 {
+			t.Errorf("saved %+v", r.store.records)
+		}
+	})
+}
+
+func TestWhatNobodyExpectedIsLogged(t *testing.T) {
+	r := newRig(map[courier.OrderID]string{"fell": "updated", "odd": "refunded"})
+	r.store.records = map[courier.OrderID]Record{"fell": {OrderID: "fell", State: courier.StateCompleted}}
+	if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "fell"}, {OrderID: "odd"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if r.store.records["fell"].State != courier.StateCompleted {
+		t.Errorf("a truth that fell changed the record to %+v", r.store.records["fell"])
+	}
+	for _, want := range []string{"order_id=fell", "superseded", "order_id=odd", "refunded"} {
+		if !strings.Contains(r.log.String(), want) {
+			t.Errorf("the log does not have %q:\n%s", want, r.log)
+		}
+	}
+}
+
+// pages is a Line that assigns what is left, a page at a time.
+type pages struct{ left, calls int }
+
+func (p *pages) Match(_ context.Context, limit int) ([]Assignment, error) {
+	p.calls++
+	n := min(limit, p.left)
+	p.left -= n
+	return make([]Assignment, n), nil
+}
+
+func TestMatchGoesOnUntilTheLineIsEmpty(t *testing.T) {
+	line := &pages{left: 2*matchBatch + 1}
+	if err := NewMatcher(line, &recorder{}).Match(t.Context()); err != nil || line.left != 0 || line.calls != 3 {
+		t.Errorf("err %v, %d left after %d calls", err, line.left, line.calls)
+	}
+}
