@@ -37,11 +37,12 @@ type kafkaPublisher struct {
 	dropped atomic.Int64
 
 	cancel context.CancelFunc
+	tried  chan struct{} // closed after the first attempt to connect
 	done   chan struct{}
 }
 
 func newKafkaPublisher(brokers []string, topic string, log *slog.Logger) *kafkaPublisher {
-	return &kafkaPublisher{brokers: brokers, topic: topic, log: log, done: make(chan struct{})}
+	return &kafkaPublisher{brokers: brokers, topic: topic, log: log, tried: make(chan struct{}), done: make(chan struct{})}
 }
 
 // Publish hands an event to the producer's buffer. It waits for room only while
@@ -94,11 +95,15 @@ func (k *kafkaPublisher) start(ctx context.Context) {
 
 // connect tries until it succeeds, or returns nil when ctx ends.
 func (k *kafkaPublisher) connect(ctx context.Context) sarama.AsyncProducer {
+	first := sync.OnceFunc(func() { close(k.tried) })
 	for {
 		p, err := sarama.NewAsyncProducer(k.brokers, producerConfig())
 		if err == nil {
+			k.setProducer(p)
+			first()
 			return p
 		}
+		first()
 		k.outage(err)
 		select {
 		case <-ctx.Done():
@@ -111,7 +116,6 @@ func (k *kafkaPublisher) connect(ctx context.Context) sarama.AsyncProducer {
 // serve opens the producer to Publish and watches how its messages fare. At the
 // end it closes it, which sends what is still in the buffer.
 func (k *kafkaPublisher) serve(ctx context.Context, p sarama.AsyncProducer) {
-	k.setProducer(p)
 	k.away.Store(false)
 	k.log.Info("kafka connected, events are published",
 		slog.String("topic", k.topic), slog.Int64("dropped", k.dropped.Swap(0)))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -70,6 +71,36 @@ func receive[T any](t *testing.T, from <-chan T, what string) T {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("no %s within 20 s", what)
 		panic("unreachable")
+	}
+}
+
+// An event that came due while nobody ran is not lost to a Kafka that is only
+// being connected: nothing would ever tell of that completion again. Fails when
+// the timers do not wait for the first attempt (tried).
+func TestOverdueEventReachesKafka(t *testing.T) {
+	kafka := fakeKafka(t)
+	cfg := Config{StateFile: filepath.Join(t.TempDir(), "orders.jsonl"), Steps: FrozenSteps()}
+	cfg.Steps.Delivering = time.Nanosecond
+	before := newSim(t, cfg) // not started: its timers stand still
+	id := create(t, before)
+	if err := before.SetStatus(id, StatusDelivering); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	cfg.Brokers = kafka.ListenAddrs()
+	startSim(t, cfg)
+	messages := consume(t, kafka.ListenAddrs())
+	for {
+		var e Event
+		if err := json.Unmarshal(receive(t, messages, "completion").Value, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.OrderID == id && e.Status == StatusCompleted {
+			return
+		}
 	}
 }
 

@@ -74,7 +74,28 @@ func (s *Sim) load() error {
 		s.arm(r)
 		s.armCancel(r)
 	}
+	s.armLast(records)
 	return nil
+}
+
+// lastMoment is how long an event may take from the state file to Kafka.
+const lastMoment = time.Second
+
+// armLast publishes once more what happened in the last moment of the run
+// before: a kill between the state file and Kafka would lose those events, and
+// the last one of an order has none after it that would make up for it.
+func (s *Sim) armLast(records []*record) {
+	var last time.Time
+	for _, r := range records {
+		if r.UpdatedAt.After(last) {
+			last = r.UpdatedAt
+		}
+	}
+	for _, r := range records {
+		if last.Sub(r.UpdatedAt) <= lastMoment {
+			s.timers.at(r.UpdatedAt, func() { s.outbox.publish(r.ID, r.Status) })
+		}
+	}
 }
 
 func (s *Sim) publisher() Publisher {
@@ -109,8 +130,20 @@ func (s *Sim) Start(ctx context.Context) error {
 		s.kafka.start(context.WithoutCancel(ctx)) // ctx is the start's, the connection outlives it
 	}
 	s.startTraffic()
-	go s.timers.run()
+	go s.letTimePass()
 	return nil
+}
+
+// letTimePass runs the timers. What came due before the start is not published
+// into the moment before Kafka is connected: that would lose it for sure.
+func (s *Sim) letTimePass() {
+	if s.kafka != nil {
+		select {
+		case <-s.kafka.tried:
+		case <-s.timers.quit:
+		}
+	}
+	s.timers.run()
 }
 
 // listen serves HTTP when there is an address to serve on.
