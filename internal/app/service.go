@@ -38,6 +38,7 @@ type service struct {
 	log       *slog.Logger
 	pool      *pgxpool.Pool
 	orders    *order.HTTPClient
+	breaker   *order.Breaker
 	looks     orderevent.Looks
 	coalescer *orderevent.Coalescer
 	matcher   *orderevent.Matcher
@@ -55,14 +56,15 @@ func newService(cfg config.Config, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	breaker := order.NewBreaker(client, log)
 	counted := metrics.New()
 	records := postgres.NewOrders(pool)
 	matcher := orderevent.NewMatcher(postgres.NewLine(pool), counted)
-	reconciler := orderevent.NewReconciler(client, records, matcher, counted, log, batchGETs)
+	reconciler := orderevent.NewReconciler(breaker, records, matcher, counted, log, batchGETs)
 	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers)
 	consumer := kafka.NewConsumer(kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic, GroupID: cfg.KafkaGroupID}, coalescer, counted, log)
 	return &service{
-		log: log, pool: pool, orders: client, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
+		log: log, pool: pool, orders: client, breaker: breaker, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
 		http: rest.New(rest.Config{Addr: cfg.HTTPAddr}, rest.Dependencies{
 			Couriers:  couriers.New(postgres.NewCouriers(pool), matcher.Wake),
 			Readiness: readiness{pool, consumer, client},
@@ -77,9 +79,9 @@ func newService(cfg config.Config, log *slog.Logger) (*service, error) {
 // fails only when the HTTP address cannot be had; whatever else is absent is
 // waited for.
 func (s *service) run(ctx context.Context) error {
-	defer s.pool.Close()
 	defer s.orders.Close()
 	if err := s.http.Start(); err != nil {
+		s.pool.Close()
 		return err
 	}
 	s.log.InfoContext(ctx, "listening", slog.String("addr", s.http.Addr()))
@@ -94,6 +96,7 @@ func (s *service) run(ctx context.Context) error {
 	var stuck error
 	select {
 	case <-finished:
+		s.pool.Close() // which would wait for whatever is stuck
 	case <-stop.Done():
 		stuck = errors.New("the batch in hand did not end in time; its events will be read again")
 	}
@@ -110,7 +113,7 @@ func (s *service) work(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.coalescer.Run(inner) })
 	wg.Go(func() { worker.Match(inner, s.matcher, s.log) })
-	wg.Go(func() { worker.Due(ctx, s.looks, s.coalescer, s.log) })
+	wg.Go(func() { worker.Due(ctx, s.looks, s.breaker, s.coalescer, s.log) })
 	s.consumer.Run(ctx)
 	stop()
 	wg.Wait()

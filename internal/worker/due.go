@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -23,8 +24,14 @@ type Submitter interface {
 	Submit(ctx context.Context, b orderevent.Batch) error
 }
 
-// Due feeds orders that are due for another look to the use case, until ctx ends.
-func Due(ctx context.Context, looks orderevent.Looks, to Submitter, log *slog.Logger) {
+// Gate says whether service-order can be asked at all.
+type Gate interface {
+	Ready(ctx context.Context) error
+}
+
+// Due feeds orders that are due for another look to the use case, until ctx
+// ends. While service-order is down for everybody it claims nothing.
+func Due(ctx context.Context, looks orderevent.Looks, gate Gate, to Submitter, log *slog.Logger) {
 	failing := outage.New(log, "looking at orders again")
 	timer := time.NewTicker(dueEvery)
 	defer timer.Stop()
@@ -34,9 +41,13 @@ func Due(ctx context.Context, looks orderevent.Looks, to Submitter, log *slog.Lo
 			return
 		case <-timer.C:
 		}
+		if gate.Ready(ctx) != nil {
+			continue // which the breaker has told
+		}
 		switch err := drainDue(ctx, looks, to); {
 		case ctx.Err() != nil:
 			return
+		case errors.Is(err, orderevent.ErrPaused):
 		case err != nil:
 			failing.Failed(ctx, err)
 			pause(ctx, time.Second)

@@ -65,6 +65,9 @@ func (c client) Get(_ context.Context, id courier.OrderID) (order.Order, error) 
 	return order.Order{ID: id, Status: status, CreatedAt: time.Unix(1700000000, 0)}, nil
 }
 
+func (client) Ready(context.Context) error { return nil }
+func (client) Tripped() bool               { return false }
+
 // world is the database, service-order, and the batches on their way.
 type world struct {
 	*rapid.T

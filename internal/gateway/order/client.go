@@ -87,7 +87,7 @@ func (c *HTTPClient) Get(ctx context.Context, id courier.OrderID) (Order, error)
 		return Order{}, ErrNotFound
 	default:
 		drain(resp.Body)
-		return Order{}, unavailable(fmt.Errorf("HTTP status %d", resp.StatusCode))
+		return Order{}, unavailable(statusError(resp.StatusCode))
 	}
 }
 

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -78,8 +79,8 @@ const (
 )
 
 // handOver submits the batch until it is saved and returns false when ctx ends
-// first. What cannot be saved is PostgreSQL's doing, never the records': they
-// wait here, and the partition with them; Kafka is the buffer.
+// first. What cannot be saved is PostgreSQL's or service-order's doing, never
+// the records': they wait here, and the partition with them; Kafka is the buffer.
 func (c *Consumer) handOver(ctx context.Context, b orderevent.Batch) bool {
 	inHand, done := outliving(ctx, shutdownGrace)
 	defer done()
@@ -92,7 +93,9 @@ func (c *Consumer) handOver(ctx context.Context, b orderevent.Batch) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		c.saving.Failed(ctx, err)
+		if !errors.Is(err, orderevent.ErrPaused) { // which the breaker has told
+			c.saving.Failed(ctx, err)
+		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -2,6 +2,8 @@ package orderevent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -12,6 +14,19 @@ import (
 // txTimeout bounds the transaction of a batch. It runs on this deadline of
 // its own: a partition that is revoked, or a shutdown, lets it finish.
 const txTimeout = 3 * time.Second
+
+// ErrPaused says that service-order is down for everybody and that nothing was
+// saved: submit the batch again until it is up.
+var ErrPaused = errors.New("paused")
+
+// OrderService is service-order behind its circuit breaker.
+type OrderService interface {
+	order.OrderClient
+	// Ready returns nil when service-order can be asked. It may probe.
+	Ready(ctx context.Context) error
+	// Tripped reports whether service-order is taken to be down for everybody.
+	Tripped() bool
+}
 
 // Observer is told what was done, for the metrics.
 type Observer interface {
@@ -30,7 +45,7 @@ type Outcome struct {
 
 // Reconciler makes the database say of orders what service-order says.
 type Reconciler struct {
-	client      order.OrderClient
+	orders      OrderService
 	store       Store
 	matcher     *Matcher
 	observer    Observer
@@ -38,20 +53,20 @@ type Reconciler struct {
 	concurrency int
 }
 
-// NewReconciler returns a Reconciler that asks client, at most concurrency
+// NewReconciler returns a Reconciler that asks orders, at most concurrency
 // GETs a batch at a time, saves to store, and wakes matcher when an order was
 // parked or a courier freed.
 func NewReconciler(
-	client order.OrderClient, store Store, matcher *Matcher, observer Observer, log *slog.Logger, concurrency int,
+	orders OrderService, store Store, matcher *Matcher, observer Observer, log *slog.Logger, concurrency int,
 ) *Reconciler {
-	return &Reconciler{client, store, matcher, observer, log, concurrency}
+	return &Reconciler{orders, store, matcher, observer, log, concurrency}
 }
 
 // Reconcile handles one batch. When it returns nil, every hint and letter of
 // the batch is disposed of in a committed transaction. After an error nothing
-// is known: do it again.
+// is known: do it again. ErrPaused says when: once service-order answers.
 func (r *Reconciler) Reconcile(ctx context.Context, b Batch) error {
-	sightings, err := ask(ctx, r.client, coalesce(b.Hints), r.concurrency)
+	sightings, err := r.look(ctx, b.Hints)
 	if err != nil {
 		return err
 	}
@@ -65,6 +80,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, b Batch) error {
 		r.matcher.Wake()
 	}
 	return nil
+}
+
+// look asks service-order about every order hinted. When it turns out to be
+// down for everybody, nothing of the batch is saved: Kafka is the buffer, and
+// putting each order off would only copy it into the database.
+func (r *Reconciler) look(ctx context.Context, hints []Hint) ([]sighting, error) {
+	if len(hints) == 0 {
+		return nil, nil
+	}
+	if err := r.orders.Ready(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPaused, err)
+	}
+	sightings, err := ask(ctx, r.orders, coalesce(hints), r.concurrency)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sightings {
+		if s.kind() == kindUnavailable && r.orders.Tripped() {
+			return nil, fmt.Errorf("%w: %w", ErrPaused, s.err)
+		}
+	}
+	return sightings, nil
 }
 
 // save decides on the locked records and saves what changed, in ONE transaction.

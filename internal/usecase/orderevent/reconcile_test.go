@@ -26,7 +26,12 @@ type neighbour struct {
 	status map[courier.OrderID]string
 	gets   map[courier.OrderID]int
 	slow   time.Duration
+	down   bool // for everybody: GETs fail and the breaker is open
+	ready  error
 }
+
+func (n *neighbour) Ready(context.Context) error { return n.ready }
+func (n *neighbour) Tripped() bool               { return n.down }
 
 func (n *neighbour) Get(ctx context.Context, id courier.OrderID) (order.Order, error) {
 	n.mu.Lock()
@@ -42,7 +47,10 @@ func (n *neighbour) Get(ctx context.Context, id courier.OrderID) (order.Order, e
 	case <-ctx.Done():
 		return order.Order{}, order.ErrUnavailable
 	}
-	if !known {
+	switch {
+	case n.down:
+		return order.Order{}, order.ErrUnavailable
+	case !known:
 		return order.Order{}, order.ErrNotFound
 	}
 	return order.Order{ID: id, Status: status}, nil
@@ -196,6 +204,24 @@ func TestAbortedGETsSayNothing(t *testing.T) {
 			t.Errorf("saved %+v", r.store.records)
 		}
 	})
+}
+
+// TestNothingIsSavedWhileServiceOrderIsDownForEverybody: the batch is refused
+// as a whole, whether the breaker was open before or opened over it.
+func TestNothingIsSavedWhileServiceOrderIsDownForEverybody(t *testing.T) {
+	for name, down := range map[string]func(*neighbour){
+		"before":    func(n *neighbour) { n.ready = order.ErrOpen },
+		"meanwhile": func(n *neighbour) { n.down = true },
+	} {
+		r := newRig(map[courier.OrderID]string{"a": "created"})
+		down(r.client)
+		if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); !errors.Is(err, ErrPaused) {
+			t.Errorf("%s: err = %v, want ErrPaused", name, err)
+		}
+		if len(r.store.records) != 0 {
+			t.Errorf("%s: saved %+v", name, r.store.records)
+		}
+	}
 }
 
 func TestWhatNobodyExpectedIsLogged(t *testing.T) {
