@@ -9,33 +9,36 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"service-courier/internal/courier"
 	"service-courier/internal/storage/postgres"
 )
 
 const (
 	feedEvery = 200 * time.Millisecond
 	feedPage  = 200
+	lastWords = 2 * time.Second // for what the last batch did
 )
 
 // feed tells a person what the service did, a line each: it follows the
 // journal, as any reader of it could.
 type feed struct {
-	out     io.Writer
 	pool    *pgxpool.Pool
 	journal *postgres.Journal
 	letters *postgres.DeadLetters
 	cursor  postgres.Cursor
 	letter  int64 // id of the last dead letter told
+	failing bool  // it was told that the database cannot be read
+
+	quit chan struct{}
+	done chan struct{} // nil before start
 }
 
-// newFeed starts at the end of what has happened.
-func newFeed(ctx context.Context, url string, out io.Writer) (*feed, error) {
+// newFeed stands at the end of what has happened by now.
+func newFeed(ctx context.Context, url string) (*feed, error) {
 	pool, err := postgres.Open(url, 1)
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{out: out, pool: pool, journal: postgres.NewJournal(pool), letters: postgres.NewDeadLetters(pool)}
+	f := &feed{pool: pool, journal: postgres.NewJournal(pool), letters: postgres.NewDeadLetters(pool), quit: make(chan struct{})}
 	f.cursor, err = f.journal.End(ctx)
 	if err == nil {
 		f.letter, err = f.letters.Last(ctx)
@@ -47,66 +50,79 @@ func newFeed(ctx context.Context, url string, out io.Writer) (*feed, error) {
 	return f, nil
 }
 
-// run tells until ctx ends, and then what the last batch did.
-func (f *feed) run(ctx context.Context) {
-	defer f.pool.Close()
+// start tells from where newFeed stood, until stop.
+func (f *feed) start(out io.Writer) {
+	f.done = make(chan struct{})
+	go f.run(out)
+}
+
+// stop tells what was still to tell and ends the feed.
+func (f *feed) stop(context.Context) error {
+	if f.done != nil {
+		close(f.quit)
+		<-f.done
+	}
+	f.pool.Close()
+	return nil
+}
+
+func (f *feed) run(out io.Writer) {
+	defer close(f.done)
 	tick := time.NewTicker(feedEvery)
 	defer tick.Stop()
-	failing := false
 	for {
+		f.tell(out)
 		select {
-		case <-ctx.Done():
-			return
 		case <-tick.C:
+		case <-f.quit:
+			f.tell(out)
+			return
 		}
-		err := errors.Join(f.tellJournal(ctx), f.tellLetters(ctx))
-		if err != nil && ctx.Err() == nil && !failing {
-			fmt.Fprintln(f.out, "the feed cannot read the database for now:", err)
-		}
-		failing = err != nil
 	}
 }
 
-func (f *feed) tellJournal(ctx context.Context) error {
-	entries, err := f.journal.After(ctx, f.cursor, feedPage)
-	if err != nil {
-		return err
+// tell says once that the database cannot be read, however long it lasts.
+func (f *feed) tell(out io.Writer) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	err := errors.Join(f.tellJournal(ctx, out), f.tellLetters(ctx, out))
+	if err != nil && !f.failing {
+		fmt.Fprintln(out, "these lines cannot be read from the database for now:", err)
 	}
-	for _, e := range entries {
-		f.cursor = e.Cursor
-		if line := tell(e); line != "" {
-			fmt.Fprintf(f.out, "%s  %-9s  %s  %s\n", e.At.Local().Format(time.TimeOnly), e.What, e.OrderID, line)
+	f.failing = err != nil
+}
+
+// tellJournal tells all there is, a page at a time.
+func (f *feed) tellJournal(ctx context.Context, out io.Writer) error {
+	for {
+		entries, err := f.journal.After(ctx, f.cursor, feedPage)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			f.cursor = e.Cursor
+			if line := entryLine(e); line != "" {
+				fmt.Fprintln(out, line)
+			}
+		}
+		if len(entries) < feedPage {
+			return nil
 		}
 	}
-	return nil
 }
 
-// tell words an entry; "" for one that is not worth a line.
-func tell(e postgres.Entry) string {
-	who := fmt.Sprintf("%s (courier %d, %s)", e.CourierName, e.CourierID, e.Transport)
-	switch {
-	case e.What == courier.StateAssigned:
-		return "to " + who
-	case e.What == courier.StateWaiting && e.Now == courier.StateWaiting:
-		return "no courier is free: it stands in line"
-	case e.What != courier.StateCompleted && e.What != courier.StateCancelled:
-		return ""
-	case e.CourierID == 0:
-		return "had no courier"
-	default:
-		return who + " is free again"
+func (f *feed) tellLetters(ctx context.Context, out io.Writer) error {
+	for {
+		letters, err := f.letters.After(ctx, f.letter, feedPage)
+		if err != nil {
+			return err
+		}
+		for _, l := range letters {
+			f.letter = l.ID
+			fmt.Fprintln(out, letterLine(l))
+		}
+		if len(letters) < feedPage {
+			return nil
+		}
 	}
-}
-
-func (f *feed) tellLetters(ctx context.Context) error {
-	letters, err := f.letters.After(ctx, f.letter, feedPage)
-	if err != nil {
-		return err
-	}
-	for _, l := range letters {
-		f.letter = l.ID
-		fmt.Fprintf(f.out, "%s  dead letter %d: %s at %s %d@%d (%s)\n",
-			l.CreatedAt.Local().Format(time.TimeOnly), l.ID, l.Reason, l.Topic, l.Partition, l.Offset, l.Detail)
-	}
-	return nil
 }
