@@ -49,6 +49,10 @@ func root() *cobra.Command {
 			"  service-courier migrate up       make the schema in DATABASE_URL\n" +
 			"  service-courier serve            the service, with settings from the environment and .env",
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())
+	})
+	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.AddCommand(dev(), serve(), migrate())
 	return cmd
 }
@@ -80,30 +84,5 @@ func migrate() *cobra.Command {
 			RunE: func(cmd *cobra.Command, _ []string) error { return app.MigrateStatus(cmd.Context(), cmd.OutOrStdout()) },
 		},
 	)
-	return cmd
-}
-
-func dev() *cobra.Command {
-	var cfg app.DevConfig
-	cmd := &cobra.Command{
-		Use:   "dev",
-		Short: "Run everything in one process: Kafka, PostgreSQL, service-order and the service",
-		Long: "Runs an embedded Kafka, a private PostgreSQL, the simulated service-order and the service itself, and tells\n" +
-			"what happens. It reads no .env and none of the production variables but PG_BIN_DIR.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg.PGBinDir = os.Getenv("PG_BIN_DIR")
-			return app.Dev(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
-		},
-	}
-	f := cmd.Flags()
-	f.SortFlags = false
-	f.StringVar(&cfg.DataDir, "data", "", "directory that keeps everything between runs (default: nothing is kept)")
-	f.IntVar(&cfg.HTTPPort, "http-port", 0, fmt.Sprintf("port of the service (default %d, or a free one)", app.DefaultHTTPPort))
-	f.IntVar(&cfg.OrderPort, "order-port", 0, fmt.Sprintf("port of service-order (default %d, or a free one)", app.DefaultOrderPort))
-	f.IntVar(&cfg.KafkaPort, "kafka-port", 0, "port of Kafka (default 19092, or a free one)")
-	f.IntVar(&cfg.PostgresPort, "postgres-port", 0, "port of PostgreSQL (default: a free one)")
-	f.BoolVar(&cfg.Quiet, "quiet", false, "no orders of its own, and service-order's real timers")
-	f.BoolVarP(&cfg.Verbose, "verbose", "v", false, "show the log of every part as well")
 	return cmd
 }

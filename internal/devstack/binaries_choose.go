@@ -12,7 +12,7 @@ func (f finder) choose(ctx context.Context, cfg PostgresConfig, major int) (bina
 	if cfg.BinDir != "" {
 		found, err := f.check(ctx, cfg.BinDir, major)
 		if err != nil {
-			return binaries{}, fmt.Errorf("the given PostgreSQL (PG_BIN_DIR) cannot be used: %w", err)
+			return binaries{}, fmt.Errorf("the given PostgreSQL cannot be used: %w; set PG_BIN_DIR to the directory of postgres and initdb, or unset it", err)
 		}
 		return found, nil
 	}
