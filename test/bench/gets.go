@@ -45,7 +45,7 @@ func measureGets(ctx context.Context, url string, orders int) (r result, err err
 	if err := json.Unmarshal(out, &r.Seconds); err != nil {
 		return r, fmt.Errorf("pure GETs: %w", err)
 	}
-	r.Rate, r.OfGETs, r.GETs = measuredGets/r.Seconds, 1, 1
+	r.Rate, r.GETs = measuredGets/r.Seconds, 1
 	r.CPU = perEvent(cpu, cpuByProgram(), warmUpGets+measuredGets)
 	return r, nil
 }

@@ -95,10 +95,14 @@ func measure(ctx context.Context, s *stack, o options, bar *progress) (r report,
 	if r.Completed, err = completed.run(ctx, s, o.Orders, bar); err != nil {
 		return r, err
 	}
+	bar.step("pure GETs again")
+	if r.PureAgain, err = measureGets(ctx, s.neighbour.url(), o.Orders); err != nil {
+		return r, err
+	}
 	bar.step("verifying")
 	if err := s.verifyCompleted(ctx, o); err != nil {
 		return r, fmt.Errorf("after completed the database is wrong: %w", err)
 	}
-	r.Created.OfGETs, r.Completed.OfGETs = r.Created.Rate/r.PureGETs.Rate, r.Completed.Rate/r.PureGETs.Rate
+	r.compare()
 	return r, nil
 }
