@@ -35,15 +35,17 @@ const stopTimeout = 5 * time.Second
 
 // service is everything between Kafka, service-order and PostgreSQL.
 type service struct {
-	log       *slog.Logger
-	pool      *pgxpool.Pool
-	orders    *order.HTTPClient
-	breaker   *order.Breaker
-	looks     orderevent.Looks
-	coalescer *orderevent.Coalescer
-	matcher   *orderevent.Matcher
-	consumer  *kafka.Consumer
-	http      *rest.Server
+	log        *slog.Logger
+	pool       *pgxpool.Pool
+	orders     *order.HTTPClient
+	breaker    *order.Breaker
+	looks      orderevent.Looks
+	coalescer  *orderevent.Coalescer
+	matcher    *orderevent.Matcher
+	consumer   *kafka.Consumer
+	sweeper    *worker.Sweeper
+	sweepEvery time.Duration
+	http       *rest.Server
 }
 
 // newService wires the service. It connects to nothing yet.
@@ -65,6 +67,10 @@ func newService(cfg config.Config, log *slog.Logger) (*service, error) {
 	consumer := kafka.NewConsumer(kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic, GroupID: cfg.KafkaGroupID}, coalescer, counted, log)
 	return &service{
 		log: log, pool: pool, orders: client, breaker: breaker, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
+		sweeper: &worker.Sweeper{
+			Lister: client, Records: postgres.NewSweep(pool), Gate: breaker, To: coalescer, Observer: counted, Log: log,
+		},
+		sweepEvery: cfg.SweepInterval,
 		http: rest.New(rest.Config{Addr: cfg.HTTPAddr}, rest.Dependencies{
 			Couriers:  couriers.New(postgres.NewCouriers(pool), matcher.Wake),
 			Readiness: readiness{pool, consumer, client},
@@ -114,6 +120,7 @@ func (s *service) work(ctx context.Context) {
 	wg.Go(func() { s.coalescer.Run(inner) })
 	wg.Go(func() { worker.Match(inner, s.matcher, s.log) })
 	wg.Go(func() { worker.Due(ctx, s.looks, s.breaker, s.coalescer, s.log) })
+	wg.Go(func() { s.sweeper.Run(ctx, s.sweepEvery) })
 	s.consumer.Run(ctx)
 	stop()
 	wg.Wait()

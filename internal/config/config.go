@@ -11,6 +11,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 	"github.com/joho/godotenv"
@@ -18,16 +19,17 @@ import (
 
 // Config of `serve`. The names in the tags are the environment's.
 type Config struct {
-	HTTPAddr        string     `env:"HTTP_ADDR" envDefault:"127.0.0.1:8082"`
-	DatabaseURL     string     `env:"DATABASE_URL"`
-	KafkaBrokers    []string   `env:"KAFKA_BROKERS"`
-	KafkaTopic      string     `env:"KAFKA_ORDER_TOPIC" envDefault:"order.status.changed"`
-	KafkaGroupID    string     `env:"KAFKA_GROUP_ID" envDefault:"service-courier"`
-	OrderServiceURL string     `env:"ORDER_SERVICE_URL" envDefault:"http://localhost:8080"`
-	DeliveryOverdue string     `env:"DELIVERY_OVERDUE" envDefault:"flag"`
-	APITokens       string     `env:"API_TOKENS"`
-	Insecure        bool       `env:"INSECURE"`
-	LogLevel        slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	HTTPAddr        string        `env:"HTTP_ADDR" envDefault:"127.0.0.1:8082"`
+	DatabaseURL     string        `env:"DATABASE_URL"`
+	KafkaBrokers    []string      `env:"KAFKA_BROKERS"`
+	KafkaTopic      string        `env:"KAFKA_ORDER_TOPIC" envDefault:"order.status.changed"`
+	KafkaGroupID    string        `env:"KAFKA_GROUP_ID" envDefault:"service-courier"`
+	OrderServiceURL string        `env:"ORDER_SERVICE_URL" envDefault:"http://localhost:8080"`
+	DeliveryOverdue string        `env:"DELIVERY_OVERDUE" envDefault:"flag"`
+	APITokens       string        `env:"API_TOKENS"`
+	Insecure        bool          `env:"INSECURE"`
+	SweepInterval   time.Duration `env:"SWEEP_INTERVAL" envDefault:"1m"`
+	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
 }
 
 // Load reads the environment, and before it the file .env of the working
@@ -101,7 +103,7 @@ func none(err error) []error {
 func (c Config) problems() []error {
 	var out []error
 	for _, err := range []error{
-		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkOrderServiceURL(), c.checkNotYetBuilt(),
+		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkNotYetBuilt(),
 		notEmpty("KAFKA_ORDER_TOPIC", c.KafkaTopic), notEmpty("KAFKA_GROUP_ID", c.KafkaGroupID),
 	} {
 		out = append(out, none(err)...)
@@ -155,6 +157,16 @@ func (c Config) checkOrderServiceURL() error {
 	return nil
 }
 
+// minSweepInterval keeps a sweep from following on the heels of the last.
+const minSweepInterval = time.Second
+
+func (c Config) checkSweepInterval() error {
+	if c.SweepInterval < minSweepInterval {
+		return fmt.Errorf("SWEEP_INTERVAL %v: want %v or more, such as 1m", c.SweepInterval, minSweepInterval)
+	}
+	return nil
+}
+
 // checkNotYetBuilt refuses settings that would be believed and do nothing.
 func (c Config) checkNotYetBuilt() error {
 	var problems []error
@@ -193,5 +205,6 @@ func (c Config) LogValue() slog.Value {
 		slog.String("kafka_order_topic", c.KafkaTopic),
 		slog.String("kafka_group_id", c.KafkaGroupID),
 		slog.String("order_service_url", mask(c.OrderServiceURL)),
+		slog.Duration("sweep_interval", c.SweepInterval),
 	)
 }

@@ -16,7 +16,7 @@ func setenv(t *testing.T, settings map[string]string) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{
 		"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "KAFKA_ORDER_TOPIC", "KAFKA_GROUP_ID", "ORDER_SERVICE_URL",
-		"DELIVERY_OVERDUE", "API_TOKENS", "INSECURE", "LOG_LEVEL",
+		"DELIVERY_OVERDUE", "API_TOKENS", "INSECURE", "LOG_LEVEL", "SWEEP_INTERVAL",
 	} {
 		t.Setenv(name, "") // restores it afterwards
 		if err := os.Unsetenv(name); err != nil {
@@ -50,14 +50,14 @@ func TestDefaults(t *testing.T) {
 func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
 	setenv(t, map[string]string{
 		"HTTP_ADDR": "8082", "DATABASE_URL": "mysql://me:sesame@db/x", "KAFKA_BROKERS": "a", "ORDER_SERVICE_URL": "localhost:8080",
-		"DELIVERY_OVERDUE": "release", "API_TOKENS": "sesame", "INSECURE": "perhaps", "LOG_LEVEL": "loud",
+		"DELIVERY_OVERDUE": "release", "API_TOKENS": "sesame", "INSECURE": "perhaps", "LOG_LEVEL": "loud", "SWEEP_INTERVAL": "1ms",
 	})
 	_, err := config.Load()
 	if err == nil {
 		t.Fatal("Load gave no error")
 	}
 	for _, name := range []string{
-		"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "ORDER_SERVICE_URL", "DELIVERY_OVERDUE", "API_TOKENS", "INSECURE", "LOG_LEVEL",
+		"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "ORDER_SERVICE_URL", "DELIVERY_OVERDUE", "API_TOKENS", "INSECURE", "LOG_LEVEL", "SWEEP_INTERVAL",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s:\n%v", name, err)

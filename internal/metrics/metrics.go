@@ -15,7 +15,7 @@ import (
 
 const namespace = "service_courier"
 
-// Metrics implements orderevent.Observer and kafka.LagObserver.
+// Metrics implements orderevent.Observer, kafka.LagObserver and worker.MissingObserver.
 type Metrics struct {
 	registry     *prometheus.Registry
 	hints        prometheus.Counter
@@ -25,6 +25,7 @@ type Metrics struct {
 	assignments  prometheus.Counter
 	letters      prometheus.Counter
 	lag          *prometheus.GaugeVec
+	missing      prometheus.Gauge
 }
 
 var _ orderevent.Observer = (*Metrics)(nil)
@@ -56,9 +57,12 @@ func New() *Metrics {
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "kafka_lag_records", Help: "Records of a partition not yet read, when last read.",
 		}, []string{"partition"}),
+		missing: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "missing_orders", Help: "Open orders that service-order answers 404 about, as of this replica's last sweep.",
+		}),
 	}
 	m.registry.MustRegister(
-		m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters, m.lag,
+		m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters, m.lag, m.missing,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -92,3 +96,6 @@ func (m *Metrics) Matched(assignments []orderevent.Assignment) {
 func (m *Metrics) Observe(partition int32, records int64) {
 	m.lag.WithLabelValues(strconv.Itoa(int(partition))).Set(float64(records))
 }
+
+// Missing implements worker.MissingObserver.
+func (m *Metrics) Missing(orders int) { m.missing.Set(float64(orders)) }

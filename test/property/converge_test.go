@@ -69,7 +69,7 @@ func TestAnyHistoryEndsInTheTruth(t *testing.T) {
 
 // step does one of the things that can happen next.
 func (w *world) step(plans []plan) {
-	switch rapid.SampledFrom([]string{"advance", "advance", "deliver", "deliver", "deliver", "land", "land", "look", "match", "match"}).Draw(w.T, "step") {
+	switch rapid.SampledFrom([]string{"advance", "advance", "deliver", "deliver", "deliver", "land", "land", "look", "sweep", "match", "match"}).Draw(w.T, "step") {
 	case "advance":
 		w.advance(rapid.IntRange(0, len(plans)-1).Draw(w.T, "order"), plans)
 	case "deliver":
@@ -83,9 +83,23 @@ func (w *world) step(plans []plan) {
 		}
 	case "look":
 		w.launch(w.claimDue(rapid.IntRange(1, 3).Draw(w.T, "looks")), w.drawAway(plans))
+	case "sweep":
+		w.launch(w.openOrders(plans), w.drawAway(plans))
 	case "match":
 		w.match()
 	}
+}
+
+// openOrders are the sweep's hints: orders that have a record and have not
+// ended, and some that are only listed.
+func (w *world) openOrders(plans []plan) []orderevent.Hint {
+	var hints []orderevent.Hint
+	for i := range plans {
+		if _, listed := w.truth.get(orderID(i)); listed || w.stateOf(orderID(i)) != "" {
+			hints = append(hints, orderevent.Hint{OrderID: orderID(i), Sweep: true, Source: "sweep"})
+		}
+	}
+	return hints
 }
 
 // advance moves an order's truth, then publishes the event up to three times.

@@ -11,8 +11,9 @@ func actMissing(rec Record, s sighting) decision {
 	switch {
 	case rec.Hinted == courier.ClassCancelled:
 		return cancel(rec, "service-order has no such order, and an event said it was cancelled")
-	case s.stale(rec):
-		return decision{rec, Superseded, "another look has taken over"}
+	case s.passing(rec):
+		rec.Missing = rec.Missing || rec.State.Class() == courier.ClassActive
+		return decision{rec, Unchanged, ""}
 	case rec.State == courier.StateCompleted:
 		if s.claims(rec) {
 			rec.Look = Look{}

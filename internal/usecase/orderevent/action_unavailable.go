@@ -8,8 +8,8 @@ const maxErrorLen = 300
 // actUnavailable puts the order off until service-order can be asked. What an
 // event claimed is already in the record, so that it is remembered meanwhile.
 func actUnavailable(rec Record, s sighting) decision {
-	if s.stale(rec) {
-		return decision{rec, Superseded, "another look has taken over"}
+	if s.passing(rec) {
+		return decision{rec, Unchanged, ""}
 	}
 	if rec.State == courier.StateNone {
 		rec.State = courier.StateSeen

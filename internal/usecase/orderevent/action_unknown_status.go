@@ -13,8 +13,8 @@ import (
 func actUnknownStatus(rec Record, s sighting) decision {
 	reason := fmt.Sprintf("service-order says %q, which is no status known here", s.answer.Status)
 	switch {
-	case s.stale(rec):
-		return decision{rec, Superseded, "another look has taken over"}
+	case s.passing(rec):
+		return decision{rec, Unchanged, ""}
 	case rec.State == courier.StateCompleted:
 		if !lookAFewTimes(&rec, s, ReasonUnknownStatus) {
 			return decision{rec, Ignored, reason}

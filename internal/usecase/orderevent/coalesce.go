@@ -7,7 +7,7 @@ type subject struct {
 	orderID courier.OrderID
 	said    courier.Class // the highest class an event claimed
 	token   int64         // of the claimed look; 0 when none was claimed
-	fresh   bool          // somebody outside hinted, not only a look of our own
+	fresh   bool          // an event hinted, not only a look or a sweep of our own
 	source  string        // of the latest hint
 }
 
@@ -28,7 +28,7 @@ func coalesce(hints []Hint) []subject {
 		s := &subjects[i]
 		s.said = max(s.said, h.Said)
 		s.token = max(s.token, h.Token)
-		s.fresh = s.fresh || h.Token == 0
+		s.fresh = s.fresh || (h.Token == 0 && !h.Sweep)
 		s.source = h.Source
 	}
 	return subjects

@@ -10,7 +10,8 @@ import (
 type Hint struct {
 	OrderID courier.OrderID
 	Said    courier.Class // what an event claimed; ClassUnknown when it was no event
-	Token   int64         // of the look that was claimed; 0 for a hint from outside
+	Token   int64         // of the look that was claimed; 0 for any other hint
+	Sweep   bool          // of the sweep, which comes again by itself: nothing is scheduled for it
 	Source  string        // for the journal: partition@offset, or the worker's name
 }
 

@@ -26,9 +26,9 @@ func backoff(failures int) time.Duration {
 	return min(minBackoff<<min(failures-1, doublings), maxBackoff)
 }
 
-// stale reports a look of ours that somebody else has taken over, with no
-// hint from outside beside it: whoever took it over will look again.
-func (s sighting) stale(rec Record) bool { return !s.fresh && !s.claims(rec) }
+// passing reports a sighting that needs no look of its own, since somebody
+// will look again anyway: the next sweep, or whoever took over a claimed look.
+func (s sighting) passing(rec Record) bool { return !s.fresh && !s.claims(rec) }
 
 // progress returns how far the pending look has come, or nothing when a hint
 // from outside begins it anew.

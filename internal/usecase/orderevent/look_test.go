@@ -149,3 +149,23 @@ func TestCoalesce(t *testing.T) {
 		}
 	}
 }
+
+// TestSweepSchedulesNothing: the sweep comes again by itself, so an answer that
+// decides nothing leaves no look behind; only that an open order is missing is
+// marked.
+func TestSweepSchedulesNothing(t *testing.T) {
+	for _, state := range courier.States() {
+		for _, k := range []kind{kindMissing, kindUnknownStatus, kindUnavailable} {
+			rec := Record{OrderID: "1", State: state}
+			want := rec
+			want.Missing = k == kindMissing && state.Class() == courier.ClassActive
+			if d := decide(rec, see(k, subject{orderID: "1"})); d.next != want {
+				t.Errorf("%q + kind %d: next = %+v, want %+v", state, k, d.next, want)
+			}
+		}
+	}
+	rec := Record{OrderID: "1", State: courier.StateAssigned, Hinted: courier.ClassCancelled}
+	if d := decide(rec, see(kindMissing, subject{orderID: "1"})); d.next.State != courier.StateCancelled {
+		t.Errorf("a 404 of the sweep with a stored cancel hint: %+v, want it cancelled", d.next)
+	}
+}

@@ -1,0 +1,217 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/gateway/order"
+	"service-courier/internal/usecase/orderevent"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is service-order's list and our records, both in memory.
+type world struct {
+	listed    []order.Order
+	cut       int // so many lists break off first
+	from      []time.Time
+	records   map[courier.OrderID]courier.State
+	until     time.Time
+	leader    bool
+	missing   int
+	down      bool
+	submitted []orderevent.Hint
+	observed  int
+}
+
+func (w *world) List(_ context.Context, from time.Time, each func(order.Order) error) error {
+	w.from = append(w.from, from)
+	for _, o := range w.listed {
+		if err := each(o); err != nil {
+			return err
+		}
+	}
+	if w.cut--; w.cut >= 0 {
+		return errors.New("cut")
+	}
+	return nil
+}
+
+func (w *world) Lead(ctx context.Context, do func(context.Context) error) (bool, error) {
+	if !w.leader {
+		return false, nil
+	}
+	return true, do(ctx)
+}
+
+func (w *world) Begin(context.Context) (until, now time.Time, err error) {
+	return w.until, time.Now(), nil
+}
+
+func (w *world) Finish(_ context.Context, until time.Time) error {
+	w.until = until
+	return nil
+}
+
+func (w *world) Behind(_ context.Context, told map[courier.OrderID]courier.Class) ([]courier.OrderID, error) {
+	var behind []courier.OrderID
+	for id, class := range told {
+		if class > w.records[id].Class() {
+			behind = append(behind, id)
+		}
+	}
+	slices.Sort(behind)
+	return behind, nil
+}
+
+func (w *world) Open(_ context.Context, after courier.OrderID, limit int) ([]courier.OrderID, error) {
+	var ids []courier.OrderID
+	for id, state := range w.records {
+		if state.Class() == courier.ClassActive && id > after {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids[:min(limit, len(ids))], nil
+}
+
+func (w *world) Missing(context.Context) (missing, open int, err error) {
+	return w.missing, len(w.records), nil
+}
+
+func (w *world) Ready(context.Context) error {
+	if w.down {
+		return order.ErrOpen
+	}
+	return nil
+}
+
+func (w *world) Submit(_ context.Context, b orderevent.Batch) error {
+	w.submitted = append(w.submitted, b.Hints...)
+	return nil
+}
+
+// observer is apart from world, which has a Missing of its own.
+type observer struct{ w *world }
+
+func (o observer) Missing(n int) { o.w.observed = n }
+
+func (w *world) sweeper(log *bytes.Buffer) *Sweeper {
+	return &Sweeper{Lister: w, Records: w, Gate: w, To: w, Observer: observer{w}, Log: slog.New(slog.NewTextHandler(log, nil))}
+}
+
+func (w *world) ids() string {
+	var ids []string
+	for _, h := range w.submitted {
+		ids = append(ids, string(h.OrderID))
+	}
+	return strings.Join(ids, " ")
+}
+
+func TestSweepGoesBothWays(t *testing.T) {
+	w := &world{
+		listed: []order.Order{
+			{ID: "lost-created", Status: "cooking"}, {ID: "lost-completed", Status: "completed"},
+			{ID: "known", Status: "delivering"}, {ID: "ended", Status: "completed"}, {ID: "odd", Status: "refunded"},
+		},
+		records: map[courier.OrderID]courier.State{
+			"lost-completed": courier.StateAssigned, "known": courier.StateAssigned, "ended": courier.StateCompleted,
+			"waiting": courier.StateWaiting, "held": courier.StateHeld, "gone": courier.StateCancelled,
+		},
+	}
+	if err := w.sweeper(&bytes.Buffer{}).Since(t.Context(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := w.ids(), "lost-completed lost-created held known lost-completed waiting"; got != want {
+		t.Errorf("looked at %q, want %q", got, want)
+	}
+	for _, h := range w.submitted {
+		if !h.Sweep || h.Token != 0 || h.Source != "sweep" {
+			t.Errorf("hint %+v is not the sweep's", h)
+		}
+	}
+}
+
+func TestSweepPagesThroughEverything(t *testing.T) {
+	w := &world{records: make(map[courier.OrderID]courier.State)}
+	for i := range 3 * sweepBatch {
+		w.listed = append(w.listed, order.Order{ID: courier.OrderID(fmt.Sprintf("new-%04d", i)), Status: "created"})
+		w.records[courier.OrderID(fmt.Sprintf("old-%04d", i))] = courier.StateAssigned
+	}
+	if err := w.sweeper(&bytes.Buffer{}).Since(t.Context(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.submitted) != 6*sweepBatch {
+		t.Errorf("looked at %d orders, want %d", len(w.submitted), 6*sweepBatch)
+	}
+}
+
+// TestSweepRemembersOnlyWhatItFinished: a list that broke off is asked for
+// again from where the last whole one began, minus the overlap.
+func TestSweepRemembersOnlyWhatItFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{leader: true, cut: 1}
+		var log bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		began := time.Now()
+		go func() { defer close(done); w.sweeper(&log).Run(ctx, time.Minute) }()
+		<-time.After(time.Minute + time.Second) // the second sweep is whole
+		<-time.After(time.Minute)
+		synctest.Wait()
+		cancel()
+		<-done
+		want := []time.Time{began.Add(-firstSweep), began.Add(time.Minute - firstSweep), began.Add(time.Minute - sweepOverlap)}
+		if !slices.EqualFunc(w.from, want, time.Time.Equal) {
+			t.Errorf("swept from %v, want %v", w.from, want)
+		}
+		if n := strings.Count(log.String(), "\n"); n != 2 {
+			t.Errorf("want the failure and its end in the log, got:\n%s", log.String())
+		}
+	})
+}
+
+func TestSweepRestsWhileDownOrNotTheLeader(t *testing.T) {
+	for name, w := range map[string]*world{"down": {leader: true, down: true}, "not the leader": {}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			w.sweeper(&bytes.Buffer{}).Run(ctx, time.Minute)
+			if len(w.from) != 0 {
+				t.Errorf("%s: swept %d times", name, len(w.from))
+			}
+		})
+	}
+}
+
+func TestLostMemoryIsToldOnce(t *testing.T) {
+	var log bytes.Buffer
+	w := &world{records: make(map[courier.OrderID]courier.State)}
+	for i := range 8 {
+		w.records[courier.OrderID(fmt.Sprint(i))] = courier.StateAssigned
+	}
+	s := w.sweeper(&log)
+	for _, missing := range []int{0, 3, 4, 8, 8, 2, 0} {
+		w.missing = missing
+		if err := s.alarm(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if w.observed != missing {
+			t.Errorf("the metric says %d, want %d", w.observed, missing)
+		}
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "lost its memory") {
+		t.Errorf("want one alarm and its end, got:\n%s", log.String())
+	}
+}
