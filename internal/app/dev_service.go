@@ -40,6 +40,7 @@ func (d *dev) runService(ctx context.Context, addr string) error {
 		KafkaTopic:      devTopic,
 		KafkaGroupID:    "service-courier",
 		OrderServiceURL: "http://" + d.sim.Addr(),
+		SweepInterval:   devSweepInterval,
 	}, d.log)
 	if err != nil {
 		return err
@@ -116,3 +117,6 @@ func (r *devService) pause(ctx context.Context, d time.Duration) {
 	case <-r.done:
 	}
 }
+
+// devSweepInterval shows the sweep's work to somebody who watches.
+const devSweepInterval = 10 * time.Second
