@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"service-courier/internal/usecase/orderevent"
 )
 
 // Open returns a pool for url with at most maxConns connections. It connects
@@ -77,19 +79,30 @@ func tryTx(ctx context.Context, pool *pgxpool.Pool, fn func(pgx.Tx) error) error
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // a no-op after Commit
 	if err := fn(tx); err != nil {
-		return err
+		return orRefused(err)
 	}
 	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return orRefused(fmt.Errorf("commit: %w", err))
 	}
 	return nil
+}
+
+// orRefused marks an error that the data themselves cause: the same data will
+// never be taken.
+func orRefused(err error) error {
+	const dataException, constraintViolation = "22", "23" // classes of SQLSTATE
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if class := pg.Code[:2]; class == dataException || class == constraintViolation {
+			return fmt.Errorf("%w: %w", orderevent.ErrRefused, err)
+		}
+	}
+	return err
 }
 
 // retryable reports an error that says "not now" of the whole transaction:
 // deadlock, serialization failure, lock timeout, or a lost race.
 func retryable(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case "40P01", "40001", "55P03":
 			return true

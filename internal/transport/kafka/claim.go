@@ -26,7 +26,7 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		if len(records) == 0 {
 			return nil
 		}
-		if !c.handOver(ctx, decode(records)) {
+		if !c.handOver(ctx, records) {
 			return nil // nothing is marked: the next owner reads these again
 		}
 		last := records[len(records)-1]
@@ -78,10 +78,12 @@ const (
 	lastRetry  = 2 * time.Second
 )
 
-// handOver submits the batch until it is saved and returns false when ctx ends
+// handOver submits the records until it is saved and returns false when ctx ends
 // first. What cannot be saved is PostgreSQL's or service-order's doing, never
 // the records': they wait here, and the partition with them; Kafka is the buffer.
-func (c *Consumer) handOver(ctx context.Context, b orderevent.Batch) bool {
+// Only records that the database will never take become dead letters.
+func (c *Consumer) handOver(ctx context.Context, records []*sarama.ConsumerMessage) bool {
+	b := decode(records, nil)
 	inHand, done := outliving(ctx, shutdownGrace)
 	defer done()
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
@@ -92,6 +94,10 @@ func (c *Consumer) handOver(ctx context.Context, b orderevent.Batch) bool {
 		}
 		if ctx.Err() != nil {
 			return false
+		}
+		if refused, ok := errors.AsType[*orderevent.RefusedError](err); ok {
+			b = decode(records, refused.Orders)
+			continue
 		}
 		if !errors.Is(err, orderevent.ErrPaused) { // which the breaker has told
 			c.saving.Failed(ctx, err)

@@ -15,6 +15,7 @@ import (
 const (
 	reasonNotJSON    = "not_json"
 	reasonBadOrderID = "bad_order_id"
+	reasonRefused    = "refused_by_database"
 )
 
 // event is a record of the topic: {"order_id","status","created_at"}. The time
@@ -24,8 +25,9 @@ type event struct {
 	Status  string `json:"status"`
 }
 
-// decode turns records into a batch: a hint each, or a dead letter.
-func decode(records []*sarama.ConsumerMessage) orderevent.Batch {
+// decode turns records into a batch: a hint each, or a dead letter. Records of
+// orders that the database has refused become dead letters too.
+func decode(records []*sarama.ConsumerMessage, refused map[courier.OrderID]error) orderevent.Batch {
 	b := orderevent.Batch{Hints: make([]orderevent.Hint, 0, len(records))}
 	for _, r := range records {
 		var e event
@@ -36,6 +38,10 @@ func decode(records []*sarama.ConsumerMessage) orderevent.Batch {
 		id, err := courier.ParseOrderID(e.OrderID)
 		if err != nil {
 			b.Letters = append(b.Letters, letter(r, reasonBadOrderID, err))
+			continue
+		}
+		if why, bad := refused[id]; bad {
+			b.Letters = append(b.Letters, letter(r, reasonRefused, why))
 			continue
 		}
 		b.Hints = append(b.Hints, orderevent.Hint{OrderID: id, Said: courier.ClassOf(e.Status), Source: source(r)})

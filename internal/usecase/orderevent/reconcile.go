@@ -63,23 +63,16 @@ func NewReconciler(
 }
 
 // Reconcile handles one batch. When it returns nil, every hint and letter of
-// the batch is disposed of in a committed transaction. After an error nothing
-// is known: do it again. ErrPaused says when: once service-order answers.
+// the batch is disposed of in a committed transaction. A RefusedError names the
+// orders that the database will never take; the rest of the batch is saved.
+// After any other error nothing is known: do it again. ErrPaused says when: once
+// service-order answers.
 func (r *Reconciler) Reconcile(ctx context.Context, b Batch) error {
 	sightings, err := r.look(ctx, b.Hints)
 	if err != nil {
 		return err
 	}
-	outcome, decisions, err := r.save(ctx, sightings, b.Letters)
-	if err != nil {
-		return err
-	}
-	outcome.Hints = len(b.Hints)
-	r.report(ctx, outcome, decisions)
-	if len(outcome.Transitions) > 0 {
-		r.matcher.Wake()
-	}
-	return nil
+	return r.bisect(ctx, len(b.Hints), sightings, b.Letters)
 }
 
 // look asks service-order about every order hinted. When it turns out to be
@@ -105,7 +98,7 @@ func (r *Reconciler) look(ctx context.Context, hints []Hint) ([]sighting, error)
 }
 
 // save decides on the locked records and saves what changed, in ONE transaction.
-func (r *Reconciler) save(ctx context.Context, sightings []sighting, letters []DeadLetter) (Outcome, []decision, error) {
+func (r *Reconciler) save(ctx context.Context, hints int, sightings []sighting, letters []DeadLetter) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
 	ids := make([]courier.OrderID, len(sightings))
@@ -115,7 +108,7 @@ func (r *Reconciler) save(ctx context.Context, sightings []sighting, letters []D
 	var outcome Outcome
 	decisions := make([]decision, len(sightings))
 	err := r.store.InTx(ctx, func(tx Tx) error {
-		outcome = Outcome{Dispositions: make(map[Disposition]int, 5)}
+		outcome = Outcome{Hints: hints, Dispositions: make(map[Disposition]int, 5)}
 		records, err := tx.LockOrders(ctx, ids)
 		if err != nil {
 			return err
@@ -139,7 +132,14 @@ func (r *Reconciler) save(ctx context.Context, sightings []sighting, letters []D
 		outcome.Saved, err = tx.Save(ctx, changes, letters)
 		return err
 	})
-	return outcome, decisions, err
+	if err != nil {
+		return err
+	}
+	r.report(ctx, outcome, decisions)
+	if len(outcome.Transitions) > 0 {
+		r.matcher.Wake()
+	}
+	return nil
 }
 
 // report tells of a committed batch: numbers to the observer, what nobody
