@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"service-courier/internal/config"
+	"service-courier/internal/storage/postgres"
+)
+
+// Resync sweeps once, now: every order that service-order lists as created at
+// since or later, and every open order of our own. It works beside running
+// replicas, and heals a database that was restored from a backup.
+func Resync(ctx context.Context, since time.Time, out, logs io.Writer) error {
+	cfg, err := config.Load()
+	if err != nil {
+		return err
+	}
+	s, err := newService(cfg, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel})))
+	if err != nil {
+		return err
+	}
+	defer s.pool.Close()
+	defer s.orders.Close()
+	if err := postgres.CheckSchema(ctx, s.pool); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := s.resync(ctx, since); err != nil {
+		return fmt.Errorf("resync broke off; what it did so far is saved, run it again: %w", err)
+	}
+	missing, open, err := postgres.NewSweep(s.pool).Missing(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "compared everything since %s in %v; %d orders are open now, service-order has none of %d of them\n",
+		since.Format(time.RFC3339), time.Since(began).Round(time.Millisecond), open, missing)
+	return err
+}
+
+// resync runs the sweep and then, since no replica may be running, the match.
+func (s *service) resync(ctx context.Context, since time.Time) error {
+	working, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.coalescer.Run(working)
+	}()
+	err := s.sweeper.Since(ctx, since)
+	stop()
+	<-done
+	if err != nil {
+		return err
+	}
+	return s.matcher.Match(ctx)
+}
