@@ -64,7 +64,9 @@ func (s *neighbour) become(status string) { s.status.Store(&status) }
 
 func (s *neighbour) url() string { return "http://" + s.addr }
 
-// ServeHTTP answers GET …/order/{id}.
+// ServeHTTP answers GET …/order/{id}, and nothing else: without a list of the
+// orders the sweep, which the service makes when it starts, does no part of the
+// work that is measured.
 func (s *neighbour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := strings.TrimPrefix(r.URL.Path, orderPath)
 	w.Header().Set("Content-Type", "application/json")

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"testing"
 
@@ -83,28 +82,31 @@ func (s *stack) lacks(status int, parts ...string) {
 	})
 }
 
-// tellsOnce sees that the log has one line of each absence and one of its end,
-// however long it took, and nothing else of that kind.
+// tellsOnce sees that the log has one line of each absence, however long it
+// took, and one of its end where it is named here; other parts may have had to
+// wait as well, but must not say so twice.
 func (i instance) tellsOnce(t *testing.T, whats ...string) {
 	t.Helper()
-	var absent, back []string
+	absent, back := make(map[string]int), make(map[string]int)
 	for _, l := range i.lines() {
 		switch {
-		case l.Msg == "available again":
-			back = append(back, l.What)
+		case l.What != "" && l.Level == "INFO":
+			back[l.What]++
 		case l.What != "":
-			absent = append(absent, l.What)
+			absent[l.What]++
 		case l.Level != "INFO":
 			t.Errorf("unexpected log line: %+v", l)
 		}
 	}
-	slices.Sort(absent)
-	slices.Sort(back)
-	if err := want(whats, absent); err != nil {
-		t.Errorf("said to be absent: %v", err)
+	for _, what := range whats {
+		if absent[what] != 1 || back[what] != 1 {
+			t.Errorf("%s: said to be absent %d times and to be back %d times, want once each", what, absent[what], back[what])
+		}
 	}
-	if err := want(whats, back); err != nil {
-		t.Errorf("said to be back: %v", err)
+	for what, n := range absent {
+		if n > 1 {
+			t.Errorf("%s: said to be absent %d times", what, n)
+		}
 	}
 }
 

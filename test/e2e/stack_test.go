@@ -101,12 +101,14 @@ func (s *stack) start(name string, env []string, args ...string) instance {
 	return i
 }
 
-// serve starts the service.
+// serve starts the service. It sweeps once, at its start: events alone must do
+// where none is lost.
 func (s *stack) serve() instance {
 	s.Helper()
 	return s.start("service-courier", []string{
 		"HTTP_ADDR=" + s.serviceAddr, "DATABASE_URL=" + s.database, "ORDER_SERVICE_URL=http://" + s.orderAddr,
 		"KAFKA_BROKERS=" + s.kafka, "KAFKA_ORDER_TOPIC=" + s.topic, "KAFKA_GROUP_ID=" + s.group,
+		"SWEEP_INTERVAL=1h",
 	}, "serve")
 }
 
