@@ -18,6 +18,11 @@ func Serve(ctx context.Context, logs io.Writer) error {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	return Run(ctx, cfg, log)
+}
+
+// Run runs the service with the settings given until ctx ends.
+func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	log.InfoContext(ctx, "starting", slog.Any("settings", cfg))
 	s, err := newService(cfg, log)
 	if err != nil {
