@@ -51,7 +51,7 @@ func TestStartsBeforeEverything(t *testing.T) {
 	s.lacks(http.StatusOK, "order_service")
 	s.publish(s.client(), "nobody-can-be-asked", "created")
 	s.eventually("the order is put off", func() error {
-		return want([]string{"nobody-can-be-asked seen"}, s.column(states))
+		return want(map[string]string{"nobody-can-be-asked": "seen"}, s.states())
 	})
 
 	s.serviceOrder("--step", "created=24h")

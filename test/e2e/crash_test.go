@@ -9,18 +9,19 @@ func killUnderLoad(s *stack) {
 	s.serviceOrder("--time-scale", "250", "--duplicate-share", "0.2", "--publish-delay", "200ms", "--seed", "2")
 	first := s.serve()
 	s.eventually("the service is ready", s.ready)
-	orders := s.traffic(300, 60, 0.3)
+	orders, rush := s.stroll(200, 60, 0.3), s.rush(1500)
 	s.eventually("the service is at work", func() error {
-		if n := s.count("select count(*) from courier_orders"); n < 100 {
-			return fmt.Errorf("%d deliveries", n)
+		if n := s.count("select count(*) from orders"); n < 300 {
+			return fmt.Errorf("%d orders", n)
 		}
 		return nil
 	})
 	if err := first.Kill(); err != nil {
 		s.Fatal(err)
 	}
-	s.sound()
+	client := s.client()
+	s.nothingLost(client, s.committed(client))
 	s.serve()
 	// Orders may complete while nobody watches: those have no delivery.
-	s.ends(orders.wait(), true)
+	s.ends(append(orders.wait(), rush.wait()...), true)
 }

@@ -7,7 +7,7 @@ func lifeOfOrders(s *stack) {
 	s.serviceOrder("--time-scale", "250", "--duplicate-share", "0.3", "--publish-delay", "300ms", "--seed", "1")
 	s.serve()
 	s.eventually("the service is ready", s.ready)
-	ids := s.traffic(250, 60, 0.3).wait()
+	ids := s.stroll(250, 60, 0.3).wait()
 	s.ends(ids, false)
 	if n := s.count("select sum(deliveries) from couriers"); n == 0 || n == int64(len(ids)) {
 		s.Errorf("%d deliveries of %d orders: the test wants some orders completed and some cancelled", n, len(ids))

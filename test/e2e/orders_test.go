@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"strings"
-	"time"
 )
 
 const newOrder = `{"restaurant_id":"r1","items":[{"food_id":"f1","name":"Pizza","quantity":1,"price":500}],
@@ -77,58 +75,4 @@ func (s *stack) truth(id string) string {
 		s.Fatalf("the status of an order is answered with %d: %s", status, answer)
 	}
 	return order.Status
-}
-
-// traffic is a stream of new orders on its way.
-type traffic struct {
-	s    *stack
-	done chan struct{}
-	ids  []string
-	err  error
-}
-
-// traffic makes n orders, a second's share of them at a time, and meanwhile
-// deletes a share of them: at any moment of their life, and after it.
-func (s *stack) traffic(n, aSecond int, cancelled float64) *traffic {
-	t := &traffic{s: s, done: make(chan struct{})}
-	go func() {
-		defer close(t.done)
-		t.err = t.run(s.Context(), n, time.Second/time.Duration(aSecond), cancelled)
-	}()
-	s.Cleanup(func() { <-t.done })
-	return t
-}
-
-func (t *traffic) run(ctx context.Context, n int, every time.Duration, cancelled float64) error {
-	luck := rand.New(rand.NewPCG(1, 2))
-	next := time.NewTicker(every)
-	defer next.Stop()
-	for len(t.ids) < n {
-		select {
-		case <-next.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		id, err := t.s.post(ctx)
-		if err != nil {
-			return err
-		}
-		t.ids = append(t.ids, id)
-		if luck.Float64() < cancelled {
-			if err := t.s.cancel(ctx, t.ids[luck.IntN(len(t.ids))]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// wait returns the ids of the orders when all are made.
-func (t *traffic) wait() []string {
-	t.s.Helper()
-	<-t.done
-	if t.err != nil {
-		t.s.Fatalf("traffic: %v", t.err)
-	}
-	return t.ids
 }

@@ -7,13 +7,15 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/IBM/sarama"
 )
 
 // sigtermUnderLoad: told to stop while orders keep coming, the service ends in
 // order and in time, and what it committed to Kafka is what it saved: no more,
 // or events would be lost, and no less, or they would all come again.
 func sigtermUnderLoad(s *stack) {
-	s.couriers(500)
+	s.couriers(100) // all soon busy: whoever is free beside a waiting order breaks a promise
 	s.serviceOrder("--step", "created=1ms,pending=1ms,confirmed=1ms,cooking=24h")
 	service := s.serve()
 	s.eventually("the service is ready", s.ready)
@@ -22,12 +24,12 @@ func sigtermUnderLoad(s *stack) {
 		if n := s.count("select count(*) from orders"); n < 500 {
 			return fmt.Errorf("%d orders", n)
 		}
-		return nil
+		return want(int64(100), s.count("select count(*) from courier_orders"))
 	})
 	if err := service.Stop(stopWithin); err != nil {
 		s.Error(err)
 	}
-	rush()
+	rush.wait()
 	client := s.client()
 	committed, published := s.committed(client), s.published(client)
 	s.Logf("stopped after %d of %d events", committed.sum(), published.sum())
@@ -39,6 +41,13 @@ func sigtermUnderLoad(s *stack) {
 			s.Errorf("partition %d: saved up to offset %d, committed %d only", p, saved, committed[p])
 		}
 	}
+	s.nothingLost(client, committed)
+	s.sound()
+}
+
+// nothingLost sees that the order of every committed event is in the database.
+func (s *stack) nothingLost(client sarama.Client, committed offsets) {
+	s.Helper()
 	known := make(map[string]bool)
 	for _, id := range s.column("select order_id from orders") {
 		known[id] = true
@@ -46,33 +55,6 @@ func sigtermUnderLoad(s *stack) {
 	for id := range s.orderIDs(client, committed) {
 		if !known[id] {
 			s.Errorf("events of order %s are committed, but it was never saved", id)
-		}
-	}
-	s.sound()
-}
-
-// rush makes many orders as fast as several customers can, and returns how to
-// wait until all are made.
-func (s *stack) rush(orders int) (wait func()) {
-	const customers = 8
-	var wg sync.WaitGroup
-	var failed [customers]error
-	for c := range customers {
-		wg.Go(func() {
-			for range orders / customers {
-				if _, err := s.post(s.Context()); err != nil {
-					failed[c] = err
-					return
-				}
-			}
-		})
-	}
-	s.Cleanup(wg.Wait)
-	return func() {
-		s.Helper()
-		wg.Wait()
-		if err := errors.Join(failed[:]...); err != nil {
-			s.Fatal(err)
 		}
 	}
 }
