@@ -1,7 +1,8 @@
 package e2e
 
 // lifeOfOrders: whatever becomes of orders, with events doubled, late and out
-// of order, the database ends up saying what service-order says.
+// of order, the database ends up saying what service-order says. It does not when
+// a 404 forgets that an event said deleted.
 func lifeOfOrders(s *stack) {
 	s.couriers(300)
 	s.serviceOrder("--time-scale", "250", "--duplicate-share", "0.3", "--publish-delay", "300ms", "--seed", "1")
