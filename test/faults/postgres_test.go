@@ -1,0 +1,147 @@
+package faults
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/devstack"
+	"service-courier/internal/storage/postgres"
+)
+
+// newWorldWithOwnServer has a PostgreSQL that the test may break.
+func newWorldWithOwnServer(t *testing.T, couriers int) (*world, *devstack.Postgres) {
+	t.Helper()
+	pg, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Fast: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pg.Stop(context.Background()); err != nil { // the test's own context has ended
+			t.Error(err)
+		}
+	})
+	if err := pg.EnsureDatabase(t.Context(), "courier"); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.Migrate(t.Context(), pg.URL("courier")); err != nil {
+		t.Fatal(err)
+	}
+	return newWorldOn(t, pg.URL("courier"), couriers), pg
+}
+
+// traffic makes orders and ends them until stop.
+func (w *world) traffic() (stop func()) {
+	ctx, cancel := context.WithCancel(w.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ctx.Err() == nil; i++ {
+			o, err := w.sim.Create()
+			if err != nil {
+				w.Error(err)
+				return
+			}
+			switch i % 3 {
+			case 0:
+				w.check(w.sim.SetStatus(o.ID, "completed"))
+			case 1:
+				w.check(w.sim.Delete(o.ID))
+			}
+			<-time.After(2 * time.Millisecond)
+		}
+	}()
+	stop = sync.OnceFunc(func() { cancel(); <-done })
+	w.Cleanup(stop)
+	return stop
+}
+
+// TestPostgresCrashesUnderLoad: stopped at once and started again, twice.
+func TestPostgresCrashesUnderLoad(t *testing.T) {
+	w, pg := newWorldWithOwnServer(t, 40)
+	w.serve()
+	w.serve()
+	stop := w.traffic()
+	for range 2 {
+		w.eventually("work is done", func() bool { return w.inState(courier.StateCompleted) > 5 })
+		pg.Kill()
+		passes(500 * time.Millisecond)
+		w.must(pg.Restart(t.Context()))
+		w.eventually("it answers", func() bool { return w.pool.Ping(t.Context()) == nil })
+		w.exec("UPDATE orders SET updated_at = updated_at") // it takes writes
+	}
+	stop()
+	w.agrees()
+	if n := w.count("SELECT count(*) FROM dead_letters"); n != 0 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+// TestPostgresIsReadOnly for a while, as after a failover to a standby.
+func TestPostgresIsReadOnly(t *testing.T) {
+	w := newWorld(t, 10)
+	w.serve()
+	w.create(3)
+	w.eventually("three are assigned", func() bool { return w.inState(courier.StateAssigned) == 3 })
+	name := w.one("SELECT current_database()")
+	w.exec("ALTER DATABASE " + name + " SET default_transaction_read_only = on")
+	w.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	w.create(5)
+	w.eventually("it is told", func() bool { return w.logs.times(`what="saving of order events"`) == 1 })
+	w.exec("SET default_transaction_read_only = off; ALTER DATABASE " + name + " RESET default_transaction_read_only")
+	w.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	w.agrees()
+	if n := w.count("SELECT count(*) FROM dead_letters"); n != 0 {
+		t.Errorf("%d dead letters", n)
+	}
+}
+
+// TestForeignLocks: somebody holds the tables; orders wait, health answers, and
+// everything is done once they let go.
+func TestForeignLocks(t *testing.T) {
+	w := newWorld(t, 10)
+	w.serve()
+	w.create(3)
+	w.eventually("three are assigned", func() bool { return w.inState(courier.StateAssigned) == 3 })
+	tx, err := w.pool.Begin(t.Context())
+	w.must(err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE orders, couriers IN ACCESS EXCLUSIVE MODE")
+	w.must(err)
+	w.create(100)
+	w.eventually("it is told", func() bool { return w.logs.times(`what="saving of order events"`) >= 1 })
+	w.must(tx.Rollback(t.Context()))
+	w.agrees()
+}
+
+// TestRecordsThatOnlyPostgresRefuses: only they are dead-lettered, the rest of
+// their batch is handled.
+func TestRecordsThatOnlyPostgresRefuses(t *testing.T) {
+	w := newWorld(t, 200)
+	w.exec("ALTER TABLE orders ADD CONSTRAINT picky CHECK (order_id NOT LIKE 'bad%')")
+	w.front.fail(func(rw http.ResponseWriter, r *http.Request) {
+		if id := strings.TrimPrefix(r.URL.Path, orderPath); strings.HasPrefix(id, "bad") {
+			_, _ = rw.Write([]byte(`{"id":"` + id + `","status":"created"}`))
+			return
+		}
+		w.sim.Handler().ServeHTTP(rw, r)
+	})
+	for i := range 100 {
+		w.create(1)
+		if i%25 == 0 {
+			w.sim.Emit("bad-"+string(rune('a'+i/25)), "created")
+		}
+	}
+	w.serve()
+	w.agrees()
+	w.eventually("the bad ones are dead letters", func() bool {
+		return w.count("SELECT count(*) FROM dead_letters WHERE reason = 'refused_by_database' AND detail LIKE '%picky%'") == 4
+	})
+	if n := w.count("SELECT count(*) FROM dead_letters"); n != 4 {
+		t.Errorf("%d dead letters, want only the 4 bad ones", n)
+	}
+}

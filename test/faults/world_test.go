@@ -1,0 +1,277 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"service-courier/internal/app"
+	"service-courier/internal/config"
+	"service-courier/internal/courier"
+	"service-courier/internal/devstack"
+	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/ordersim"
+	"service-courier/internal/storage/postgres"
+)
+
+const (
+	topic    = "order.status.changed"
+	patience = 30 * time.Second
+	// orderPath is the one path of an order.
+	orderPath = "/public/api/v1/order/"
+)
+
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if code == 0 {
+		if err := goleak.Find(
+			// sarama's metrics start one ticker for the whole process and never stop it.
+			goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+			// sarama's circuit breaker sleeps out its ten seconds after an outage.
+			goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
+		); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// world is everything around the service, made for one test.
+type world struct {
+	*testing.T
+	database string // URL
+	pool     *pgxpool.Pool
+	kafka    *devstack.Kafka
+	sim      *ordersim.Sim // the truth; its orders move only when told
+	front    *front        // what the service reaches of it
+	logs     *logs
+}
+
+// newWorld starts Kafka, a database and service-order, with n free couriers.
+func newWorld(t *testing.T, couriers int) *world {
+	t.Helper()
+	return newWorldOn(t, pgtest.NewDatabase(t, postgres.Migrate), couriers)
+}
+
+func newWorldOn(t *testing.T, database string, couriers int) *world {
+	t.Helper()
+	w := &world{T: t, database: database, logs: &logs{}}
+	var err error
+	w.kafka, err = devstack.StartKafka(t.Context(), devstack.KafkaConfig{
+		Port: devstack.AnyPort, Topics: map[string]int{topic: 6}, Logger: slog.New(slog.DiscardHandler),
+	})
+	w.must(err)
+	t.Cleanup(func() { w.check(w.kafka.Stop(context.Background())) }) // the test's own context has ended
+	w.sim, err = ordersim.New(ordersim.Config{
+		Brokers: []string{w.kafka.Addr()}, Topic: topic, Steps: ordersim.FrozenSteps(), Seed: 1, Logger: slog.New(slog.DiscardHandler),
+	})
+	w.must(err)
+	w.must(w.sim.Start(t.Context()))
+	t.Cleanup(func() { w.check(w.sim.Stop(context.Background())) })
+	w.front = newFront(t, w.sim.Handler())
+	w.pool, err = postgres.Open(database, 4)
+	w.must(err)
+	t.Cleanup(w.pool.Close)
+	w.exec(`INSERT INTO couriers (name, phone, status, transport_type)
+		SELECT 'c', i::text, 'available', 'car' FROM generate_series(1, $1::int) i`, couriers)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the service's log:\n%s", w.logs)
+		}
+	})
+	return w
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) check(err error) {
+	w.Helper()
+	if err != nil {
+		w.Error(err)
+	}
+}
+
+// settings are those of a replica; a test may change them.
+func (w *world) settings() config.Config {
+	return config.Config{
+		HTTPAddr: "127.0.0.1:0", DatabaseURL: w.database, KafkaBrokers: []string{w.kafka.Addr()}, KafkaTopic: topic,
+		KafkaGroupID: "service-courier", OrderServiceURL: w.front.url(), SweepInterval: time.Hour,
+	}
+}
+
+// serve runs a replica until stop, or the end of the test.
+func (w *world) serve(change ...func(*config.Config)) (stop func()) {
+	w.Helper()
+	cfg := w.settings()
+	for _, c := range change {
+		c(&cfg)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	log := slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	go func() { done <- app.Run(ctx, cfg, log) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		w.check(<-done)
+	})
+	w.Cleanup(stop)
+	return stop
+}
+
+// sweepEvery makes a replica's sweep frequent.
+func sweepEvery(d time.Duration) func(*config.Config) {
+	return func(c *config.Config) { c.SweepInterval = d }
+}
+
+// create makes n orders in service-order and returns their ids.
+func (w *world) create(n int) []string {
+	w.Helper()
+	ids := make([]string, n)
+	for i := range ids {
+		o, err := w.sim.Create()
+		w.must(err)
+		ids[i] = o.ID
+	}
+	return ids
+}
+
+func (w *world) setStatus(status string, ids ...string) {
+	w.Helper()
+	for _, id := range ids {
+		w.must(w.sim.SetStatus(id, status))
+	}
+}
+
+func (w *world) delete(ids ...string) {
+	w.Helper()
+	for _, id := range ids {
+		w.must(w.sim.Delete(id))
+	}
+}
+
+func (w *world) exec(sql string, args ...any) {
+	w.Helper()
+	if _, err := w.pool.Exec(w.Context(), sql, args...); err != nil {
+		w.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func (w *world) count(sql string, args ...any) (n int) {
+	w.Helper()
+	if err := w.pool.QueryRow(w.Context(), sql, args...).Scan(&n); err != nil {
+		w.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+// hurry makes every pending look due now, leases too: a look that is claimed
+// twice does no harm.
+func (w *world) hurry() {
+	w.Helper()
+	w.exec("UPDATE orders SET look_due_at = now() WHERE look_due_at > now()")
+}
+
+func (w *world) one(sql string) (text string) {
+	w.Helper()
+	w.must(w.pool.QueryRow(w.Context(), sql).Scan(&text))
+	return text
+}
+
+// inState counts the orders in a state.
+func (w *world) inState(state courier.State) int {
+	w.Helper()
+	return w.count("SELECT count(*) FROM orders WHERE state = $1", state)
+}
+
+func (w *world) eventually(what string, ok func() bool) {
+	w.Helper()
+	deadline := time.After(patience)
+	for !ok() {
+		select {
+		case <-deadline:
+			w.Fatalf("not within %v: %s", patience, what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// agrees waits until the database says of every order what service-order
+// says, and fails when a promise is broken.
+func (w *world) agrees() {
+	w.Helper()
+	w.eventually("the database agrees with service-order", func() bool { return len(w.disagreements()) == 0 })
+	w.sound()
+}
+
+// disagreements names the orders whose state is not what their truth asks for.
+func (w *world) disagreements() (wrong []string) {
+	w.Helper()
+	rows, err := w.pool.Query(w.Context(), "SELECT order_id, state FROM orders")
+	if err != nil {
+		return []string{err.Error()} // the database may be what is broken
+	}
+	states := make(map[string]courier.State)
+	for rows.Next() {
+		var id string
+		var state courier.State
+		w.must(rows.Scan(&id, &state))
+		states[id] = state
+	}
+	if rows.Err() != nil {
+		return []string{rows.Err().Error()}
+	}
+	free := w.count("SELECT count(*) FROM couriers WHERE status = 'available'")
+	for id, status := range w.sim.Truth() {
+		state, class := states[id], courier.ClassOf(status)
+		settled := state.Class() == class && (state != courier.StateWaiting || free == 0)
+		if !settled {
+			wrong = append(wrong, fmt.Sprintf("%s is %s there and %q here", id, status, state))
+		}
+	}
+	return wrong
+}
+
+func (w *world) sound() {
+	w.Helper()
+	violations, err := postgres.CheckInvariants(w.Context(), w.pool)
+	w.must(err)
+	for _, v := range violations {
+		w.Errorf("%s: %s", v.Promise, v.Who)
+	}
+}
+
+// logs is what all replicas logged.
+type logs struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// times counts the lines with text.
+func (l *logs) times(text string) int { return strings.Count(l.String(), text) }
