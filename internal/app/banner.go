@@ -29,7 +29,7 @@ func (d *dev) banner(firstOrder string) string {
 }
 
 func (d *dev) rows() [][3]string {
-	orders := "simulated; an order every 3 s or so, now and then a rush"
+	orders := "simulated; every 3 s an order, or a rush"
 	if d.cfg.Quiet {
 		orders = "simulated; orders come when you make them"
 	}
@@ -77,7 +77,7 @@ func (d *dev) tries(firstOrder string) [][2]string {
 	}
 }
 
-const newOrder = `{"restaurant_id":"r-1","items":[{"name":"Borscht"}],"total_price":310,"address":{"street":"Arbat"}}`
+const newOrder = `{"restaurant_id":"r","items":[{"name":"Pie"}],"total_price":9,"address":{"street":"Arbat"}}`
 
 // newCourier has a phone that no courier of an earlier run has.
 func (d *dev) newCourier() string {
@@ -89,7 +89,7 @@ func (d *dev) tryDatabase() [2]string {
 	if _, err := exec.LookPath("psql"); err != nil {
 		return [2]string{"the database, with any client (here is no psql)", url}
 	}
-	return [2]string{"the database", "psql " + url + " -c 'table couriers'"}
+	return [2]string{"the database", "psql " + url + " \\\n      -c 'table couriers'"}
 }
 
 // shellWord quotes a path for a shell where that needs it.

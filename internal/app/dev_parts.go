@@ -2,9 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 
 	"service-courier/internal/devstack"
 	"service-courier/internal/ordersim"
@@ -15,37 +12,8 @@ const (
 	devDatabase   = "courier"
 	devTopic      = ordersim.DefaultTopic
 	devPartitions = 6
+	devGroup      = "service-courier"
 )
-
-// What --data holds.
-const (
-	postgresDir = "postgresql"
-	kafkaDir    = "kafka"
-	ordersFile  = "orders.jsonl"
-)
-
-// makeDataDir makes the directory of --data, and its name one that holds
-// wherever a person goes on from.
-func (d *dev) makeDataDir() (err error) {
-	if d.cfg.DataDir == "" {
-		return nil
-	}
-	if d.cfg.DataDir, err = filepath.Abs(d.cfg.DataDir); err == nil {
-		err = os.MkdirAll(d.cfg.DataDir, 0o755) // PostgreSQL's user passes through
-	}
-	if err != nil {
-		return fmt.Errorf("--data: %w; choose a directory that you may write to", err)
-	}
-	return nil
-}
-
-// keptIn returns the place of a part under --data, "" when nothing is kept.
-func (d *dev) keptIn(part string) string {
-	if d.cfg.DataDir == "" {
-		return ""
-	}
-	return filepath.Join(d.cfg.DataDir, part)
-}
 
 func (d *dev) startPostgres(ctx context.Context) (err error) {
 	d.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{

@@ -38,7 +38,7 @@ func (d *dev) runService(ctx context.Context, addr string) error {
 		DatabaseURL:     d.databaseURL(),
 		KafkaBrokers:    []string{d.kafka.Addr()},
 		KafkaTopic:      devTopic,
-		KafkaGroupID:    "service-courier",
+		KafkaGroupID:    devGroup,
 		OrderServiceURL: "http://" + d.sim.Addr(),
 		SweepInterval:   devSweepInterval,
 	}, d.log)

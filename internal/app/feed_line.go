@@ -49,7 +49,7 @@ func letterLine(l postgres.DeadLetter) string {
 		fmt.Sprintf("%s; psql: table dead_letters", l.Reason))
 }
 
-const nameColumns = 16
+const nameColumns = 12
 
 // clip makes a name fit the line, and keeps the terminal's own codes out of it.
 func clip(name string) string {
