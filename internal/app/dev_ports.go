@@ -24,8 +24,10 @@ func (c DevConfig) checkPorts(ctx context.Context) error {
 		flag string
 		port int
 	}{
-		{"--http-port", c.HTTPPort}, {"--order-port", c.OrderPort},
-		{"--kafka-port", c.KafkaPort}, {"--postgres-port", c.PostgresPort},
+		{"--http-port", c.HTTPPort},
+		{"--order-port", c.OrderPort},
+		{"--kafka-port", c.KafkaPort},
+		{"--postgres-port", c.PostgresPort},
 	} {
 		if asked.port == 0 {
 			continue

@@ -34,7 +34,7 @@ type feed struct {
 
 // newFeed stands at the end of what has happened by now.
 func newFeed(ctx context.Context, url string) (*feed, error) {
-	pool, err := postgres.Open(url, 1)
+	pool, err := postgres.Open(ctx, url, 1)
 	if err != nil {
 		return nil, err
 	}

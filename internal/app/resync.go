@@ -19,7 +19,7 @@ func Resync(ctx context.Context, since time.Time, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := newService(cfg, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel})))
+	s, err := newService(ctx, cfg, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel})))
 	if err != nil {
 		return err
 	}

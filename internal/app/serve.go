@@ -24,7 +24,7 @@ func Serve(ctx context.Context, logs io.Writer) error {
 // Run runs the service with the settings given until ctx ends.
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	log.InfoContext(ctx, "starting", slog.Any("settings", cfg))
-	s, err := newService(cfg, log)
+	s, err := newService(ctx, cfg, log)
 	if err != nil {
 		return err
 	}

@@ -49,12 +49,12 @@ type service struct {
 }
 
 // newService wires the service. It connects to nothing yet.
-func newService(cfg config.Config, log *slog.Logger) (*service, error) {
+func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*service, error) {
 	client, err := order.NewHTTPClient(order.Config{BaseURL: cfg.OrderServiceURL, Timeout: orderTimeout, Concurrency: orderConns})
 	if err != nil {
 		return nil, err
 	}
-	pool, err := postgres.Open(cfg.DatabaseURL, databaseConns)
+	pool, err := postgres.Open(ctx, cfg.DatabaseURL, databaseConns)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func newService(cfg config.Config, log *slog.Logger) (*service, error) {
 // waited for.
 func (s *service) run(ctx context.Context) error {
 	defer s.orders.Close()
-	if err := s.http.Start(); err != nil {
+	if err := s.http.Start(ctx); err != nil {
 		s.pool.Close()
 		return err
 	}

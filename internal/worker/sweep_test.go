@@ -122,8 +122,11 @@ func (w *world) ids() string {
 func TestSweepGoesBothWays(t *testing.T) {
 	w := &world{
 		listed: []order.Order{
-			{ID: "lost-created", Status: "cooking"}, {ID: "lost-completed", Status: "completed"},
-			{ID: "known", Status: "delivering"}, {ID: "ended", Status: "completed"}, {ID: "odd", Status: "refunded"},
+			{ID: "lost-created", Status: "cooking"},
+			{ID: "lost-completed", Status: "completed"},
+			{ID: "known", Status: "delivering"},
+			{ID: "ended", Status: "completed"},
+			{ID: "odd", Status: "refunded"},
 		},
 		records: map[courier.OrderID]courier.State{
 			"lost-completed": courier.StateAssigned, "known": courier.StateAssigned, "ended": courier.StateCompleted,

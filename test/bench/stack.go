@@ -80,8 +80,7 @@ func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
 	if err := postgres.Migrate(ctx, s.postgres.URL(database)); err != nil {
 		return err
 	}
-	//nolint:contextcheck // it connects when first used
-	if s.pool, err = postgres.Open(s.postgres.URL(database), 2); err != nil {
+	if s.pool, err = postgres.Open(ctx, s.postgres.URL(database), 2); err != nil {
 		return err
 	}
 	s.onDown(func() error { s.pool.Close(); return nil })

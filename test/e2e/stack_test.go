@@ -46,7 +46,7 @@ func newStack(t *testing.T, kafka, database string) *stack {
 	}
 	t.Cleanup(s.http.CloseIdleConnections)
 	var err error
-	if s.pool, err = postgres.Open(database, 4); err != nil {
+	if s.pool, err = postgres.Open(t.Context(), database, 4); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.pool.Close)

@@ -3,7 +3,6 @@ package property
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -110,7 +109,7 @@ func (w *world) launch(hints []orderevent.Hint, away map[courier.OrderID]bool) {
 	f := &flight{gate: make(chan struct{}), done: make(chan error, 1)}
 	c := client{truth: w.truth, away: away, asked: &asked, gate: f.gate}
 	matcher := orderevent.NewMatcher(postgres.NewLine(w.pool), observer{})
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	r := orderevent.NewReconciler(c, postgres.NewOrders(w.pool), matcher, observer{}, log, len(distinct))
 	go func() { f.done <- r.Reconcile(w.ctx, orderevent.Batch{Hints: hints}) }()
 	asked.Wait()
@@ -184,7 +183,7 @@ func (observer) Matched([]orderevent.Assignment) {}
 
 func newPool(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(pgtest.NewDatabase(t, postgres.Migrate), 16)
+	pool, err := postgres.Open(t.Context(), pgtest.NewDatabase(t, postgres.Migrate), 16)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,8 +115,7 @@ func (b *Breaker) failed(id courier.OrderID) {
 // answered reports an outcome that shows service-order alive: an order, a 404,
 // or any other complaint about the request itself.
 func answered(err error) bool {
-	var status statusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[statusError](err); ok {
 		return status >= http.StatusBadRequest && status < http.StatusInternalServerError && status != http.StatusTooManyRequests
 	}
 	return err == nil || errors.Is(err, ErrNotFound)

@@ -128,7 +128,7 @@ func TestCouriersUnavailable(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			pool, err := postgres.Open(tt.url, 2)
+			pool, err := postgres.Open(t.Context(), tt.url, 2)
 			if err != nil {
 				t.Fatal(err)
 			}

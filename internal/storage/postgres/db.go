@@ -22,7 +22,7 @@ import (
 // Open returns a pool for url with at most maxConns connections. It connects
 // when first used, so that the service starts without its database. Statements
 // give up waiting for a lock after two seconds: the transaction is then retried.
-func Open(url string, maxConns int) (*pgxpool.Pool, error) {
+func Open(ctx context.Context, url string, maxConns int) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err) // pgx leaves the password out
@@ -41,7 +41,7 @@ func Open(url string, maxConns int) (*pgxpool.Pool, error) {
 			cfg.ConnConfig.RuntimeParams[name] = value
 		}
 	}
-	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}

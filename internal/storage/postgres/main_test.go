@@ -34,7 +34,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) fixture {
 	t.Helper()
-	pool, err := postgres.Open(pgtest.NewDatabase(t, postgres.Migrate), 8)
+	pool, err := postgres.Open(t.Context(), pgtest.NewDatabase(t, postgres.Migrate), 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,10 +57,10 @@ func (f fixture) exec(sql string, args ...any) {
 }
 
 // one returns the single value that the query gives, as text.
-func (f fixture) one(sql string, args ...any) string {
+func (f fixture) one(sql string) string {
 	f.Helper()
 	var v *string
-	if err := f.pool.QueryRow(f.Context(), "SELECT ("+sql+")::text", args...).Scan(&v); err != nil {
+	if err := f.pool.QueryRow(f.Context(), "SELECT ("+sql+")::text").Scan(&v); err != nil {
 		f.Fatalf("%s: %v", sql, err)
 	}
 	if v == nil {
@@ -69,10 +69,10 @@ func (f fixture) one(sql string, args ...any) string {
 	return *v
 }
 
-func (f fixture) expect(want, sql string, args ...any) {
+func (f fixture) expect(want, sql string) {
 	f.Helper()
-	if got := f.one(sql, args...); got != want {
-		f.Errorf("%s %v = %s, want %s", sql, args, got, want)
+	if got := f.one(sql); got != want {
+		f.Errorf("%s = %s, want %s", sql, got, want)
 	}
 }
 

@@ -57,7 +57,7 @@ func TestOnKfake(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer admin.Close()
+			defer func() { _ = admin.Close() }()
 			if err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +96,7 @@ func (b bench) produce(values ...string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer p.Close()
+	defer func() { _ = p.Close() }()
 	messages := make([]*sarama.ProducerMessage, len(values))
 	for i, v := range values {
 		messages[i] = &sarama.ProducerMessage{
@@ -160,7 +160,7 @@ func (b bench) committed() int64 {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer admin.Close()
+	defer func() { _ = admin.Close() }()
 	all := map[string][]int32{b.cfg.Topic: {0, 1, 2, 3, 4, 5}}
 	resp, err := admin.ListConsumerGroupOffsets(b.cfg.GroupID, all)
 	if err != nil {

@@ -73,16 +73,17 @@ func New(cfg Config, deps Dependencies) *Server {
 // Handler returns the whole API without a network, for tests.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// Start listens, then serves in a goroutine of its own until Stop. The error
+// Start listens, then serves in a goroutine of its own until Stop; ctx bounds
+// only the start. The error
 // says what is in the way and how to mend it; it matches syscall.EADDRINUSE
 // when the port is taken.
-func (s *Server) Start() error {
+func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.listener != nil || s.stopped {
 		return errors.New("the HTTP server was started before")
 	}
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
 	if err != nil {
 		return fmt.Errorf("cannot serve HTTP: %w%s", err, hint(err))
 	}

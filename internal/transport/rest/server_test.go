@@ -22,7 +22,7 @@ func start(t *testing.T, f *fake) *rest.Server {
 	if s.Addr() != "" {
 		t.Errorf("Addr() before Start = %q", s.Addr())
 	}
-	if err := s.Start(); err != nil {
+	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -46,7 +46,7 @@ func TestLifecycle(t *testing.T) {
 	if status, err := get(t.Context(), "http://"+s.Addr()+"/ping"); status != http.StatusOK {
 		t.Fatalf("ping: %d, %v", status, err)
 	}
-	if err := s.Start(); err == nil {
+	if err := s.Start(t.Context()); err == nil {
 		t.Error("it started twice")
 	}
 	for range 2 {
@@ -57,7 +57,7 @@ func TestLifecycle(t *testing.T) {
 	if _, err := get(t.Context(), "http://"+s.Addr()+"/ping"); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("after Stop: %v, want the connection refused", err)
 	}
-	if err := s.Start(); err == nil {
+	if err := s.Start(t.Context()); err == nil {
 		t.Error("it started after Stop")
 	}
 }
@@ -67,7 +67,7 @@ func TestStopBeforeStart(t *testing.T) {
 	if err := s.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := s.Start(); err == nil {
+	if err := s.Start(t.Context()); err == nil {
 		t.Error("it started after Stop")
 	}
 }
@@ -76,7 +76,7 @@ func TestPortTaken(t *testing.T) {
 	first := start(t, new(fake))
 	defer func() { _ = first.Stop(context.Background()) }()
 	second := rest.New(rest.Config{Addr: first.Addr()}, dependencies(new(fake), io.Discard))
-	err := second.Start()
+	err := second.Start(t.Context())
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("err = %v, want EADDRINUSE", err)
 	}
@@ -110,7 +110,7 @@ func inHand(t *testing.T) (b *blocking, s *rest.Server, answered <-chan error) {
 	deps := dependencies(&b.fake, io.Discard)
 	deps.Couriers = b
 	s = rest.New(rest.Config{Addr: "127.0.0.1:0", RequestTimeout: time.Minute}, deps)
-	if err := s.Start(); err != nil {
+	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -91,9 +92,7 @@ func (tx memoryTx) LockOrders(_ context.Context, ids []courier.OrderID) (map[cou
 func (tx memoryTx) Save(_ context.Context, changes []Change, letters []DeadLetter) (Saved, error) {
 	saved := Saved{Letters: len(letters)}
 	next := make(map[courier.OrderID]Record)
-	for id, rec := range tx.m.records {
-		next[id] = rec
-	}
+	maps.Copy(next, tx.m.records)
 	for _, c := range changes {
 		next[c.Next.OrderID] = c.Next
 		if c.From != c.Next.State {
