@@ -43,13 +43,13 @@ func TestDataOutlivesKill(t *testing.T) {
 	eventually(t, "PostgreSQL ends with its parent", func() bool { return !answers(t, database) })
 
 	again := startDev(t, DevConfig{DataDir: dir, traffic: shortLives}).up(t)
-	pool, err := postgres.Open(again.databaseURL(), 1)
+	pool, err := postgres.Open(t.Context(), again.databaseURL(), 1)
 	must(t, err)
 	defer pool.Close()
 	awaitTruth(t, pool, again.sim)
 	checkSound(t, pool)
-	// Fails when the group starts from the beginning (tried, with its offsets
-	// removed): then the service reads every event there is.
+	// Fails when the group starts from the beginning (tried, with another
+	// group): then the service reads every event there is.
 	if read, all := hintsRead(t, again.service.addr), written(t, again.kafka.Addr()); read > all-before/2 {
 		t.Errorf("read %d of %d events after the restart, %d were committed before", read, all, before)
 	}

@@ -33,7 +33,7 @@ func (d *dev) startService(ctx context.Context) error {
 
 // runService returns when the service listens, or cannot.
 func (d *dev) runService(ctx context.Context, addr string) error {
-	s, err := newService(config.Config{
+	s, err := newService(ctx, config.Config{
 		HTTPAddr:        addr,
 		DatabaseURL:     d.databaseURL(),
 		KafkaBrokers:    []string{d.kafka.Addr()},
