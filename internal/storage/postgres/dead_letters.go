@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"service-courier/internal/usecase/deadletters"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -21,11 +22,13 @@ var deadLettersInsert string
 func queueLetters(batch *pgx.Batch, letters []orderevent.DeadLetter, saved *orderevent.Saved) {
 	for _, l := range letters {
 		keys, values := make([][]byte, len(l.Headers)), make([][]byte, len(l.Headers))
+		headers := make([]deadletters.Header, len(l.Headers))
 		for i, h := range l.Headers {
 			keys[i], values[i] = h.Key, h.Value
+			headers[i] = deadletters.Header(h)
 		}
 		batch.Queue(deadLettersInsert, text(l.Topic), l.Partition, l.Offset, l.ProducedAt,
-			l.Key, l.Payload, keys, values, l.Reason, text(l.Detail),
+			l.Key, l.Payload, keys, values, l.Reason, text(l.Detail), deadletters.Rounds(headers),
 		).Exec(func(tag pgconn.CommandTag) error {
 			saved.Letters += int(tag.RowsAffected())
 			return nil
@@ -33,8 +36,11 @@ func queueLetters(batch *pgx.Batch, letters []orderevent.DeadLetter, saved *orde
 	}
 }
 
-// DeadLetters reads the records that could never be processed.
+// DeadLetters keeps the records that could never be processed. Only a batch
+// adds to them; what is done with them by hand is in dead_letters_handle.go.
 type DeadLetters struct{ pool *pgxpool.Pool }
+
+var _ deadletters.Store = (*DeadLetters)(nil)
 
 // NewDeadLetters returns the dead letters in pool's database.
 func NewDeadLetters(pool *pgxpool.Pool) *DeadLetters { return &DeadLetters{pool} }
@@ -50,7 +56,7 @@ type DeadLetter struct {
 	CreatedAt time.Time
 }
 
-// Last returns the highest id there is; 0 when there are no letters.
+// Last implements deadletters.Store.
 func (d *DeadLetters) Last(ctx context.Context) (id int64, err error) {
 	err = d.pool.QueryRow(ctx, "SELECT coalesce(max(id), 0) FROM dead_letters").Scan(&id)
 	if err != nil {
