@@ -1,0 +1,154 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"service-courier/internal/devstack"
+	"service-courier/internal/usecase/deadletters"
+	"service-courier/test/realkafka"
+)
+
+// startKfake starts the embedded broker with the topic of the tests.
+func startKfake(t *testing.T) *devstack.Kafka {
+	t.Helper()
+	k, err := devstack.StartKafka(t.Context(), devstack.KafkaConfig{
+		Port: devstack.AnyPort, Topics: map[string]int{topic: partitions}, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := k.Stop(context.Background()); err != nil { // the test's own context has ended
+			t.Error(err)
+		}
+	})
+	return k
+}
+
+func newProducer(t *testing.T, addr, topic string) *Producer {
+	t.Helper()
+	p, err := NewProducer(Config{Brokers: []string{addr}, Topic: topic})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func TestProducerOnKfake(t *testing.T) {
+	publishesByteForByte(t, startKfake(t).Addr())
+}
+
+func TestProducerOnRealKafka(t *testing.T) {
+	b := realkafka.Require(t, realkafka.Options{})
+	if err := b.CreateTopic(t.Context(), topic, partitions); err != nil {
+		t.Fatal(err)
+	}
+	publishesByteForByte(t, b.Addr())
+	t.Run("an absent topic is not made", func(t *testing.T) { refusesAnAbsentTopic(t, b.Addr()) })
+}
+
+// publishesByteForByte: what is absent stays apart from what is empty.
+func publishesByteForByte(t *testing.T, addr string) {
+	t.Helper()
+	p := newProducer(t, addr, topic)
+	headers := []deadletters.Header{{Key: []byte("n"), Value: nil}, {Key: []byte{0xff}, Value: []byte{0}}}
+	for _, r := range []deadletters.Record{
+		{Key: []byte{0, 0xff}, Payload: []byte("\x00\xfe{"), Headers: headers},
+		{Payload: []byte{}},
+		{Key: []byte{}},
+		{Payload: []byte(strings.Repeat("x", 1_040_000))}, // about the broker's default limit
+	} {
+		at, err := p.Publish(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(r, recordAt(t, addr, at)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// recordAt reads one record back.
+func recordAt(t *testing.T, addr string, at deadletters.Position) deadletters.Record {
+	t.Helper()
+	consumer, err := sarama.NewConsumer([]string{addr}, saramaConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close()
+	part, err := consumer.ConsumePartition(topic, at.Partition, at.Offset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer part.Close()
+	m := <-part.Messages()
+	r := deadletters.Record{Key: m.Key, Payload: m.Value}
+	for _, h := range m.Headers {
+		r.Headers = append(r.Headers, deadletters.Header{Key: h.Key, Value: h.Value})
+	}
+	return r
+}
+
+func TestProducerMakesNoTopic(t *testing.T) { refusesAnAbsentTopic(t, startKfake(t).Addr()) }
+
+func refusesAnAbsentTopic(t *testing.T, addr string) {
+	t.Helper()
+	_, err := newProducer(t, addr, "mistyped").Publish(t.Context(), deadletters.Record{})
+	if !errors.Is(err, sarama.ErrUnknownTopicOrPartition) || !strings.Contains(err.Error(), "KAFKA_ORDER_TOPIC") {
+		t.Errorf("Publish to an absent topic: %v", err)
+	}
+}
+
+func TestRefusalIsAnError(t *testing.T) {
+	k := startKfake(t)
+	p := newProducer(t, k.Addr(), topic)
+	k.Cluster().ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		return refusal(request.(*kmsg.ProduceRequest), kerr.TopicAuthorizationFailed.Code), nil, true
+	})
+	_, err := p.Publish(t.Context(), deadletters.Record{Payload: []byte("x")})
+	if !errors.Is(err, sarama.ErrTopicAuthorizationFailed) || !strings.Contains(err.Error(), "allow this user") {
+		t.Errorf("Publish: %v", err)
+	}
+}
+
+// refusal answers every partition of a request with an error code.
+func refusal(request *kmsg.ProduceRequest, code int16) kmsg.Response {
+	response := request.ResponseKind().(*kmsg.ProduceResponse)
+	for _, asked := range request.Topics {
+		answered := kmsg.NewProduceResponseTopic()
+		answered.Topic, answered.TopicID = asked.Topic, asked.TopicID
+		for _, p := range asked.Partitions {
+			part := kmsg.NewProduceResponseTopicPartition()
+			part.Partition, part.ErrorCode = p.Partition, code
+			answered.Partitions = append(answered.Partitions, part)
+		}
+		response.Topics = append(response.Topics, answered)
+	}
+	return response
+}
+
+func TestProducerNeedsABroker(t *testing.T) {
+	if _, err := NewProducer(Config{Brokers: []string{"127.0.0.1:1"}, Topic: topic}); err == nil {
+		t.Error("NewProducer gave no error without a broker")
+	}
+}
+
+func TestWhyDead(t *testing.T) {
+	for payload, want := range map[string]string{
+		`{"order_id":"o-1","status":"created"}`: "", `{"order_id":"../x"}`: reasonBadOrderID, "nope": reasonNotJSON, "": reasonNotJSON,
+	} {
+		if got := WhyDead([]byte(payload)); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
+			t.Errorf("WhyDead(%q) = %q, want %q", payload, got, want)
+		}
+	}
+}
