@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"service-courier/internal/devstack"
@@ -105,7 +106,7 @@ func (d *dev) stay(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprint(d.out, d.banner(first))
-	d.feed.start(d.out)
+	d.feed.start(ctx, d.out)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -133,8 +134,8 @@ func (d *dev) down(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	var errs []error
-	for i := len(d.closers) - 1; i >= 0; i-- {
-		errs = append(errs, d.closers[i](ctx))
+	for _, stop := range slices.Backward(d.closers) {
+		errs = append(errs, stop(ctx))
 	}
 	return errors.Join(errs...)
 }

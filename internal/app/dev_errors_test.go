@@ -14,7 +14,7 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // listens at once
 	must(t, err)
-	defer busy.Close()
+	t.Cleanup(func() { must(t, busy.Close()) })
 	taken := busy.Addr().(*net.TCPAddr).Port
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o600))

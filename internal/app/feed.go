@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	feedEvery = 200 * time.Millisecond
-	feedPage  = 200
-	lastWords = 2 * time.Second // for what the last batch did
+	feedEvery  = 200 * time.Millisecond
+	feedPage   = 200
+	tellWithin = 2 * time.Second
 )
 
 // feed tells a person what the service did, a line each: it follows the
@@ -50,10 +50,11 @@ func newFeed(ctx context.Context, url string) (*feed, error) {
 	return f, nil
 }
 
-// start tells from where newFeed stood, until stop.
-func (f *feed) start(out io.Writer) {
+// start tells from where newFeed stood, until stop: the end of ctx is too early
+// for what the last batch does.
+func (f *feed) start(ctx context.Context, out io.Writer) {
 	f.done = make(chan struct{})
-	go f.run(out)
+	go f.run(context.WithoutCancel(ctx), out)
 }
 
 // stop tells what was still to tell and ends the feed.
@@ -66,24 +67,24 @@ func (f *feed) stop(context.Context) error {
 	return nil
 }
 
-func (f *feed) run(out io.Writer) {
+func (f *feed) run(ctx context.Context, out io.Writer) {
 	defer close(f.done)
 	tick := time.NewTicker(feedEvery)
 	defer tick.Stop()
 	for {
-		f.tell(out)
+		f.tell(ctx, out)
 		select {
 		case <-tick.C:
 		case <-f.quit:
-			f.tell(out)
+			f.tell(ctx, out)
 			return
 		}
 	}
 }
 
 // tell says once that the database cannot be read, however long it lasts.
-func (f *feed) tell(out io.Writer) {
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+func (f *feed) tell(ctx context.Context, out io.Writer) {
+	ctx, cancel := context.WithTimeout(ctx, tellWithin)
 	defer cancel()
 	err := errors.Join(f.tellJournal(ctx, out), f.tellLetters(ctx, out))
 	if err != nil && !f.failing {
