@@ -45,6 +45,10 @@ test-race: ## run the tests under the race detector (needs a C compiler)
 bench: ## measure events a second through the real program, Kafka and PostgreSQL
 	$(GO) run ./test/bench
 
+.PHONY: mutants
+mutants: ## remove each guard in a copy of the sources and see that a test notices
+	$(GO) run ./test/mutants
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters and see that the code is formatted
 	$(GOLANGCI_LINT) run ./...

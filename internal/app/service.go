@@ -126,20 +126,25 @@ func (s *service) work(ctx context.Context) {
 	wg.Wait()
 }
 
-// awaitSchema waits for PostgreSQL and its schema, which `serve` never makes
-// itself. It returns false when ctx ends first.
+// awaitSchema waits for PostgreSQL and then for its schema, which `serve` never
+// makes itself. It returns false when ctx ends first.
 func (s *service) awaitSchema(ctx context.Context) bool {
-	waiting := outage.New(s.log, "database schema")
+	database, schema := outage.New(s.log, "postgresql"), outage.New(s.log, "database schema")
 	for {
 		err := postgres.CheckSchema(ctx, s.pool)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return false
-		}
-		if err == nil {
-			waiting.Works(ctx)
+		case err == nil:
+			database.Works(ctx)
+			schema.Works(ctx)
 			return true
+		case errors.Is(err, postgres.ErrNoSchema):
+			database.Works(ctx)
+			schema.Failed(ctx, err)
+		default:
+			database.Failed(ctx, err)
 		}
-		waiting.Failed(ctx, err)
 		select {
 		case <-ctx.Done():
 			return false

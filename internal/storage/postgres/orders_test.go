@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -231,4 +232,26 @@ func TestDeadLetterIsKeptOnce(t *testing.T) {
 		return err
 	})
 	f.expect("2", "SELECT count(*) FROM dead_letters")
+}
+
+// TestStaleChangeHasNoEffect: a change decided on a state that the row no
+// longer has is refused as a whole, and neither the delivery nor the courier
+// hears of it.
+func TestStaleChangeHasNoEffect(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateWaiting))
+	f.match(1)
+	f.save(to("a", courier.StateCompleted))
+	short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // it is tried again until then
+	defer cancel()
+	err := f.orders.InTx(short, func(tx orderevent.Tx) error {
+		_, err := tx.Save(short, []orderevent.Change{{From: courier.StateAssigned, Next: to("a", courier.StateCancelled)}}, nil)
+		return err
+	})
+	if err == nil {
+		t.Error("the stale change was saved")
+	}
+	f.expect("completed", "SELECT state FROM orders")
+	f.expect("available 1", "SELECT status || ' ' || deliveries FROM couriers")
 }

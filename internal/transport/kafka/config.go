@@ -27,6 +27,7 @@ func saramaConfig() *sarama.Config {
 	c.Metadata.AllowAutoTopicCreation = false // a mistyped topic must not come into being
 	c.Metadata.Retry.Max = 1                  // Run tries on; failing fast tells sooner
 	c.Net.DialTimeout = 3 * time.Second
+	c.ChannelBufferSize = 2 * maxRecords // so that a batch can be as large as it may
 	c.Consumer.Return.Errors = true
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest // newest would lose what a new group has not seen
 	c.Consumer.Offsets.AutoCommit.Interval = time.Second
@@ -34,6 +35,10 @@ func saramaConfig() *sarama.Config {
 	c.Consumer.MaxProcessingTime = time.Second
 	c.Consumer.Retry.Backoff = 250 * time.Millisecond
 	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyCooperativeSticky()}
+	// How long the partitions of a killed replica wait for another; no less than
+	// brokers allow by default.
+	c.Consumer.Group.Session.Timeout = 6 * time.Second
+	c.Consumer.Group.Heartbeat.Interval = 2 * time.Second
 	// A revoked partition whose batch hangs on PostgreSQL is taken away after this.
 	c.Consumer.Group.Rebalance.Timeout = 15 * time.Second
 	c.Consumer.Group.Rebalance.Retry.Backoff = 500 * time.Millisecond

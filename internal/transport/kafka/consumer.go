@@ -6,6 +6,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type Consumer struct {
 	lag    LagObserver
 	log    *slog.Logger
 	kafka  *outage.Log
+	topic  *outage.Log
 	saving *outage.Log
 	joined atomic.Bool
 }
@@ -46,6 +48,7 @@ func NewConsumer(cfg Config, sink Sink, lag LagObserver, log *slog.Logger) *Cons
 	return &Consumer{
 		cfg: cfg, sink: sink, lag: lag, log: log,
 		kafka:  outage.New(log, "kafka consumer group"),
+		topic:  outage.New(log, "kafka topic"),
 		saving: outage.New(log, "saving of order events"),
 	}
 }
@@ -98,20 +101,24 @@ func (c *Consumer) member(ctx context.Context) (err error) {
 	return nil
 }
 
+// failed tells an absent topic, which somebody has to create, from whatever
+// else keeps the consumer out.
 func (c *Consumer) failed(ctx context.Context, err error) {
-	if err == nil {
-		return
+	switch {
+	case err == nil:
+	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
+		c.kafka.Works(ctx)
+		c.topic.Failed(ctx, fmt.Errorf("%w: create topic %s", err, c.cfg.Topic))
+	default:
+		c.kafka.Failed(ctx, err)
 	}
-	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-		err = errors.Join(err, errors.New("create topic "+c.cfg.Topic))
-	}
-	c.kafka.Failed(ctx, err)
 }
 
 // Setup is called by sarama when the group was joined.
 func (c *Consumer) Setup(session sarama.ConsumerGroupSession) error {
 	c.joined.Store(true)
 	c.kafka.Works(session.Context())
+	c.topic.Works(session.Context())
 	c.log.InfoContext(session.Context(), "joined the consumer group",
 		slog.String("group", c.cfg.GroupID), slog.Any("claims", session.Claims()[c.cfg.Topic]))
 	return nil

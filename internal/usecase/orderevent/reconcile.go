@@ -142,18 +142,22 @@ func (r *Reconciler) save(ctx context.Context, hints int, sightings []sighting, 
 	return nil
 }
 
-// report tells of a committed batch: numbers to the observer, what nobody
-// expected to the log. Deferred orders are visible in their records.
+// report tells of a committed batch: numbers to the observer, what somebody
+// may want to know of an order to the log, when it begins and when it ends.
 func (r *Reconciler) report(ctx context.Context, outcome Outcome, decisions []decision) {
 	r.observer.Reconciled(outcome)
 	for _, d := range decisions {
-		switch {
+		look := d.next.Look
+		switch begins := look.In > 0 && look.Count+look.Failures == 1; {
 		case d.disposition == Ignored, d.disposition == Superseded:
 			r.log.InfoContext(ctx, "hint came to nothing", slog.String("order_id", string(d.next.OrderID)),
 				slog.String("disposition", string(d.disposition)), slog.String("reason", d.reason))
-		case d.next.Look.In > 0 && d.next.Look.Reason == ReasonUnknownStatus:
+		case begins && look.Reason == ReasonUnknownStatus:
 			r.log.WarnContext(ctx, "order has an unknown status",
 				slog.String("order_id", string(d.next.OrderID)), slog.String("reason", d.reason))
+		case begins:
+			r.log.InfoContext(ctx, "order is looked at again later", slog.String("order_id", string(d.next.OrderID)),
+				slog.String("why", string(look.Reason)), slog.String("reason", d.reason))
 		}
 	}
 }

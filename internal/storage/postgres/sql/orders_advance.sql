@@ -56,22 +56,35 @@ WITH input AS MATERIALIZED (
     FROM closed
     GROUP BY courier_id
 ), locked AS MATERIALIZED (
-    SELECT c.id FROM couriers c WHERE c.id IN (SELECT courier_id FROM tally) ORDER BY c.id FOR UPDATE
+    SELECT c.id, t.counts, t.order_ids
+    FROM couriers c JOIN tally t ON t.courier_id = c.id
+    ORDER BY c.id
+    FOR UPDATE OF c
 ), freed AS (
     -- A courier is freed of that order, never by his id alone: he may have another by now.
     UPDATE couriers c
-    SET deliveries = c.deliveries + t.counts,
-        status     = CASE WHEN c.order_id = ANY (t.order_ids) THEN 'available' ELSE c.status END,
-        free_since = CASE WHEN c.order_id = ANY (t.order_ids) THEN now() ELSE c.free_since END,
-        order_id   = CASE WHEN c.order_id = ANY (t.order_ids) THEN NULL ELSE c.order_id END,
+    SET deliveries = c.deliveries + l.counts,
+        status     = CASE WHEN c.order_id = ANY (l.order_ids) THEN 'available' ELSE c.status END,
+        free_since = CASE WHEN c.order_id = ANY (l.order_ids) THEN now() ELSE c.free_since END,
+        order_id   = CASE WHEN c.order_id = ANY (l.order_ids) THEN NULL ELSE c.order_id END,
         updated_at = now()
-    FROM locked l JOIN tally t ON t.courier_id = l.id
+    FROM locked l
     WHERE c.id = l.id
+), told AS MATERIALIZED (
+    -- moved LEFT JOIN closed, by sorting: the planner cannot know how long a batch
+    -- is, takes it for short, and would compare every row with every other.
+    SELECT order_id, max(was) AS was, max(state) AS state, max(courier_id) AS courier_id,
+           max(source) AS source, max(reason) AS reason
+    FROM (
+        SELECT order_id, was, state, NULL::bigint AS courier_id, source, reason FROM moved
+        UNION ALL
+        SELECT order_id, NULL, NULL, courier_id, NULL, NULL FROM closed
+    ) both_sides
+    GROUP BY order_id
 ), journalled AS (
     INSERT INTO journal (order_id, what, courier_id, source, reason)
-    SELECT m.order_id, m.state, c.courier_id, m.source, m.reason
-    FROM moved m LEFT JOIN closed c USING (order_id)
-    WHERE m.state <> m.was
+    SELECT order_id, state, courier_id, source, reason
+    FROM told
+    WHERE state <> was
 )
-SELECT m.order_id, m.was, m.state, coalesce(c.courier_id, 0)
-FROM moved m LEFT JOIN closed c USING (order_id)
+SELECT order_id, was, state, coalesce(courier_id, 0) FROM told

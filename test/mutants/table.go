@@ -1,0 +1,143 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"strings"
+)
+
+const (
+	useCase = "internal/usecase/orderevent/"
+	sql     = "internal/storage/postgres/sql/"
+	storage = "./internal/storage/postgres "
+)
+
+// mutants are the guards of docs/guarantees.md.
+var mutants = []mutant{
+	{
+		"ladder", useCase + "action_active.go",
+		"if was == courier.StateNone || was == courier.StateSeen {",
+		"if was == courier.StateNone || was == courier.StateSeen || was == courier.StateCompleted {",
+		"./internal/usecase/orderevent TestDecideTable",
+	},
+	{
+		"tombstone", useCase + "factory.go",
+		"if rec.State == courier.StateCancelled {",
+		"if false {",
+		"./test/property TestAnyHistoryEndsInTheTruth",
+	},
+	{
+		"stored cancel hint", useCase + "factory.go",
+		"rec.Hinted = max(rec.Hinted, s.said)",
+		"_ = 0",
+		"./test/faults TestDeletedWhileServiceOrderIsAway",
+	},
+	{
+		"by-order freeing", sql + "orders_advance.sql",
+		"order_id   = CASE WHEN c.order_id = ANY (t.order_ids) THEN NULL ELSE c.order_id END,",
+		"order_id   = NULL,",
+		storage + "TestFreeingIsByOrder",
+	},
+	{
+		"guarded transition", sql + "orders_advance.sql",
+		"AND o.state = i.was",
+		"",
+		storage + "TestStaleChangeHasNoEffect",
+	},
+	{
+		"row lock", sql + "orders_lock.sql",
+		"FOR UPDATE",
+		"",
+		storage + "TestBatchesOfTheSameOrdersNeverDeadlock",
+	},
+	{
+		"id sort", sql + "orders_insert.sql",
+		"    FROM input\n    ORDER BY order_id\n",
+		"    FROM input\n",
+		storage + "TestBatchesOfTheSameOrdersNeverDeadlock",
+	},
+	{
+		"token", useCase + "factory.go",
+		"return s.token != 0 && s.token == rec.Look.Token",
+		"return s.token != 0",
+		"./internal/usecase/orderevent TestTokenGuardsANewerLook",
+	},
+	{
+		"lease", sql + "orders_claim_due.sql",
+		"look_due_at = now() + make_interval(secs => $2)",
+		"look_due_at = now() + 0 * make_interval(secs => $2)",
+		storage + "TestClaimIsALease",
+	},
+	{
+		"mark after commit", "internal/transport/kafka/claim.go",
+		"if !c.handOver(ctx, records) {",
+		"session.MarkMessage(records[len(records)-1], \"\"); if !c.handOver(ctx, records) {",
+		"./internal/transport/kafka TestOnKfake/nothing",
+	},
+	{
+		"begin at the oldest", "internal/transport/kafka/config.go",
+		"sarama.OffsetOldest",
+		"sarama.OffsetNewest",
+		"./internal/transport/kafka TestOnKfake/new_group",
+	},
+	{
+		"match timer", "internal/worker/match.go",
+		"case <-timer.C:",
+		"case <-(chan time.Time)(nil):",
+		"./internal/worker TestMatchRunsWhenWokenAndOnATimer",
+	},
+	{
+		"coalescing", useCase + "coalesce.go",
+		"i, known := index[h.OrderID]",
+		"i, known := 0, false",
+		"./internal/usecase/orderevent TestCoalesce",
+	},
+	{
+		"id check", "internal/courier/order.go",
+		"if !isIDByte(s[i]) {",
+		"if false && !isIDByte(s[i]) {",
+		"./internal/courier TestParseOrderID",
+	},
+	{
+		"missing gets nobody", sql + "match.sql",
+		"AND o.missing_since IS NULL",
+		"",
+		storage + "TestMatchLeavesMissingAndHeldAlone",
+	},
+	{
+		"breaker", useCase + "reconcile.go",
+		"if s.kind() == kindUnavailable && r.orders.Tripped() {",
+		"if false {",
+		"./internal/usecase/orderevent TestNothingIsSavedWhileServiceOrderIsDownForEverybody",
+	},
+	{
+		"distinct orders", "internal/gateway/order/breaker.go",
+		"if _, again := b.failing[id]; again || len(b.failing) >= distinctFailures {",
+		"if false {",
+		"./internal/gateway/order TestBreakerStaysClosed",
+	},
+	{
+		"answer's own id", "internal/gateway/order/client.go",
+		"id != string(asked)",
+		"id == \"\"",
+		"./internal/gateway/order TestGetUnusable",
+	},
+}
+
+// sources is the repository at root without what no test needs.
+func sources(root string) fs.FS { return withoutHidden{os.DirFS(root)} }
+
+// withoutHidden leaves out .git, bin and the like.
+type withoutHidden struct{ fs.FS }
+
+// ReadDir implements fs.ReadDirFS.
+func (f withoutHidden) ReadDir(name string) ([]fs.DirEntry, error) {
+	all, err := fs.ReadDir(f.FS, name)
+	kept := all[:0]
+	for _, e := range all {
+		if !strings.HasPrefix(e.Name(), ".") && !(name == "." && e.Name() == "bin") {
+			kept = append(kept, e)
+		}
+	}
+	return kept, err
+}
