@@ -191,7 +191,7 @@ func TestMigrationDownAndUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer m.Close()
+	defer func() { _ = m.Close() }()
 	name := ""
 	for name != "00003_dead_letters.sql" && err == nil {
 		name, err = m.Down(t.Context())

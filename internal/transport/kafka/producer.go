@@ -24,7 +24,7 @@ var _ deadletters.Publisher = (*Producer)(nil)
 func NewProducer(cfg Config) (*Producer, error) {
 	p, err := sarama.NewSyncProducer(cfg.Brokers, producerConfig())
 	if err != nil {
-		return nil, fmt.Errorf("Kafka cannot be reached at %v: %w", cfg.Brokers, err) //nolint:revive,staticcheck // a name
+		return nil, fmt.Errorf("no connection to Kafka at %v: %w", cfg.Brokers, err)
 	}
 	return &Producer{cfg.Topic, p}, nil
 }

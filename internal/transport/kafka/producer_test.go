@@ -85,12 +85,12 @@ func recordAt(t *testing.T, addr string, at deadletters.Position) deadletters.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer consumer.Close()
+	defer func() { _ = consumer.Close() }()
 	part, err := consumer.ConsumePartition(topic, at.Partition, at.Offset)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer part.Close()
+	defer func() { _ = part.Close() }()
 	m := <-part.Messages()
 	r := deadletters.Record{Key: m.Key, Payload: m.Value}
 	for _, h := range m.Headers {

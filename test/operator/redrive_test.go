@@ -1,0 +1,161 @@
+package operator
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"service-courier/internal/app"
+	"service-courier/internal/usecase/deadletters"
+	"service-courier/test/realkafka"
+)
+
+func TestRedriveOnKfake(t *testing.T) {
+	k := startKfake(t, map[string]int{topic: partitions})
+	t.Run("rounds", func(t *testing.T) { redriveInRounds(newStack(t, k.Addr())) })
+	t.Run("a broker that refuses", func(t *testing.T) {
+		s := newStack(t, k.Addr())
+		k.Cluster().ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+			k.Cluster().KeepControl()
+			produce := request.(*kmsg.ProduceRequest)
+			if produce.Acks != -1 {
+				t.Errorf("it asks for %d acknowledgements, want -1: of all", produce.Acks)
+			}
+			return refusal(produce), nil, true
+		})
+		refusedLetterStays(s, "start the missing brokers")
+	})
+}
+
+func TestRedriveOnRealKafka(t *testing.T) {
+	b := realkafka.Require(t, realkafka.Options{})
+	if err := b.CreateTopic(t.Context(), topic, partitions); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("rounds", func(t *testing.T) { redriveInRounds(newStack(t, b.Addr())) })
+	t.Run("a broker that refuses", func(t *testing.T) {
+		createNarrowTopic(t, b.Addr(), "narrow")
+		s := newStack(t, b.Addr())
+		t.Setenv("KAFKA_ORDER_TOPIC", "narrow")
+		refusedLetterStays(s, "max.message.bytes")
+	})
+	t.Run("a broker that is gone", func(t *testing.T) {
+		s := newStack(t, b.Addr())
+		keepLetter(s)
+		if err := b.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		out, err := s.redrive()
+		if err == nil || !strings.Contains(err.Error(), "no letter was touched") {
+			t.Errorf("redrive: %v, printed:\n%s", err, out)
+		}
+		s.eventually("waiting", "SELECT status FROM dead_letters")
+	})
+}
+
+// redrive runs the command for every letter.
+func (s *stack) redrive() (string, error) {
+	return output(func(out *bytes.Buffer) error {
+		return app.RedriveDeadLetters(s.Context(), deadletters.Selection{All: true}, deadletters.RedriveOptions{},
+			func(string) error { return nil }, out)
+	})
+}
+
+// redriveInRounds mends one letter, which then gets its courier, and sends
+// another round until its rounds are used up.
+func redriveInRounds(s *stack) {
+	s.exec(`INSERT INTO couriers (name, phone, status, transport_type) VALUES ('Lev', '+7', 'available', 'car')`)
+	s.serve()
+	s.produce("not json")
+	s.eventually("1", "SELECT count(*) FROM dead_letters")
+	mend := func([]byte) ([]byte, error) { return []byte(`{"order_id":"o-1","status":"created"}`), nil }
+	if out, err := output(func(out *bytes.Buffer) error { return app.EditDeadLetter(s.Context(), 1, mend, out) }); err != nil {
+		s.Fatal(err, out)
+	}
+	if out, err := s.redrive(); err != nil || !strings.Contains(out, "1 redriven, 0 failed, 0 skipped") {
+		s.Fatalf("%v, printed:\n%s", err, out)
+	}
+	s.eventually("assigned", "SELECT state FROM orders WHERE order_id = 'o-1'")
+
+	s.produce("for ever bad")
+	const last = "FROM dead_letters ORDER BY id DESC LIMIT 1"
+	for _, round := range []string{"0", "1", "2", "3", "4"} {
+		s.eventually(round+" waiting", "SELECT redrives || ' ' || status "+last)
+		if out, err := s.redrive(); err != nil || !strings.Contains(out, "1 redriven, 0 failed, 0 skipped") {
+			s.Fatalf("round %s: %v, printed:\n%s", round, err, out)
+		}
+	}
+	s.eventually("5 waiting", "SELECT redrives || ' ' || status "+last)
+	if out, err := s.redrive(); err != nil || !strings.Contains(out, "0 redriven, 0 failed, 1 skipped") {
+		s.Errorf("over the cap: %v, printed:\n%s", err, out)
+	}
+	s.eventually("5 waiting", "SELECT redrives || ' ' || status "+last)
+	s.eventually("key abc for ever bad", `SELECT convert_from(key, 'UTF8') || ' ' || convert_from(header_values[1], 'UTF8') || ' '
+		|| convert_from(payload, 'UTF8') `+last)
+	exportsEverything(s)
+}
+
+// exportsEverything: seven letters by now, of which one waits.
+func exportsEverything(s *stack) {
+	path := filepath.Join(s.TempDir(), "letters.jsonl")
+	for handled, want := range map[bool]int{false: 1, true: 6} {
+		if err := app.ExportDeadLetters(s.Context(), deadletters.Filter{Handled: handled}, path, new(bytes.Buffer)); err != nil {
+			s.Fatal(err)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil || bytes.Count(content, []byte("\n")) != want || !bytes.Contains(content, []byte(`"key":"a2V5"`)) {
+			s.Errorf("handled %t: %v, want %d letters:\n%s", handled, err, want, content)
+		}
+	}
+}
+
+// keepLetter puts a letter into the database; the service does not run.
+func keepLetter(s *stack) {
+	s.exec(`INSERT INTO dead_letters (topic, partition, "offset", produced_at, payload, reason) VALUES ($1, 0, 0, now(), 'x', 'not_json')`, topic)
+}
+
+func refusedLetterStays(s *stack, mend string) {
+	keepLetter(s)
+	out, err := s.redrive()
+	if err == nil || !strings.Contains(out, "0 redriven, 1 failed, 0 skipped") || !strings.Contains(out, mend) {
+		s.Errorf("redrive: %v, printed:\n%s", err, out)
+	}
+	s.eventually("waiting", "SELECT status FROM dead_letters")
+}
+
+// refusal answers every partition that too few replicas are in sync.
+func refusal(request *kmsg.ProduceRequest) kmsg.Response {
+	response := request.ResponseKind().(*kmsg.ProduceResponse)
+	for _, asked := range request.Topics {
+		answered := kmsg.NewProduceResponseTopic()
+		answered.Topic, answered.TopicID = asked.Topic, asked.TopicID
+		for _, p := range asked.Partitions {
+			part := kmsg.NewProduceResponseTopicPartition()
+			part.Partition, part.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
+			answered.Partitions = append(answered.Partitions, part)
+		}
+		response.Topics = append(response.Topics, answered)
+	}
+	return response
+}
+
+// createNarrowTopic makes a topic that takes no record at all.
+func createNarrowTopic(t *testing.T, addr, name string) {
+	t.Helper()
+	admin, err := sarama.NewClusterAdmin([]string{addr}, sarama.NewConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := "10"
+	detail := &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1, ConfigEntries: map[string]*string{"max.message.bytes": &most}}
+	if err := errors.Join(admin.CreateTopic(name, detail, false), admin.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
