@@ -2,6 +2,8 @@ package courier_test
 
 import (
 	"errors"
+	"net/url"
+	"path"
 	"strings"
 	"testing"
 
@@ -76,4 +78,21 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 	if err := ok.Validate(); err != nil {
 		t.Errorf("Validate(%+v) = %v", ok, err)
 	}
+}
+
+// FuzzParseOrderID: an accepted id is the same in a URL path and in a text
+// column, and cannot name another path.
+func FuzzParseOrderID(f *testing.F) {
+	for _, seed := range []string{"a", "..", "a/b", "%2e", "a\x00", "\xff", strings.Repeat("x", 65)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		id, err := courier.ParseOrderID(s)
+		if err != nil {
+			return
+		}
+		if string(id) != s || len(s) > courier.MaxOrderIDLen || url.PathEscape(s) != s || path.Join("/order", s) != "/order/"+s {
+			t.Errorf("ParseOrderID(%q) = %q", s, id)
+		}
+	})
 }

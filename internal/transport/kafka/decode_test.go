@@ -1,0 +1,103 @@
+package kafka
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/IBM/sarama"
+
+	"service-courier/internal/courier"
+)
+
+func record(value string) []*sarama.ConsumerMessage {
+	return []*sarama.ConsumerMessage{{Topic: topic, Partition: 3, Offset: 42, Value: []byte(value)}}
+}
+
+func TestDecode(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	tests := map[string]struct {
+		value, id string
+		said      courier.Class
+		reason    string // of the dead letter
+	}{
+		"an event":             {`{"order_id":"a-1","status":"deleted","created_at":"2026-01-02T03:04:05Z"}`, "a-1", courier.ClassCancelled, ""},
+		"unknown status":       {`{"order_id":"a-1","status":"refunded"}`, "a-1", courier.ClassUnknown, ""},
+		"no status":            {`{"order_id":"a-1"}`, "a-1", courier.ClassUnknown, ""},
+		"more fields":          {`{"order_id":"a-1","status":"created","x":{"y":[1,2]}}`, "a-1", courier.ClassActive, ""},
+		"a bad time":           {`{"order_id":"a-1","status":"created","created_at":"yesterday"}`, "a-1", courier.ClassActive, ""},
+		"the last of two keys": {`{"order_id":"a-1","order_id":"a-2","status":"created"}`, "a-2", courier.ClassActive, ""},
+		"another case":         {`{"ORDER_ID":"a-1","Status":"created"}`, "a-1", courier.ClassActive, ""},
+		"empty":                {``, "", 0, reasonNotJSON},
+		"null":                 {`null`, "", 0, reasonBadOrderID},
+		"not an object":        {`"a-1"`, "", 0, reasonNotJSON},
+		"cut":                  {`{"order_id":"a-1"`, "", 0, reasonNotJSON},
+		"two values":           {`{"order_id":"a-1"} {}`, "", 0, reasonNotJSON},
+		"deep":                 {strings.Repeat("[", 100_000), "", 0, reasonNotJSON},
+		"deep inside":          {`{"order_id":"a-1","x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`, "", 0, reasonNotJSON},
+		"id is a number":       {`{"order_id":1}`, "", 0, reasonNotJSON},
+		"status is a list":     {`{"order_id":"a-1","status":["created"]}`, "", 0, reasonNotJSON},
+		"no id":                {`{"status":"created"}`, "", 0, reasonBadOrderID},
+		"dots":                 {`{"order_id":".."}`, "", 0, reasonBadOrderID},
+		"slash":                {`{"order_id":"a/../b"}`, "", 0, reasonBadOrderID},
+		"escaped":              {`{"order_id":"%2e%2e"}`, "", 0, reasonBadOrderID},
+		"query":                {`{"order_id":"a?b#c"}`, "", 0, reasonBadOrderID},
+		"line break":           {`{"order_id":"a\r\nHost: evil"}`, "", 0, reasonBadOrderID},
+		"NUL":                  {`{"order_id":"a\u0000"}`, "", 0, reasonBadOrderID},
+		"bad UTF-8":            {"{\"order_id\":\"a\xff\"}", "", 0, reasonBadOrderID},
+		"very long":            {`{"order_id":"` + long + `"}`, "", 0, reasonBadOrderID},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := decode(record(tt.value), nil)
+			if tt.reason == "" {
+				if len(b.Letters) != 0 || len(b.Hints) != 1 || string(b.Hints[0].OrderID) != tt.id || b.Hints[0].Said != tt.said || b.Hints[0].Source != "3@42" {
+					t.Errorf("decoded %+v", b)
+				}
+				return
+			}
+			if len(b.Hints) != 0 || len(b.Letters) != 1 || b.Letters[0].Reason != tt.reason || string(b.Letters[0].Payload) != tt.value {
+				t.Fatalf("hints %+v, letters %.200v; want a letter: %s", b.Hints, b.Letters, tt.reason)
+			}
+			if d := b.Letters[0].Detail; d == "" || len(d) > 300 {
+				t.Errorf("detail %.400q", d)
+			}
+		})
+	}
+}
+
+func TestRefusedOrderBecomesALetter(t *testing.T) {
+	records := append(record(`{"order_id":"bad","status":"created"}`), record(`{"order_id":"good","status":"created"}`)...)
+	b := decode(records, map[courier.OrderID]error{"bad": errors.New("violates a constraint")})
+	if len(b.Hints) != 1 || b.Hints[0].OrderID != "good" || len(b.Letters) != 1 || b.Letters[0].Reason != reasonRefused {
+		t.Errorf("decoded %+v", b)
+	}
+}
+
+// FuzzDecode: whatever is in a record, it becomes one hint with a safe id, or
+// one letter with the record's bytes.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		`{"order_id":"a","status":"created","created_at":"2026-01-02T03:04:05Z"}`, `null`, `[]`, `{`, "\xff\x00",
+		`{"order_id":"a","order_id":7}`, `{"order_id":"..\/"}`, `{"Order_Id":"x","status":null}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		b := decode(record(string(value)), nil)
+		if len(b.Hints)+len(b.Letters) != 1 {
+			t.Fatalf("%d hints and %d letters of one record", len(b.Hints), len(b.Letters))
+		}
+		for _, h := range b.Hints {
+			if _, err := courier.ParseOrderID(string(h.OrderID)); err != nil {
+				t.Errorf("unsafe id %q", h.OrderID)
+			}
+		}
+		for _, l := range b.Letters {
+			if string(l.Payload) != string(value) || l.Reason == "" || !utf8.ValidString(l.Reason) {
+				t.Errorf("letter %+v of %q", l, value)
+			}
+		}
+	})
+}
