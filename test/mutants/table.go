@@ -135,7 +135,7 @@ func (f withoutHidden) ReadDir(name string) ([]fs.DirEntry, error) {
 	all, err := fs.ReadDir(f.FS, name)
 	kept := all[:0]
 	for _, e := range all {
-		if !strings.HasPrefix(e.Name(), ".") && !(name == "." && e.Name() == "bin") {
+		if !strings.HasPrefix(e.Name(), ".") && (name != "." || e.Name() != "bin") {
 			kept = append(kept, e)
 		}
 	}
