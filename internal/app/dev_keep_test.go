@@ -183,7 +183,7 @@ func hintsRead(t *testing.T, addr string) int64 {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	must(t, err)
-	found := regexp.MustCompile(`(?m)^service_courier_hints_total (\S+)$`).FindSubmatch(body)
+	found := regexp.MustCompile(`(?m)^courier_hints_total (\S+)$`).FindSubmatch(body)
 	if found == nil {
 		t.Fatalf("no count of hints in %s", body)
 	}

@@ -24,7 +24,7 @@ func entryLine(e postgres.Entry) string {
 	case e.What == courier.StateAssigned:
 		more = "to " + who(e)
 	case e.What == courier.StateWaiting && e.Now == courier.StateWaiting:
-		more = "in line: no courier is free"
+		more = "stands in line"
 	case e.What == courier.StateCompleted && e.CourierID != 0:
 		more = "by " + who(e)
 	case e.What == courier.StateCancelled && e.CourierID != 0:

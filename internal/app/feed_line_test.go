@@ -21,7 +21,7 @@ func TestFeedLines(t *testing.T) {
 		want  string
 	}{
 		{entry(courier.StateAssigned, courier.StateAssigned, 3, "Vera"), "15:06:07  assigned   " + id + "  to Vera (courier 3, on foot)"},
-		{entry(courier.StateWaiting, courier.StateWaiting, 0, ""), "15:06:07  waiting    " + id + "  in line: no courier is free"},
+		{entry(courier.StateWaiting, courier.StateWaiting, 0, ""), "15:06:07  waiting    " + id + "  stands in line"},
 		{entry(courier.StateWaiting, courier.StateAssigned, 0, ""), ""}, // its turn came at once
 		{entry(courier.StateCompleted, courier.StateCompleted, 3, "Vera"), "15:06:07  completed  " + id + "  by Vera (courier 3, on foot)"},
 		{entry(courier.StateCompleted, courier.StateCompleted, 0, ""), "15:06:07  completed  " + id + "  had no courier"},

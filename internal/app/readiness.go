@@ -45,10 +45,10 @@ func (r readiness) database(ctx context.Context) (database, schema rest.PartStat
 }
 
 func (r readiness) group() rest.PartStatus {
-	if r.consumer.Joined() {
-		return rest.PartStatus{Name: rest.PartConsumerGroup, OK: true, Detail: "joined"}
+	if err := r.consumer.Status(); err != nil {
+		return rest.PartStatus{Name: rest.PartConsumerGroup, Detail: err.Error()}
 	}
-	return rest.PartStatus{Name: rest.PartConsumerGroup, Detail: "not joined: Kafka or the topic is absent, or the group is being joined"}
+	return rest.PartStatus{Name: rest.PartConsumerGroup, OK: true, Detail: "joined"}
 }
 
 // orderService asks for an order that nobody has: a 404 is an answer.

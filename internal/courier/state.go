@@ -3,9 +3,10 @@ package courier
 // State is where an order stands in this service. The zero State is an order
 // that has no record yet.
 //
-//	(none) → seen → waiting ⇄ assigned ⇄ held → completed → cancelled
+//	none → seen → {waiting ⇄ assigned ⇄ held ⇄ waiting} → completed → cancelled
 //
-// Active states follow each other freely; otherwise an order only climbs.
+// The three active states follow each other freely; otherwise an order only
+// climbs, and may leave out any step on its way.
 type State string
 
 // The states of an order's record.

@@ -13,7 +13,7 @@ import (
 	"service-courier/internal/usecase/orderevent"
 )
 
-const namespace = "service_courier"
+const namespace = "courier"
 
 // Metrics implements orderevent.Observer, kafka.LagObserver and worker.MissingObserver.
 type Metrics struct {

@@ -41,6 +41,6 @@ func (l *Log) Works(ctx context.Context) {
 		return
 	}
 	l.log.InfoContext(ctx, "available again", slog.String("what", l.what),
-		slog.Duration("after", time.Since(l.since).Round(time.Millisecond)), slog.Int("tries", l.tries))
+		slog.String("after", time.Since(l.since).Round(time.Millisecond).String()), slog.Int("tries", l.tries))
 	l.since, l.tries = time.Time{}, 0
 }

@@ -44,7 +44,7 @@ func Due(ctx context.Context, looks orderevent.Looks, gate Gate, to Submitter, l
 		if gate.Ready(ctx) != nil {
 			continue // which the breaker has told
 		}
-		switch err := drainDue(ctx, looks, to); {
+		switch err := drainDue(ctx, looks, to, log); {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, orderevent.ErrPaused):
@@ -59,7 +59,7 @@ func Due(ctx context.Context, looks orderevent.Looks, gate Gate, to Submitter, l
 
 // drainDue looks at everything that is due now. What fails comes due again
 // when its lease ends.
-func drainDue(ctx context.Context, looks orderevent.Looks, to Submitter) error {
+func drainDue(ctx context.Context, looks orderevent.Looks, to Submitter, log *slog.Logger) error {
 	for {
 		hints, err := looks.ClaimDue(ctx, dueBatch, dueLease)
 		if err != nil {
@@ -68,11 +68,26 @@ func drainDue(ctx context.Context, looks orderevent.Looks, to Submitter) error {
 		for i := range hints {
 			hints[i].Source = dueSource
 		}
-		if err := to.Submit(ctx, orderevent.Batch{Hints: hints}); err != nil {
+		if err := feed(ctx, to, hints, log); err != nil {
 			return err
 		}
 		if len(hints) < dueBatch {
 			return nil
 		}
 	}
+}
+
+// feed submits hints of our own. An order that the database refuses is told and
+// passed over: it must not keep the others from their turn.
+func feed(ctx context.Context, to Submitter, hints []orderevent.Hint, log *slog.Logger) error {
+	err := to.Submit(ctx, orderevent.Batch{Hints: hints})
+	refused, ok := errors.AsType[*orderevent.RefusedError](err)
+	if !ok {
+		return err
+	}
+	for id, why := range refused.Orders {
+		log.ErrorContext(ctx, "the database refuses what service-order says of an order",
+			slog.String("order_id", string(id)), slog.Any("error", why))
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 // Package worker holds the loops that work without an event: matching on a
-// timer and the orders due for another look. They decide nothing; they only
-// feed the use case.
+// timer, the orders due for another look, and the sweep that compares with
+// service-order's list. They decide nothing of an order; they only feed the use
+// case, and tell when many orders are missing at once.
 package worker
 
 import (

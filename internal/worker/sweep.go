@@ -152,7 +152,7 @@ func (s *Sweeper) submit(ctx context.Context, ids []courier.OrderID) error {
 	for i, id := range ids {
 		hints[i] = orderevent.Hint{OrderID: id, Sweep: true, Source: sweepSource}
 	}
-	return s.To.Submit(ctx, orderevent.Batch{Hints: hints})
+	return feed(ctx, s.To, hints, s.Log)
 }
 
 // Many open orders missing at once mean that service-order lost its memory,

@@ -32,6 +32,7 @@ type world struct {
 	missing   int
 	down      bool
 	submitted []orderevent.Hint
+	refuses   courier.OrderID
 	observed  int
 }
 
@@ -99,6 +100,11 @@ func (w *world) Ready(context.Context) error {
 
 func (w *world) Submit(_ context.Context, b orderevent.Batch) error {
 	w.submitted = append(w.submitted, b.Hints...)
+	for _, h := range b.Hints {
+		if h.OrderID == w.refuses {
+			return &orderevent.RefusedError{Orders: map[courier.OrderID]error{h.OrderID: orderevent.ErrRefused}}
+		}
+	}
 	return nil
 }
 
@@ -157,6 +163,22 @@ func TestSweepPagesThroughEverything(t *testing.T) {
 	}
 	if len(w.submitted) != 6*sweepBatch {
 		t.Errorf("looked at %d orders, want %d", len(w.submitted), 6*sweepBatch)
+	}
+}
+
+// TestSweepPassesOverWhatTheDatabaseRefuses: one bad order must not keep the
+// sweep from the others for ever.
+func TestSweepPassesOverWhatTheDatabaseRefuses(t *testing.T) {
+	w := &world{records: make(map[courier.OrderID]courier.State), refuses: "old-0000"}
+	for i := range 2 * sweepBatch {
+		w.records[courier.OrderID(fmt.Sprintf("old-%04d", i))] = courier.StateAssigned
+	}
+	var log bytes.Buffer
+	if err := w.sweeper(&log).Since(t.Context(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.submitted) != 2*sweepBatch || !strings.Contains(log.String(), "order_id=old-0000") {
+		t.Errorf("looked at %d orders, log:\n%s", len(w.submitted), log.String())
 	}
 }
 

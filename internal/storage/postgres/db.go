@@ -1,5 +1,5 @@
 // Package postgres keeps couriers, orders and deliveries in PostgreSQL. A file
-// a noun, its SQL beside it in sql/; the schema is in migrations/. It decides
+// a noun, its larger statements in sql/; the schema is in migrations/. It decides
 // nothing: the use cases do, and the database's own constraints hold the
 // invariants against both.
 package postgres

@@ -32,7 +32,7 @@ func (s *Sweep) Lead(ctx context.Context, do func(context.Context) error) (led b
 		return false, err
 	}
 	err = do(ctx)
-	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), txDeadline)
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
 	defer cancel()
 	if _, unlockErr := conn.Exec(free, "SELECT pg_advisory_unlock($1)", sweepLock); unlockErr != nil {
 		_ = conn.Conn().Close(free) // the pool must not keep a connection that holds the lock
@@ -40,8 +40,8 @@ func (s *Sweep) Lead(ctx context.Context, do func(context.Context) error) (led b
 	return true, err
 }
 
-// txDeadline bounds what has to be done although the caller's time is over.
-const txDeadline = 2 * time.Second
+// unlockTimeout bounds giving the lock back, although the caller's time is over.
+const unlockTimeout = 2 * time.Second
 
 // Begin returns until when was swept (zero: never), and the database's time now.
 func (s *Sweep) Begin(ctx context.Context) (until, now time.Time, err error) {

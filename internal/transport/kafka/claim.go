@@ -3,10 +3,12 @@ package kafka
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/IBM/sarama"
 
+	"service-courier/internal/courier"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -83,7 +85,7 @@ const (
 // the records': they wait here, and the partition with them; Kafka is the buffer.
 // Only records that the database will never take become dead letters.
 func (c *Consumer) handOver(ctx context.Context, records []*sarama.ConsumerMessage) bool {
-	b := decode(records, nil)
+	b, bad := decode(records, nil), make(map[courier.OrderID]error)
 	inHand, done := outliving(ctx, shutdownGrace)
 	defer done()
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
@@ -96,7 +98,8 @@ func (c *Consumer) handOver(ctx context.Context, records []*sarama.ConsumerMessa
 			return false
 		}
 		if refused, ok := errors.AsType[*orderevent.RefusedError](err); ok {
-			b = decode(records, refused.Orders)
+			maps.Copy(bad, refused.Orders)
+			b = decode(records, bad)
 			continue
 		}
 		if !errors.Is(err, orderevent.ErrPaused) { // which the breaker has told

@@ -14,8 +14,8 @@ type Config struct {
 }
 
 // maxDecompressedBatch bounds what one compressed batch may become in memory.
-// A batch above it stops its partition for good, so it is far above any broker's
-// message.max.bytes.
+// A batch above it stops every partition that is fetched with it for good, so it
+// is far above any broker's message.max.bytes; Status tells of it.
 const maxDecompressedBatch = 64 << 20
 
 // saramaConfig departs from sarama's defaults where they lose data or time.

@@ -39,6 +39,7 @@ type Consumer struct {
 	topic  *outage.Log
 	saving *outage.Log
 	joined atomic.Bool
+	stuck  stuck
 }
 
 var _ sarama.ConsumerGroupHandler = (*Consumer)(nil)
@@ -53,8 +54,22 @@ func NewConsumer(cfg Config, sink Sink, lag LagObserver, log *slog.Logger) *Cons
 	}
 }
 
-// Joined reports whether the consumer is a member of its group now.
-func (c *Consumer) Joined() bool { return c.joined.Load() }
+// Status returns nil while the consumer is a member of its group and reads, else
+// a word on what keeps it from that; it names no host.
+func (c *Consumer) Status() error {
+	switch {
+	case !c.joined.Load():
+		return errNotJoined
+	case c.stuck.now():
+		return errStuck
+	}
+	return nil
+}
+
+var (
+	errNotJoined = errors.New("not joined: Kafka or the topic is absent, or the group is being joined")
+	errStuck     = errors.New("stuck: a compressed batch is too large to unpack; the runbook says how to step over it")
+)
 
 // rejoinAfter is the wait between tries to reach Kafka.
 const rejoinAfter = time.Second
@@ -85,7 +100,7 @@ func (c *Consumer) member(ctx context.Context) (err error) {
 	go func() {
 		defer close(drained)
 		for err := range group.Errors() {
-			c.log.DebugContext(ctx, "kafka client error", slog.Any("error", err))
+			c.clientError(ctx, err)
 		}
 	}()
 	defer func() {
@@ -99,6 +114,19 @@ func (c *Consumer) member(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// clientError looks at what sarama cannot do by itself. It retries most things,
+// so they are for whoever debugs; a batch that is too large it retries for ever.
+func (c *Consumer) clientError(ctx context.Context, err error) {
+	if errors.Is(err, sarama.ErrDecompressedBatchTooLarge) {
+		if c.stuck.again() {
+			c.log.ErrorContext(ctx, "stuck at a compressed batch that is too large to unpack; the runbook says how to step over it",
+				slog.Int("limit_bytes", maxDecompressedBatch), slog.Any("error", err))
+		}
+		return
+	}
+	c.log.DebugContext(ctx, "kafka client error", slog.Any("error", err))
 }
 
 // failed tells an absent topic, which somebody has to create, from whatever

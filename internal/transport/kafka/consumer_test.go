@@ -2,8 +2,12 @@ package kafka
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/IBM/sarama"
 
 	"service-courier/internal/usecase/orderevent"
 )
@@ -18,6 +22,7 @@ func suite(t *testing.T, start func(*testing.T) broker) {
 		"topic comes later":              topicComesLater,
 		"members come and go":            membersComeAndGo,
 		"batch in hand is finished":      batchInHandIsFinished,
+		"stuck is told":                  stuckIsTold,
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := strings.ReplaceAll(name, " ", "-")
@@ -158,5 +163,34 @@ func batchInHandIsFinished(b bench) {
 	wait()
 	if got := b.committed(); got != 1 {
 		b.Errorf("committed %d records, want the one that was in hand", got)
+	}
+}
+
+// stuckIsTold: a compressed batch that is too large to unpack stops its
+// partition for good. That must be seen, in the log and by whoever asks.
+func stuckIsTold(b bench) {
+	cfg := saramaConfig()
+	cfg.Producer.Return.Successes = true
+	cfg.Producer.Compression = sarama.CompressionGZIP
+	cfg.Producer.MaxMessageBytes = 2 * maxDecompressedBatch
+	p, err := sarama.NewSyncProducer([]string{b.addr}, cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	zeros := sarama.ByteEncoder(make([]byte, maxDecompressedBatch+1))
+	if _, _, err := p.SendMessage(&sarama.ProducerMessage{Topic: b.cfg.Topic, Value: zeros}); err != nil {
+		b.Fatal(err)
+	}
+	var log lockedBuffer
+	c := NewConsumer(b.cfg, &sink{}, noLag{}, slog.New(slog.NewTextHandler(&log, nil)))
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); c.Run(ctx) }()
+	b.eventually("Status says that it is stuck", func() bool { return errors.Is(c.Status(), errStuck) })
+	cancel()
+	<-done
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
+		b.Errorf("it was told %d times:\n%s", n, log.String())
 	}
 }

@@ -15,7 +15,7 @@ func actMissing(rec Record, s sighting) decision {
 		rec.Missing = rec.Missing || rec.State.Class() == courier.ClassActive
 		return decision{rec, Unchanged, ""}
 	case rec.State == courier.StateCompleted:
-		if s.claims(rec) {
+		if s.holdsLook(rec) {
 			rec.Look = Look{}
 		}
 		return decision{rec, Ignored, "service-order no longer has the completed order"}

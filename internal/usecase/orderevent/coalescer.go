@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// maxBatch is how many hints a batch takes from the submissions that wait;
-// larger ones were measured to give nothing.
+// maxBatch ends the gathering: a batch takes no further submission once it has
+// this many hints. Larger ones were measured to give nothing.
 const maxBatch = 1000
 
 // Coalescer gathers what the sources submit into batches: a batch of one when

@@ -46,8 +46,8 @@ func atTheEnd(rec Record, s sighting) decision {
 	return decision{rec, Unchanged, ""}
 }
 
-// claims reports whether the sighting holds the pending look. Only then may
+// holdsLook reports whether the sighting holds the pending look. Only then may
 // it clear the look: one that a newer hint scheduled meanwhile is not its own.
-func (s sighting) claims(rec Record) bool {
+func (s sighting) holdsLook(rec Record) bool {
 	return s.token != 0 && s.token == rec.Look.Token
 }

@@ -28,7 +28,7 @@ func backoff(failures int) time.Duration {
 
 // passing reports a sighting that needs no look of its own, since somebody
 // will look again anyway: the next sweep, or whoever took over a claimed look.
-func (s sighting) passing(rec Record) bool { return !s.fresh && !s.claims(rec) }
+func (s sighting) passing(rec Record) bool { return !s.fresh && !s.holdsLook(rec) }
 
 // progress returns how far the pending look has come, or nothing when a hint
 // from outside begins it anew.
@@ -40,7 +40,7 @@ func (s sighting) progress(rec Record) Look {
 }
 
 // lookAFewTimes schedules one of the bounded looks. It returns false when
-// they are used up: then the look is cleared, and so is a claim that the order
+// they are used up: then the look is cleared, and so is a hint that the order
 // was completed (the GET stands). The cancel hint stays.
 func lookAFewTimes(rec *Record, s sighting, why Reason) bool {
 	done := s.progress(*rec).Count
@@ -68,20 +68,20 @@ func lookForEver(rec *Record, s sighting, why Reason, problem string) {
 // event claimed more than that, the event may be ahead of the truth, and the
 // order is looked at again.
 func settle(rec *Record, s sighting, truth courier.Class) Disposition {
-	claimed := s.said
-	if s.claims(*rec) {
-		claimed = max(claimed, rec.Hinted)
+	expected := s.said
+	if s.holdsLook(*rec) {
+		expected = max(expected, rec.Hinted)
 	}
 	if rec.Hinted <= rec.State.Class() {
 		rec.Hinted = courier.ClassUnknown
 	}
 	switch {
-	case claimed > max(truth, rec.State.Class()):
+	case expected > max(truth, rec.State.Class()):
 		if lookAFewTimes(rec, s, ReasonAhead) {
 			return Deferred
 		}
 		return Ignored
-	case s.claims(*rec):
+	case s.holdsLook(*rec):
 		rec.Look = Look{}
 	}
 	return Unchanged
