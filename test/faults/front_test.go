@@ -18,6 +18,8 @@ type front struct {
 	addr string
 	gets atomic.Int64
 	bad  atomic.Pointer[http.HandlerFunc] // answers instead of service-order
+	// unlisted fails the list of orders, and with it every sweep: events alone must do.
+	unlisted atomic.Bool
 
 	mu     sync.Mutex
 	server *httptest.Server
@@ -40,6 +42,10 @@ func (f *front) url() string { return "http://" + f.addr }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.gets.Add(1)
+	if f.unlisted.Load() && r.URL.Path == listPath {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	if bad := f.bad.Load(); bad != nil {
 		(*bad)(w, r)
 		return

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,9 +29,14 @@ const (
 	patience = 30 * time.Second
 	// orderPath is the one path of an order.
 	orderPath = "/public/api/v1/order/"
+	listPath  = "/public/api/v1/orders"
+	groupID   = "service-courier"
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envReplica) != "" {
+		os.Exit(playReplica())
+	}
 	code := pgtest.Main(m)
 	if code == 0 {
 		if err := goleak.Find(
@@ -55,6 +61,8 @@ type world struct {
 	sim      *ordersim.Sim // the truth; its orders move only when told
 	front    *front        // what the service reaches of it
 	logs     *logs
+
+	uncommitted atomic.Bool // offsets are not committed, see stopOffsetCommit
 }
 
 // newWorld starts Kafka, a database and service-order, with n free couriers.
@@ -110,7 +118,7 @@ func (w *world) check(err error) {
 func (w *world) settings() config.Config {
 	return config.Config{
 		HTTPAddr: "127.0.0.1:0", DatabaseURL: w.database, KafkaBrokers: []string{w.kafka.Addr()}, KafkaTopic: topic,
-		KafkaGroupID: "service-courier", OrderServiceURL: w.front.url(), SweepInterval: time.Hour,
+		KafkaGroupID: groupID, OrderServiceURL: w.front.url(), SweepInterval: time.Hour,
 	}
 }
 

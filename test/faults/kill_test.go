@@ -1,0 +1,170 @@
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"service-courier/internal/ordersim"
+)
+
+var (
+	kills   = flag.Int("kills", 8, "how often TestKillMinusNine kills")
+	oneSeed = flag.Uint64("seed", 0, "the seed of random tests; 0 takes a new one")
+)
+
+// moments are those of a batch at which a process may die. Each stops a batch
+// there, after some that were let through, and says when it stands.
+var moments = []struct {
+	name string
+	stop func(w *world, p *wire, skip int64) <-chan struct{}
+}{
+	{"before the GET", func(w *world, _ *wire, skip int64) <-chan struct{} { return w.stopGET(skip) }},
+	{"before the transaction", func(_ *world, p *wire, skip int64) <-chan struct{} {
+		return p.lay(&trap{statement: begin}, skip)
+	}},
+	{"after COMMIT", func(_ *world, p *wire, skip int64) <-chan struct{} {
+		return p.lay(&trap{statement: commit, answer: true}, skip)
+	}},
+	{"before the offset commit", func(w *world, _ *wire, _ int64) <-chan struct{} { return w.stopOffsetCommit() }},
+}
+
+// TestKillMinusNine kills the service in the midst of random traffic, at each
+// moment of a batch. Started again, it must come to the truth by what Kafka
+// hands out a second time, for there is no sweep here; what was saved before must
+// not happen a second time. A seed gives the same traffic again, not the same
+// timing.
+func TestKillMinusNine(t *testing.T) {
+	first := *oneSeed
+	if first == 0 {
+		first = rand.Uint64()
+	}
+	for i := range *kills {
+		moment, seed := moments[i%len(moments)], first+uint64(i)
+		t.Run(fmt.Sprintf("%s/%d", moment.name, i), func(t *testing.T) {
+			t.Parallel()
+			t.Logf("seed %d", seed)
+			luck := rand.New(rand.NewPCG(seed, 0))
+			w := newWorld(t, 10)
+			w.front.unlisted.Store(true)
+			p := newWire(t, w.database)
+			run := w.spawn(p.through)
+			w.joined(run)
+			stands := moment.stop(w, p, luck.Int64N(4))
+			orders := w.randomTraffic(luck, stands)
+			w.must(run.Kill())
+			w.front.heal()
+			w.resumeOffsetCommit()
+			w.expel()
+			for range 10 { // while nobody listens
+				orders.step()
+			}
+			w.joined(w.spawn(p.through))
+			w.agrees()
+			w.nothingTwice()
+		})
+	}
+}
+
+// nothingTwice fails when something was done to an order more than once.
+func (w *world) nothingTwice() {
+	w.Helper()
+	if n := w.count("SELECT count(*) FROM (SELECT order_id, what FROM journal GROUP BY 1, 2 HAVING count(*) > 1) twice"); n != 0 {
+		w.Errorf("%d transitions were journalled twice", n)
+	}
+}
+
+// orders are what random traffic has made.
+type orders struct {
+	*world
+	luck       *rand.Rand
+	open, over []string
+}
+
+// randomTraffic goes on until the moment has come.
+func (w *world) randomTraffic(luck *rand.Rand, until <-chan struct{}) *orders {
+	w.Helper()
+	o := &orders{world: w, luck: luck}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		select {
+		case <-until:
+			return o
+		case <-deadline:
+			w.Fatalf("the moment has not come within %v", patience)
+		case <-tick.C:
+			o.step()
+		}
+	}
+}
+
+// step makes an order, ends one, or repeats an event that is long out of date.
+func (o *orders) step() {
+	o.Helper()
+	dice := o.luck.IntN(10)
+	switch {
+	case len(o.open) == 0 || dice < 5:
+		o.open = append(o.open, o.create(1)...)
+	case dice < 7:
+		o.setStatus(ordersim.StatusCompleted, o.pick())
+	case dice < 9:
+		o.delete(o.pick())
+	case len(o.over) > 0:
+		o.sim.Emit(o.over[o.luck.IntN(len(o.over))], ordersim.StatusCreated)
+	}
+}
+
+// pick takes an open order, which is over now.
+func (o *orders) pick() string {
+	i := o.luck.IntN(len(o.open))
+	id := o.open[i]
+	o.open = append(o.open[:i], o.open[i+1:]...)
+	o.over = append(o.over, id)
+	return id
+}
+
+// stopGET answers some GETs, and no more until heal.
+func (w *world) stopGET(skip int64) <-chan struct{} {
+	var asked atomic.Int64
+	stands := make(chan struct{})
+	stop := sync.OnceFunc(func() { close(stands) })
+	w.front.fail(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, orderPath) && asked.Add(1) > skip {
+			stop()
+			w.front.hang(rw, r)
+			return
+		}
+		w.sim.Handler().ServeHTTP(rw, r)
+	})
+	return stands
+}
+
+// stopOffsetCommit swallows every commit of offsets from now on.
+func (w *world) stopOffsetCommit() <-chan struct{} {
+	stands := make(chan struct{})
+	stop := sync.OnceFunc(func() { close(stands) })
+	w.uncommitted.Store(true)
+	cluster := w.kafka.Cluster()
+	cluster.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+		if !w.uncommitted.Load() {
+			cluster.DropControl()
+			return nil, nil, false
+		}
+		cluster.KeepControl()
+		stop()
+		return nil, nil, true // no answer, and nothing done
+	})
+	return stands
+}
+
+func (w *world) resumeOffsetCommit() { w.uncommitted.Store(false) }

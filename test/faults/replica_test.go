@@ -1,0 +1,120 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"service-courier/internal/app"
+	"service-courier/internal/config"
+	"service-courier/test/e2e/program"
+)
+
+// envReplica makes the test binary play `serve`, so that there is a process to
+// be killed.
+const envReplica = "SERVICE_COURIER_TEST_REPLICA"
+
+// playReplica is `serve` until SIGTERM; it returns the exit code.
+func playReplica() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := app.Serve(ctx, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// replica is a process of the service.
+type replica struct {
+	*program.Process
+	log string // path
+}
+
+// spawn starts a replica that is a process of its own, until the end of the test.
+func (w *world) spawn(change ...func(*config.Config)) replica {
+	w.Helper()
+	cfg := w.settings()
+	for _, c := range change {
+		c(&cfg)
+	}
+	self, err := os.Executable()
+	w.must(err)
+	dir := w.TempDir()
+	log, err := os.Create(filepath.Join(dir, "log"))
+	w.must(err)
+	defer log.Close() // the process has its own
+	p, err := program.Start(w.Context(), program.Command{Path: self, Dir: dir, Log: log, Env: []string{
+		envReplica + "=1", "HTTP_ADDR=" + cfg.HTTPAddr, "DATABASE_URL=" + cfg.DatabaseURL,
+		"KAFKA_BROKERS=" + strings.Join(cfg.KafkaBrokers, ","), "KAFKA_ORDER_TOPIC=" + cfg.KafkaTopic,
+		"KAFKA_GROUP_ID=" + cfg.KafkaGroupID, "ORDER_SERVICE_URL=" + cfg.OrderServiceURL,
+		"SWEEP_INTERVAL=" + cfg.SweepInterval.String(),
+	}})
+	w.must(err)
+	r := replica{p, log.Name()}
+	w.Cleanup(func() {
+		if p.Running() {
+			w.check(p.Stop(10 * time.Second))
+		}
+		if w.Failed() {
+			w.Logf("the process %d printed:\n%s", p.Pid(), r.printed())
+		}
+	})
+	return r
+}
+
+func (r replica) printed() string {
+	text, err := os.ReadFile(r.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// joined waits until the replica is a member of its group.
+func (w *world) joined(r replica) {
+	w.Helper()
+	w.eventually("the process joins the group", func() bool {
+		if !r.Running() {
+			w.Fatalf("the process has ended:\n%s", r.printed())
+		}
+		return strings.Contains(r.printed(), "joined the consumer group")
+	})
+}
+
+// expel takes the members out of the group, as their session's end would after
+// seconds: nobody hears any more of a process that was killed.
+func (w *world) expel() {
+	w.Helper()
+	info := w.kafka.Cluster().GroupInfo(groupID)
+	if info == nil || len(info.Members) == 0 {
+		return
+	}
+	leave := kmsg.NewPtrLeaveGroupRequest()
+	leave.Group = groupID
+	for _, m := range info.Members {
+		member := kmsg.NewLeaveGroupRequestMember()
+		member.MemberID = m.MemberID
+		leave.Members = append(leave.Members, member)
+	}
+	w.ask(leave)
+}
+
+// ask sends the broker a request of its own protocol.
+func (w *world) ask(request kmsg.Request) kmsg.Response {
+	w.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr()))
+	w.must(err)
+	defer client.Close()
+	response, err := client.Request(w.Context(), request)
+	w.must(err)
+	return response
+}
