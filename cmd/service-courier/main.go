@@ -53,7 +53,7 @@ func root() *cobra.Command {
 		return fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())
 	})
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(dev(), serve(), migrate(), resync(), deadLetters())
+	cmd.AddCommand(dev(), serve(), migrate(), resync(), doctor(), deadLetters())
 	return cmd
 }
 

@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"context"
+	_ "embed" // for the statements
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/usecase/orderevent"
+)
+
+var (
+	//go:embed sql/health_line.sql
+	healthLine string
+	//go:embed sql/health_worst_looks.sql
+	healthWorstLooks string
+)
+
+// Health reads how the service stands, for an operator. Ages are by
+// PostgreSQL's clock.
+type Health struct{ pool *pgxpool.Pool }
+
+// NewHealth returns the health of pool's database.
+func NewHealth(pool *pgxpool.Pool) *Health { return &Health{pool} }
+
+// Server returns the server's version, as its number (150004 is 15.4) and as it
+// calls itself, and its clock.
+func (h *Health) Server(ctx context.Context) (number int, name string, now time.Time, err error) {
+	err = h.pool.QueryRow(ctx, `
+		SELECT current_setting('server_version_num')::int, current_setting('server_version'), clock_timestamp()`).Scan(&number, &name, &now)
+	if err != nil {
+		return 0, "", now, fmt.Errorf("ask for the version: %w", err)
+	}
+	return number, name, now, nil
+}
+
+// Backlog is how much of something there is, and for how long.
+type Backlog struct {
+	Count  int
+	Oldest time.Duration
+}
+
+// LineState is the waiting line beside those who could shorten it.
+type LineState struct {
+	Waiting        Backlog // missing ones included
+	Couriers, Free int
+}
+
+// Line returns how the waiting line stands.
+func (h *Health) Line(ctx context.Context) (s LineState, err error) {
+	if err = h.pool.QueryRow(ctx, healthLine).Scan(&s.Waiting.Count, &s.Waiting.Oldest, &s.Couriers, &s.Free); err != nil {
+		return s, fmt.Errorf("read the line: %w", err)
+	}
+	return s, nil
+}
+
+// Missing returns the open orders that service-order answers 404 about.
+func (h *Health) Missing(ctx context.Context) (Backlog, error) {
+	return h.backlog(ctx, `SELECT count(*), coalesce(now() - min(missing_since), '0')
+		FROM orders WHERE missing_since IS NOT NULL AND state IN ('waiting', 'assigned', 'held')`)
+}
+
+// DeadLetters returns the letters that wait for a person.
+func (h *Health) DeadLetters(ctx context.Context) (Backlog, error) {
+	return h.backlog(ctx, `SELECT count(*), coalesce(now() - min(created_at), '0') FROM dead_letters WHERE status = 'waiting'`)
+}
+
+// Looks returns the orders that are to be looked at again, and those of them
+// whose time has come: how many, and for how long.
+func (h *Health) Looks(ctx context.Context) (pending int, due Backlog, err error) {
+	err = h.pool.QueryRow(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE look_due_at < now()), greatest(coalesce(now() - min(look_due_at), '0'), '0')
+		FROM orders WHERE look_due_at IS NOT NULL`).Scan(&pending, &due.Count, &due.Oldest)
+	if err != nil {
+		return 0, due, fmt.Errorf("read the looks: %w", err)
+	}
+	return pending, due, nil
+}
+
+func (h *Health) backlog(ctx context.Context, sql string) (b Backlog, err error) {
+	if err := h.pool.QueryRow(ctx, sql).Scan(&b.Count, &b.Oldest); err != nil {
+		return b, fmt.Errorf("count the backlog: %w", err)
+	}
+	return b, nil
+}
+
+// PendingLook is an order that is to be looked at again.
+type PendingLook struct {
+	OrderID  courier.OrderID
+	State    courier.State
+	Reason   orderevent.Reason
+	Attempts int
+	Error    string        // of the last attempt; may be empty
+	In       time.Duration // until it is due; negative when it is
+}
+
+// WorstLooks returns those looked at in vain most often, at most limit.
+func (h *Health) WorstLooks(ctx context.Context, limit int) ([]PendingLook, error) {
+	rows, err := h.pool.Query(ctx, healthWorstLooks, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the looks: %w", err)
+	}
+	looks, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PendingLook])
+	if err != nil {
+		return nil, fmt.Errorf("read the looks: %w", err)
+	}
+	return looks, nil
+}

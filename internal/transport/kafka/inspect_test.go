@@ -1,0 +1,125 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"service-courier/test/realkafka"
+)
+
+func TestInspectOnKfake(t *testing.T) { inspects(t, startKfake(t).Addr()) }
+
+func TestInspectOnRealKafka(t *testing.T) {
+	b := realkafka.Require(t, realkafka.Options{})
+	if err := b.CreateTopic(t.Context(), topic, partitions); err != nil {
+		t.Fatal(err)
+	}
+	inspects(t, b.Addr())
+}
+
+func inspects(t *testing.T, addr string) {
+	t.Helper()
+	b := bench{t, broker{addr: addr}, Config{Brokers: []string{addr}, Topic: topic, GroupID: "inspected"}}
+	look := func(cfg Config) Inspection {
+		t.Helper()
+		in, err := Inspect(t.Context(), cfg)
+		if err != nil || in.GroupErr != nil {
+			t.Fatal(err, in.GroupErr)
+		}
+		return in
+	}
+	if in := look(Config{Brokers: b.cfg.Brokers, Topic: "absent", GroupID: "absent"}); in.Brokers != 1 || len(in.Partitions)+len(in.Group.Members) != 0 {
+		t.Errorf("an absent topic: %+v", in)
+	}
+	b.produce(events(0, 12)...)
+	if in := look(b.cfg); len(in.Partitions) != partitions || lagOf(in) != 12 || in.Partitions[0].Committed != -1 || len(in.Group.Members) != 0 {
+		t.Errorf("nothing read yet: %+v", in)
+	}
+	var s sink
+	stop := b.consume(&s)
+	b.eventually("all is read and committed", func() bool { return lagOf(look(b.cfg)) == 0 })
+	in := look(b.cfg)
+	if in.Group.State != "Stable" || len(in.Group.Members) != 1 || len(in.Group.Members[0].Partitions) != partitions {
+		t.Errorf("a member at work: %+v", in.Group)
+	}
+	stop()
+	b.eventually("the group is empty", func() bool { in := look(b.cfg); return len(in.Group.Members) == 0 && lagOf(in) == 0 })
+	lose(t, b.cfg)
+	in = look(b.cfg)
+	if p := in.Partitions[0]; p.Lost() != 2 || p.Lag() != 0 || p.Ahead() || in.Partitions[1].Lost() != 0 {
+		t.Errorf("records removed before they were read: %+v", in.Partitions)
+	}
+}
+
+func lagOf(in Inspection) (lag int64) {
+	for _, p := range in.Partitions {
+		lag += p.Lag()
+	}
+	return lag
+}
+
+// lose takes the group back to the beginning of partition 0 and removes what is there.
+func lose(t *testing.T, cfg Config) {
+	t.Helper()
+	client, err := sarama.NewClient(cfg.Brokers, saramaConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	admin, err := sarama.NewClusterAdminFromClient(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offsets, err := sarama.NewOffsetManagerFromClient(cfg.GroupID, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := offsets.ManagePartition(cfg.Topic, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.ResetOffset(0, "")
+	offsets.Commit()
+	if err := errors.Join(first.Close(), offsets.Close(), admin.DeleteRecords(cfg.Topic, map[int32]int64{0: 2})); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestInspectIsBounded: a broker that accepts and says nothing is left at the
+// end of ctx, not when sarama's own timeouts have run out.
+func TestInspectIsBounded(t *testing.T) {
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err = Inspect(ctx, Config{Brokers: []string{silent.Addr().String()}, Topic: topic, GroupID: "g"})
+	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 3*time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+}
+
+func TestPartitionState(t *testing.T) {
+	for _, c := range []struct {
+		p         PartitionState
+		lag, lost int64
+		ahead     bool
+	}{
+		{PartitionState{Oldest: 5, Newest: 9, Committed: -1}, 4, 0, false},
+		{PartitionState{Oldest: 5, Newest: 9, Committed: 7}, 2, 0, false},
+		{PartitionState{Oldest: 5, Newest: 9, Committed: 2}, 4, 3, false},
+		{PartitionState{Oldest: 0, Newest: 1, Committed: 7}, 0, 0, true},
+	} {
+		if c.p.Lag() != c.lag || c.p.Lost() != c.lost || c.p.Ahead() != c.ahead {
+			t.Errorf("%+v: lag %d, lost %d, ahead %t", c, c.p.Lag(), c.p.Lost(), c.p.Ahead())
+		}
+	}
+}

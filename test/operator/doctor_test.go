@@ -1,0 +1,203 @@
+package operator
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"service-courier/internal/app"
+	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/doctor"
+)
+
+// nowhere is where nobody listens.
+const nowhere = "127.0.0.1:1"
+
+// diagnosis is what `doctor --json` prints, and its error.
+type diagnosis struct {
+	*testing.T
+	OK       bool
+	Findings []doctor.Finding
+	err      error
+	printed  string
+}
+
+func diagnose(t *testing.T) diagnosis {
+	t.Helper()
+	d := diagnosis{T: t}
+	d.printed, d.err = output(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), true, out) })
+	if err := json.Unmarshal([]byte(d.printed), &d); err != nil {
+		t.Fatalf("%v:\n%s", err, d.printed)
+	}
+	return d
+}
+
+// finds fails the test unless the check has this status and says so much.
+func (d diagnosis) finds(check string, status doctor.Status, says string) {
+	d.Helper()
+	i := slices.IndexFunc(d.Findings, func(f doctor.Finding) bool { return f.Check == check })
+	if i < 0 {
+		d.Fatalf("no finding %q:\n%s", check, d.printed)
+	}
+	f := d.Findings[i]
+	all := strings.Join(append([]string{f.Detail, f.Mend}, f.More...), "\n")
+	if f.Status != status || !strings.Contains(all, says) {
+		d.Errorf("%s: %s %s\nwant %s and %q", check, f.Status, all, status, says)
+	}
+}
+
+// exits fails the test unless the exit code is 1 exactly when it should be.
+func (d diagnosis) exits(failing bool) {
+	d.Helper()
+	if (d.err != nil) != failing || d.OK == failing {
+		d.Errorf("ok is %t and the error %v:\n%s", d.OK, d.err, d.printed)
+	}
+}
+
+func (d diagnosis) count(s doctor.Status) int { return doctor.Report(d.Findings).Count(s) }
+
+func TestDoctorFindsNothing(t *testing.T) {
+	s := newStack(t, startKfake(t, map[string]int{topic: partitions}).Addr())
+	s.exec(`INSERT INTO couriers (name, phone, status, transport_type) VALUES ('Lev', '+7', 'available', 'car')`)
+	s.serve()
+	s.produce(`{"order_id":"o-1","status":"created"}`)
+	s.eventually("assigned", "SELECT state FROM orders")
+	d := diagnose(t)
+	committed := func() bool { return strings.Contains(d.printed, "lag: 0\"") }
+	for deadline := time.Now().Add(patience); !committed() && time.Now().Before(deadline); d = diagnose(t) {
+		time.Sleep(50 * time.Millisecond) // the offset is committed within a second
+	}
+	d.exits(false)
+	d.finds("consumer group", doctor.OK, "operator: Stable, members: 1, lag: 0")
+	d.finds("topic", doctor.OK, "3 partitions, 1 records")
+	for _, f := range d.Findings {
+		d.finds(f.Check, doctor.OK, "")
+	}
+	out, err := output(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), false, out) })
+	if want := "13 checks: 13 ok, 0 warn, 0 FAIL\n"; err != nil || !strings.HasSuffix(out, want) {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
+func TestDoctorWithNothingThere(t *testing.T) {
+	newStackOn(t, nowhere, "postgres://me:sesame@"+nowhere+"/courier")
+	t.Setenv("ORDER_SERVICE_URL", "http://me:sesame@"+nowhere)
+	d := diagnose(t)
+	d.exits(true)
+	for _, check := range []string{"postgresql", "kafka", "service-order"} {
+		d.finds(check, doctor.Fail, "start ")
+	}
+	for _, check := range []string{"clock", "schema", "invariants", "waiting line", "missing orders", "looks", "dead letters", "topic", "consumer group"} {
+		d.finds(check, doctor.Warn, "not known")
+	}
+	if strings.Contains(d.printed, "sesame") {
+		t.Errorf("it shows a password:\n%s", d.printed)
+	}
+}
+
+func TestDoctorWithBadSettings(t *testing.T) {
+	newStackOn(t, nowhere, "")
+	t.Setenv("DATABASE_URL", "mysql://me:sesame@host/db")
+	t.Setenv("HTTP_ADDR", "0.0.0.0:80")
+	t.Setenv("KAFKA_BROKERS", "")
+	t.Setenv("SWEEP_INTERVAL", "often")
+	t.Setenv("ORDER_SERVICE_URL", "ftp://me:sesame@host")
+	d := diagnose(t)
+	d.exits(true)
+	for _, setting := range []string{"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "SWEEP_INTERVAL", "ORDER_SERVICE_URL"} {
+		d.finds("settings", doctor.Fail, setting)
+	}
+	for check, setting := range map[string]string{"postgresql": "DATABASE_URL", "kafka": "KAFKA_BROKERS", "service-order": "ORDER_SERVICE_URL"} {
+		d.finds(check, doctor.Fail, "not asked: "+setting)
+	}
+	if strings.Contains(d.printed, "sesame") {
+		t.Errorf("it shows a password:\n%s", d.printed)
+	}
+}
+
+// TestDoctorIsBounded: neighbours that accept and say nothing.
+func TestDoctorIsBounded(t *testing.T) {
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	addr := silent.Addr().String()
+	newStackOn(t, addr, "postgres://me@"+addr+"/courier")
+	t.Setenv("ORDER_SERVICE_URL", "http://"+addr)
+	began := time.Now()
+	d := diagnose(t)
+	if took := time.Since(began); took > 6*time.Second {
+		t.Errorf("it took %v, want the 3 s of one check", took)
+	}
+	d.exits(true)
+	if d.count(doctor.Fail) != 3 {
+		t.Errorf("want three failures:\n%s", d.printed)
+	}
+}
+
+func TestDoctorWithoutSchema(t *testing.T) {
+	newStackOn(t, nowhere, pgtest.NewDatabase(t, nil))
+	d := diagnose(t)
+	d.exits(true)
+	d.finds("postgresql", doctor.OK, "version")
+	d.finds("clock", doctor.OK, "agree")
+	d.finds("schema", doctor.Fail, "service-courier migrate up")
+	d.finds("dead letters", doctor.Warn, "not known: the schema is not there")
+}
+
+func TestDoctorWithoutTopic(t *testing.T) {
+	newStack(t, startKfake(t, nil).Addr())
+	d := diagnose(t)
+	d.exits(true)
+	d.finds("kafka", doctor.OK, "brokers: 1")
+	d.finds("topic", doctor.Fail, "order.status.changed does not exist")
+	d.finds("consumer group", doctor.Warn, "start serve")
+}
+
+// TestDoctorFindsWhatWaitsForAPerson: warnings all, since the service does its work.
+func TestDoctorFindsWhatWaitsForAPerson(t *testing.T) {
+	s := newStack(t, startKfake(t, map[string]int{topic: partitions}).Addr())
+	keepLetter(s)
+	s.produce(`{"order_id":"o-1","status":"created"}`)
+	s.exec(`INSERT INTO orders (order_id, state, place, missing_since, created_at) VALUES
+		('lost', 'waiting', 1, now() - interval '2 hours', now() - interval '3 hours'), ('next', 'waiting', 2, NULL, now())`)
+	s.exec(`INSERT INTO orders (order_id, state, look_due_at, look_reason, look_failures, look_error, look_token)
+		VALUES ('stubborn', 'seen', now() + interval '5 minutes', 'unavailable', 7, 'status 500', 1)`)
+	d := diagnose(t)
+	d.exits(false)
+	d.finds("dead letters", doctor.Warn, "deadletters list")
+	d.finds("missing orders", doctor.Warn, "oldest for 2h0m")
+	d.finds("waiting line", doctor.Warn, "2 wait, the oldest for 3h0m; 0 of 0 couriers")
+	d.finds("looks", doctor.Warn, "stubborn (seen): unavailable, 7 attempts, status 500")
+	d.finds("consumer group", doctor.Warn, "lag: 1")
+	s.exec(`UPDATE orders SET look_due_at = now() - interval '1 minute' WHERE order_id = 'stubborn'`)
+	diagnose(t).finds("looks", doctor.Warn, "due now: 1, the first for 1m")
+}
+
+func TestDoctorFindsABrokenPromise(t *testing.T) {
+	s := newStack(t, nowhere)
+	s.exec(`INSERT INTO courier_orders (order_id, courier_id, deadline) VALUES ('stray', 9, now() + interval '1 hour')`)
+	d := diagnose(t)
+	d.exits(true)
+	d.finds("invariants", doctor.Fail, "delivery of an order without a record: stray")
+}
+
+// TestDoctorWithBrokenDotEnv: the parser would quote what is in the file.
+func TestDoctorWithBrokenDotEnv(t *testing.T) {
+	newStackOn(t, nowhere, "")
+	if err := os.WriteFile(".env", []byte("API_TOKENS;sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := diagnose(t)
+	d.exits(true)
+	d.finds("settings", doctor.Fail, ".env")
+	if strings.Contains(d.printed, "sesame") {
+		t.Errorf("it shows what is in .env:\n%s", d.printed)
+	}
+}
