@@ -191,7 +191,8 @@ func (w *world) count(sql string, args ...any) (n int) {
 // twice does no harm.
 func (w *world) hurry() {
 	w.Helper()
-	w.exec("UPDATE orders SET look_due_at = now() WHERE look_due_at > now()")
+	w.exec(`WITH later AS (SELECT order_id FROM orders WHERE look_due_at > now() ORDER BY order_id FOR UPDATE)
+		UPDATE orders o SET look_due_at = now() FROM later WHERE o.order_id = later.order_id`)
 }
 
 func (w *world) one(sql string) (text string) {
