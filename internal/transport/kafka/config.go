@@ -18,9 +18,12 @@ type Config struct {
 // is far above any broker's message.max.bytes; Status tells of it.
 const maxDecompressedBatch = 64 << 20
 
+// The bound is sarama's one for the whole process: it is set before any client
+// can read it.
+func init() { sarama.MaxDecompressedBatchSize = maxDecompressedBatch }
+
 // saramaConfig departs from sarama's defaults where they lose data or time.
 func saramaConfig() *sarama.Config {
-	sarama.MaxDecompressedBatchSize = maxDecompressedBatch
 	c := sarama.NewConfig()
 	c.ClientID = "service-courier"
 	c.Version = sarama.V3_6_0_0

@@ -48,8 +48,10 @@ func TestProducerOnKfake(t *testing.T) {
 	publishesByteForByte(t, startKfake(t).Addr())
 }
 
+// TestProducerOnRealKafka: this broker would make a topic for any client that
+// lets it.
 func TestProducerOnRealKafka(t *testing.T) {
-	b := realkafka.Require(t, realkafka.Options{})
+	b := realkafka.Require(t, realkafka.Options{Properties: map[string]string{"auto.create.topics.enable": "true"}})
 	if err := b.CreateTopic(t.Context(), topic, partitions); err != nil {
 		t.Fatal(err)
 	}
