@@ -80,18 +80,19 @@ func TestRedriveCountsEachOutcome(t *testing.T) {
 }
 
 // TestRedriveAllDoesNotFollowItself: a record that is bad again comes back as a
-// letter with a higher id, which waits for the next time.
+// letter with a higher id, which waits for the next time. A full page makes it
+// look for more.
 func TestRedriveAllDoesNotFollowItself(t *testing.T) {
-	s := newShelf(3)
+	s := newShelf(pageSize)
 	report, err := New(s).Redrive(t.Context(), Selection{All: true}, wire(func(r Record) error {
 		s.add(Letter{Rounds: Rounds(r.Headers)})
 		return nil
 	}), RedriveOptions{}, new(told).add)
-	if err != nil || report.Done != 3 {
-		t.Errorf("%+v, %v; want 3 redriven", report, err)
+	if err != nil || report.Done != pageSize {
+		t.Errorf("%+v, %v; want %d redriven", report, err, pageSize)
 	}
-	if got := s.ids(Waiting); !slices.Equal(got, []int64{4, 5, 6}) || s.letters[4].Rounds != 1 {
-		t.Errorf("letters %v wait, the first with %d rounds", got, s.letters[4].Rounds)
+	if got := s.ids(Waiting); len(got) != pageSize || got[0] != pageSize+1 || s.letters[got[0]].Rounds != 1 {
+		t.Errorf("letters %v wait, the first with %d rounds", got, s.letters[got[0]].Rounds)
 	}
 }
 
