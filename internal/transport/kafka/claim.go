@@ -31,6 +31,10 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		if !c.handOver(ctx, records) {
 			return nil // nothing is marked: the next owner reads these again
 		}
+		if claim.InitialOffset() == sarama.OffsetOldest {
+			// What was committed may lie beyond the end of a topic that was truncated: marks below it would be ignored.
+			session.ResetOffset(claim.Topic(), claim.Partition(), records[0].Offset, "")
+		}
 		last := records[len(records)-1]
 		session.MarkOffset(last.Topic, last.Partition, last.Offset+1, "")
 		c.lag.Observe(last.Partition, claim.HighWaterMarkOffset()-last.Offset-1)
