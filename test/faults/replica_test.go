@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"service-courier/internal/app"
 	"service-courier/internal/config"
@@ -109,12 +110,11 @@ func (w *world) expel() {
 }
 
 // ask sends the broker a request of its own protocol.
-func (w *world) ask(request kmsg.Request) kmsg.Response {
+func (w *world) ask(request kmsg.Request) {
 	w.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr()), kgo.MaxVersions(kversion.V3_6_0())) // topics by name
 	w.must(err)
 	defer client.Close()
-	response, err := client.Request(w.Context(), request)
+	_, err = client.Request(w.Context(), request)
 	w.must(err)
-	return response
 }

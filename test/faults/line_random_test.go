@@ -1,0 +1,110 @@
+package faults
+
+import (
+	"flag"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+)
+
+var trials = flag.Int("trials", 500, "how often TestRandomMeetings lets a courier and an order meet")
+
+// TestRandomMeetings: a courier is registered, resumed or freed at the very
+// moment at which an order is made, behind a line that is empty or not, with two
+// replicas that both match. Whoever stood in line longest must have him, and at
+// no time may both be idle for more than a second.
+func TestRandomMeetings(t *testing.T) {
+	t.Parallel()
+	seed := *oneSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d", seed)
+	luck := rand.New(rand.NewPCG(seed, 0))
+	w := newWorld(t, 0)
+	w.serve()
+	w.serve()
+	w.create(luck.IntN(3)) // stand in line for good: as many come as are served
+	for i := range *trials {
+		free := w.courierToFree(luck, i)
+		var both sync.WaitGroup
+		start, early := make(chan struct{}), time.Duration(luck.IntN(3000))*time.Microsecond
+		both.Go(func() { <-start; free() })
+		both.Go(func() {
+			<-start
+			passes(early)
+			if _, err := w.sim.Create(); err != nil {
+				t.Error(err)
+			}
+		})
+		close(start)
+		both.Wait()
+		w.meet()
+	}
+	if n := w.count(`SELECT count(*) FROM orders w WHERE w.state = 'waiting'
+		AND w.place < (SELECT max(place) FROM orders a WHERE a.state IN ('assigned', 'completed'))`); n != 0 {
+		t.Errorf("%d orders wait though somebody behind them in line was served", n)
+	}
+	w.agrees()
+}
+
+// courierToFree prepares a courier and returns what makes him free.
+func (w *world) courierToFree(luck *rand.Rand, trial int) (free func()) {
+	w.Helper()
+	act := func(sql string) func() {
+		return func() {
+			if _, err := w.pool.Exec(w.Context(), sql, trial); err != nil {
+				w.Error(err)
+			}
+		}
+	}
+	switch luck.IntN(3) {
+	case 0:
+		return act("INSERT INTO couriers (name, phone) VALUES ('new', $1::int::text)")
+	case 1:
+		act("INSERT INTO couriers (name, phone, status) VALUES ('paused', $1::int::text, 'paused')")()
+		return act("UPDATE couriers SET status = 'available', free_since = now() WHERE phone = $1::int::text")
+	}
+	var id string
+	err := w.pool.QueryRow(w.Context(), "SELECT order_id FROM courier_orders WHERE completed_at IS NULL ORDER BY random() LIMIT 1").Scan(&id)
+	if err != nil { // nobody is on his way yet
+		return act("INSERT INTO couriers (name, phone) VALUES ('new', $1::int::text)")
+	}
+	return func() { w.check(w.sim.SetStatus(id, "completed")) }
+}
+
+// meet waits until every order is known and either nobody waits or nobody is
+// free, and fails when both do for more than a second.
+func (w *world) meet() {
+	w.Helper()
+	want := len(w.sim.Truth())
+	completed := 0
+	for _, status := range w.sim.Truth() {
+		if status == "completed" {
+			completed++
+		}
+	}
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	var both time.Time // since when
+	for deadline := time.Now().Add(patience); ; <-poll.C {
+		var known, done, waiting, free int
+		w.must(w.pool.QueryRow(w.Context(), `
+			SELECT count(*), count(*) FILTER (WHERE state = 'completed'), count(*) FILTER (WHERE state = 'waiting'),
+				(SELECT count(*) FROM couriers WHERE status = 'available') FROM orders`).Scan(&known, &done, &waiting, &free))
+		switch {
+		case waiting == 0 || free == 0:
+			if both = (time.Time{}); known == want && done == completed {
+				return
+			}
+		case both.IsZero():
+			both = time.Now()
+		case time.Since(both) > time.Second:
+			w.Fatalf("%d orders wait and %d couriers are free, for more than a second", waiting, free)
+		}
+		if time.Now().After(deadline) {
+			w.Fatalf("%d of %d orders are known, %d of %d completed", known, want, done, completed)
+		}
+	}
+}

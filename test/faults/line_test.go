@@ -1,0 +1,149 @@
+package faults
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"service-courier/internal/courier"
+)
+
+// begin opens a transaction of the test's own.
+func (w *world) begin() pgx.Tx {
+	w.Helper()
+	tx, err := w.pool.Begin(w.Context())
+	w.must(err)
+	w.Cleanup(func() { _ = tx.Rollback(context.Background()) }) // a no-op after Commit
+	return tx
+}
+
+func (w *world) in(tx pgx.Tx, sql string, args ...any) {
+	w.Helper()
+	if _, err := tx.Exec(w.Context(), sql, args...); err != nil {
+		w.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// somebodyWaits reports that a session waits for a lock of another.
+func (w *world) somebodyWaits() bool {
+	w.Helper()
+	return w.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
+}
+
+// becomesFree are the ways of a courier into the line's sight. before makes him,
+// held does what lets him in once tx commits, and then is done meanwhile.
+var becomesFree = []struct {
+	name   string
+	before func(w *world)
+	held   func(w *world, tx pgx.Tx)
+	then   func(w *world)
+}{
+	{
+		name:   "registered",
+		before: func(*world) {},
+		held:   func(w *world, tx pgx.Tx) { w.in(tx, "INSERT INTO couriers (name, phone) VALUES ('new', 'new')") },
+		then:   func(*world) {},
+	},
+	{
+		name:   "resumed",
+		before: func(w *world) { w.exec("INSERT INTO couriers (name, phone, status) VALUES ('p', 'p', 'paused')") },
+		held: func(w *world, tx pgx.Tx) {
+			w.in(tx, "UPDATE couriers SET status = 'available', free_since = now()")
+		},
+		then: func(*world) {},
+	},
+	{
+		name: "freed",
+		before: func(w *world) {
+			w.exec("INSERT INTO couriers (name, phone) VALUES ('busy', 'busy')")
+			w.create(1)
+			w.eventually("he has an order", func() bool { return w.inState(courier.StateAssigned) == 1 })
+		},
+		held: func(w *world, tx pgx.Tx) { w.in(tx, "SELECT FROM orders WHERE state = 'assigned' FOR UPDATE") },
+		then: func(w *world) {
+			w.setStatus("completed", w.one("SELECT order_id FROM orders WHERE state = 'assigned'"))
+			w.eventually("the batch that frees him waits", w.somebodyWaits)
+		},
+	},
+	{
+		name:   "skipped by match",
+		before: func(w *world) { w.exec("INSERT INTO couriers (name, phone, status) VALUES ('l', 'l', 'paused')") },
+		held: func(w *world, tx pgx.Tx) {
+			w.exec("UPDATE couriers SET status = 'available', free_since = now()")
+			w.in(tx, "SELECT FROM couriers FOR UPDATE")
+		},
+		then: func(*world) {},
+	},
+}
+
+// TestCourierAndOrderMeet: an order parks while a courier is about to become
+// free, and a courier becomes free while an order is about to park. Whoever is
+// last, the two must be together a second later, never both idle; the matching
+// that ran in between has seen only one of them. Barriers are row locks of the
+// test's own sessions.
+func TestCourierAndOrderMeet(t *testing.T) {
+	for _, way := range becomesFree {
+		t.Run("order first, courier "+way.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 0)
+			w.serve()
+			way.before(w)
+			tx := w.begin()
+			way.held(w, tx)
+			w.create(1)
+			w.eventually("the order waits", func() bool { return w.inState(courier.StateWaiting) == 1 })
+			way.then(w)
+			w.meetAfter(tx.Commit)
+		})
+		t.Run("courier first, "+way.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 0)
+			w.serve()
+			way.before(w)
+			tx, parking := w.begin(), w.begin()
+			way.held(w, tx)
+			way.then(w)
+			w.sim.Mute(true)
+			id := w.create(1)[0]
+			w.sim.Mute(false)
+			w.in(parking, "INSERT INTO orders (order_id, state, place) VALUES ($1, 'waiting', 0)", id)
+			w.sim.Emit(id, "created")
+			w.eventually("the batch waits for the order's row", w.somebodyWaits)
+			w.must(tx.Commit(t.Context()))
+			w.eventually("he is free", func() bool { return w.count("SELECT count(*) FROM couriers WHERE status = 'available'") == 1 })
+			w.meetAfter(parking.Rollback)
+		})
+	}
+}
+
+// TestWaitingOrderIsLockedWhileMatchRuns: another batch holds the order's row,
+// so that match skips it. The timer comes back to it.
+func TestWaitingOrderIsLockedWhileMatchRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	w.serve()
+	w.create(1)
+	w.eventually("the order waits", func() bool { return w.inState(courier.StateWaiting) == 1 })
+	tx := w.begin()
+	w.in(tx, "SELECT FROM orders FOR UPDATE")
+	w.exec("INSERT INTO couriers (name, phone) VALUES ('new', 'new')")
+	w.meetAfter(tx.Commit)
+}
+
+// meetAfter sees that the one waiting order has its courier within a second of
+// the moment at which nothing holds either of them any more.
+func (w *world) meetAfter(release func(context.Context) error) {
+	w.Helper()
+	w.must(release(w.Context()))
+	var released time.Time
+	w.must(w.pool.QueryRow(w.Context(), "SELECT clock_timestamp()").Scan(&released))
+	w.eventually("they meet", func() bool { return w.inState(courier.StateAssigned) == 1 && w.inState(courier.StateWaiting) == 0 })
+	var assigned time.Time
+	w.must(w.pool.QueryRow(w.Context(), "SELECT max(assigned_at) FROM courier_orders").Scan(&assigned))
+	if after := assigned.Sub(released); after > time.Second {
+		w.Errorf("they were both idle for %v", after)
+	}
+	w.agrees()
+}
