@@ -43,6 +43,7 @@ var moments = []struct {
 // not happen a second time. Marking records before they are saved loses orders
 // here (tried). A seed gives the same traffic again, not the same timing.
 func TestKillMinusNine(t *testing.T) {
+	t.Parallel()
 	first := *oneSeed
 	if first == 0 {
 		first = rand.Uint64()

@@ -84,6 +84,7 @@ var becomesFree = []struct {
 // that ran in between has seen only one of them. Barriers are row locks of the
 // test's own sessions.
 func TestCourierAndOrderMeet(t *testing.T) {
+	t.Parallel()
 	for _, way := range becomesFree {
 		t.Run("order first, courier "+way.name, func(t *testing.T) {
 			t.Parallel()

@@ -78,7 +78,6 @@ func TestRecordsExpireBeforeTheyAreRead(t *testing.T) {
 	w.front.unlisted.Store(true)
 	stop = w.serve()
 	w.eventually("what is left was read", func() bool { return w.inState(courier.StateAssigned) == 10+12 })
-	w.allCommitted()
 	stop()
 	w.front.unlisted.Store(false)
 	w.serve(sweepEvery(time.Second))

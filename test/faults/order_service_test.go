@@ -106,6 +106,7 @@ func TestForgetfulServiceOrder(t *testing.T) {
 
 // TestEventAheadOfTheTruth: the event comes before service-order says so.
 func TestEventAheadOfTheTruth(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 5)
 	w.serve()
 	ids := w.create(2)

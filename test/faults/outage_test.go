@@ -21,6 +21,7 @@ func TestServiceOrderIsDownForEverybody(t *testing.T) {
 		"drips":       func(f *front) { f.fail(f.drip) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, 50)
 			w.serve()
 			before := w.create(20)
@@ -69,6 +70,7 @@ func heapInUse() uint64 {
 // TestOneOrderThatAlwaysFails disturbs nobody, alone at night too: it backs off,
 // visibly, and the breaker stays closed.
 func TestOneOrderThatAlwaysFails(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 10)
 	w.serve()
 	bad := w.create(1)[0]

@@ -63,6 +63,7 @@ func (w *world) traffic() (stop func()) {
 
 // TestPostgresCrashesUnderLoad: stopped at once and started again, twice.
 func TestPostgresCrashesUnderLoad(t *testing.T) {
+	t.Parallel()
 	w, pg := newWorldWithOwnServer(t, 40)
 	w.serve()
 	w.serve()
@@ -103,6 +104,7 @@ func TestPostgresIsReadOnly(t *testing.T) {
 // TestForeignLocks: somebody holds the tables; orders wait, health answers, and
 // everything is done once they let go.
 func TestForeignLocks(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 10)
 	w.serve()
 	w.create(3)

@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -36,6 +37,10 @@ const (
 func TestMain(m *testing.M) {
 	if os.Getenv(envReplica) != "" {
 		os.Exit(playReplica())
+	}
+	// The tests wait more than they work. The command line is read later, and wins.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	code := pgtest.Main(m)
 	if code == 0 {
