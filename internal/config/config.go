@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
@@ -79,10 +80,15 @@ func LoadDatabaseURL() (string, error) {
 
 func loadDotEnv() error {
 	err := godotenv.Load()
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	var path *fs.PathError
+	switch {
+	case err == nil, errors.Is(err, os.ErrNotExist):
+		return nil
+	case errors.As(err, &path):
 		return fmt.Errorf("read the file .env: %w", err)
 	}
-	return nil
+	// The parser's error quotes the file, secrets and all.
+	return errors.New("the file .env cannot be parsed: want lines of NAME=value, as in .env.example")
 }
 
 // settings joins what is wrong into one error, a line each.

@@ -102,3 +102,14 @@ func TestDotEnvFillsWhatTheEnvironmentLeaves(t *testing.T) {
 		t.Errorf("Load() = %+v, %v", got, err)
 	}
 }
+
+func TestUnreadableDotEnvShowsNoSecret(t *testing.T) {
+	setenv(t, nil)
+	if err := os.WriteFile(".env", []byte("DATABASE_URL=\"postgres://me:sesame@db/x\nKAFKA BROKERS\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := config.Load()
+	if err == nil || !strings.Contains(err.Error(), ".env") || strings.Contains(err.Error(), "sesame") {
+		t.Errorf("err = %v, want one that names the file and shows no secret", err)
+	}
+}

@@ -38,6 +38,7 @@ func TestStartsBeforeEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.lacks(http.StatusServiceUnavailable, "schema", "consumer_group", "order_service")
+	s.eventually("it misses the schema", func() error { return service.printed("database schema") })
 	s.migrate()
 	s.lacks(http.StatusServiceUnavailable, "consumer_group", "order_service")
 	s.eventually("it misses Kafka", func() error { return service.printed("kafka consumer group") })
@@ -45,6 +46,7 @@ func TestStartsBeforeEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.lacks(http.StatusServiceUnavailable, "consumer_group", "order_service")
+	s.eventually("it misses the topic", func() error { return service.printed("kafka topic") })
 	if err := broker.CreateTopic(t.Context(), s.topic, partitions); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +66,7 @@ func TestStartsBeforeEverything(t *testing.T) {
 	if !service.Running() {
 		t.Error("the service has ended on the way")
 	}
-	service.tellsOnce(t, "database schema", "kafka consumer group")
+	service.tellsOnce(t, "postgresql", "database schema", "kafka consumer group", "kafka topic")
 }
 
 // lacks waits until /readyz names exactly these parts as failing.
