@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"service-courier/internal/courier"
+	"service-courier/test/faults/wire"
 )
 
 // notDead fails when anything became a dead letter.
@@ -22,12 +23,12 @@ func TestCommitAnswerIsLost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10)
 	w.front.unlisted.Store(true)
-	p := newWire(t, w.database)
-	w.serve(p.through)
+	p := w.wire()
+	w.serve(through(p))
 	luck := rand.New(rand.NewPCG(1, 0))
 	for i := range int64(6) {
 		hangs := i == 3 // for as long as a batch may take
-		w.randomTraffic(luck, p.lay(&trap{statement: commit, answer: true, cut: !hangs}, i%3))
+		w.randomTraffic(luck, p.Lay(wire.Trap{Text: wire.Commit, Skip: i % 3, Answer: true, Cut: !hangs}))
 	}
 	w.agrees()
 	w.nothingTwice()

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"service-courier/internal/ordersim"
+	"service-courier/test/faults/wire"
 )
 
 var (
@@ -25,16 +26,16 @@ var (
 // there, after some that were let through, and says when it stands.
 var moments = []struct {
 	name string
-	stop func(w *world, p *wire, skip int64) <-chan struct{}
+	stop func(w *world, p *wire.Wire, skip int64) <-chan struct{}
 }{
-	{"before the GET", func(w *world, _ *wire, skip int64) <-chan struct{} { return w.stopGET(skip) }},
-	{"before the transaction", func(_ *world, p *wire, skip int64) <-chan struct{} {
-		return p.lay(&trap{statement: begin}, skip)
+	{"before the GET", func(w *world, _ *wire.Wire, skip int64) <-chan struct{} { return w.stopGET(skip) }},
+	{"before the transaction", func(_ *world, p *wire.Wire, skip int64) <-chan struct{} {
+		return p.Lay(wire.Trap{Text: wire.Begin, Skip: skip})
 	}},
-	{"after COMMIT", func(_ *world, p *wire, skip int64) <-chan struct{} {
-		return p.lay(&trap{statement: commit, answer: true}, skip)
+	{"after COMMIT", func(_ *world, p *wire.Wire, skip int64) <-chan struct{} {
+		return p.Lay(wire.Trap{Text: wire.Commit, Skip: skip, Answer: true})
 	}},
-	{"before the offset commit", func(w *world, _ *wire, _ int64) <-chan struct{} { return w.stopOffsetCommit() }},
+	{"before the offset commit", func(w *world, _ *wire.Wire, _ int64) <-chan struct{} { return w.stopOffsetCommit() }},
 }
 
 // TestKillMinusNine kills the service in the midst of random traffic, at each
@@ -56,8 +57,8 @@ func TestKillMinusNine(t *testing.T) {
 			luck := rand.New(rand.NewPCG(seed, 0))
 			w := newWorld(t, 10)
 			w.front.unlisted.Store(true)
-			p := newWire(t, w.database)
-			run := w.spawn(p.through)
+			p := w.wire()
+			run := w.spawn(through(p))
 			w.joined(run)
 			stands := moment.stop(w, p, luck.Int64N(4))
 			orders := w.randomTraffic(luck, stands)
@@ -68,7 +69,7 @@ func TestKillMinusNine(t *testing.T) {
 			for range 10 { // while nobody listens
 				orders.step()
 			}
-			w.joined(w.spawn(p.through))
+			w.joined(w.spawn(through(p)))
 			w.agrees()
 			w.nothingTwice()
 		})

@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"service-courier/internal/app"
 	"service-courier/internal/config"
 	"service-courier/test/e2e/program"
+	"service-courier/test/faults/wire"
 )
 
 // envReplica makes the test binary play `serve`, so that there is a process to
@@ -117,4 +119,24 @@ func (w *world) ask(request kmsg.Request) {
 	defer client.Close()
 	_, err = client.Request(w.Context(), request)
 	w.must(err)
+}
+
+// wire stands before the database.
+func (w *world) wire() *wire.Wire {
+	w.Helper()
+	u, err := url.Parse(w.database)
+	w.must(err)
+	return wire.New(w, u.Host, "")
+}
+
+// through sends a replica to its database over the wire.
+func through(p *wire.Wire) func(*config.Config) {
+	return func(c *config.Config) {
+		u, err := url.Parse(c.DatabaseURL)
+		if err != nil {
+			panic(err) // wire has parsed it already
+		}
+		u.Host = p.Addr()
+		c.DatabaseURL = u.String()
+	}
 }

@@ -1,0 +1,203 @@
+// Package wire is a TCP proxy for fault tests. It passes bytes on until a trap
+// springs: at a statement or request that the test names, one connection hangs
+// or breaks. So the moments of a crash are made from outside, without hooks in
+// the product. It knows no protocol: it looks for text in what a client sends.
+package wire
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// Statements of the transaction of a batch, as the driver sends them. Nothing
+// else in the service begins one.
+const (
+	Begin  = "begin isolation level"
+	Commit = "commit\x00"
+)
+
+// Trap is the moment at which one connection stops, for good.
+type Trap struct {
+	Text   string // in what the client sends
+	Skip   int64  // so many are let through
+	Answer bool   // the server gets it, and its answer is lost; else it never gets there
+	Cut    bool   // the connection breaks; else it hangs
+}
+
+// Wire stands before a server.
+type Wire struct {
+	listener net.Listener
+	to       string
+	refused  []byte
+	set      atomic.Pointer[trap]
+
+	mu    sync.Mutex
+	open  map[net.Conn]struct{} // nil when closed
+	conns sync.WaitGroup
+}
+
+type trap struct {
+	Trap
+	left   atomic.Int64  // to be let through
+	sprung chan struct{} // closed when it springs
+}
+
+// New returns a Wire to the server at addr, until the test ends. Requests with
+// the text refused, if there is one, break their connection.
+func New(tb testing.TB, addr, refused string) *Wire {
+	tb.Helper()
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	w := &Wire{listener: l, to: addr, refused: []byte(refused), open: make(map[net.Conn]struct{})}
+	w.conns.Go(w.accept)
+	tb.Cleanup(w.close)
+	return w
+}
+
+// Addr is where the server seems to be.
+func (w *Wire) Addr() string { return w.listener.Addr().String() }
+
+// Lay sets a trap, which springs once; sprung is closed when it does.
+func (w *Wire) Lay(t Trap) (sprung <-chan struct{}) {
+	laid := &trap{Trap: t, sprung: make(chan struct{})}
+	laid.left.Store(t.Skip)
+	w.set.Store(laid)
+	return laid.sprung
+}
+
+// caught returns the trap when what a client sends springs it.
+func (w *Wire) caught(sent []byte) *trap {
+	t := w.set.Load()
+	if t == nil || !bytes.Contains(sent, []byte(t.Text)) || t.left.Add(-1) >= 0 || !w.set.CompareAndSwap(t, nil) {
+		return nil
+	}
+	return t
+}
+
+func (w *Wire) accept() {
+	for {
+		client, err := w.listener.Accept()
+		if err != nil {
+			return
+		}
+		w.conns.Go(func() { w.serve(client) })
+	}
+}
+
+func (w *Wire) serve(client net.Conn) {
+	defer client.Close()
+	server, err := new(net.Dialer).DialContext(context.Background(), "tcp", w.to)
+	if err != nil || !w.keep(client, server) {
+		return
+	}
+	defer w.drop(client, server)
+	c := &connection{Wire: w, client: client, server: server}
+	var back sync.WaitGroup
+	back.Go(c.answers)
+	c.requests()
+	_ = server.Close()
+	back.Wait()
+}
+
+func (w *Wire) keep(conns ...net.Conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range conns {
+		if w.open == nil {
+			_ = c.Close()
+			continue
+		}
+		w.open[c] = struct{}{}
+	}
+	return w.open != nil
+}
+
+func (w *Wire) drop(conns ...net.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
+		delete(w.open, c)
+	}
+}
+
+func (w *Wire) close() {
+	_ = w.listener.Close()
+	w.mu.Lock()
+	for c := range w.open {
+		_ = c.Close()
+	}
+	w.open = nil
+	w.mu.Unlock()
+	w.conns.Wait()
+}
+
+// connection is one of a client's.
+type connection struct {
+	*Wire
+	client, server net.Conn
+	lost           atomic.Pointer[trap] // the next answer falls into it
+}
+
+// requests passes on what the client sends. One that falls into a trap is
+// never passed on, and the connection ends when its client does.
+func (c *connection) requests() {
+	chunk := make([]byte, 32<<10)
+	for {
+		n, err := c.client.Read(chunk)
+		if err != nil {
+			return
+		}
+		if len(c.refused) > 0 && bytes.Contains(chunk[:n], c.refused) {
+			return
+		}
+		switch t := c.caught(chunk[:n]); {
+		case t == nil:
+		case t.Answer:
+			c.lost.Store(t)
+		default:
+			c.spring(t, c.client)
+			return
+		}
+		if _, err := c.server.Write(chunk[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// answers passes on what the server sends.
+func (c *connection) answers() {
+	defer c.client.Close()
+	chunk := make([]byte, 32<<10)
+	for {
+		n, err := c.server.Read(chunk)
+		if err != nil {
+			return
+		}
+		if t := c.lost.Load(); t != nil {
+			c.spring(t, c.server)
+			return
+		}
+		if _, err := c.client.Write(chunk[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// spring stops the connection: it breaks, or hangs until the reader's other
+// end has gone.
+func (c *connection) spring(t *trap, reader io.Reader) {
+	close(t.sprung)
+	if t.Cut {
+		_ = c.client.Close()
+		return
+	}
+	_, _ = io.Copy(io.Discard, reader)
+}
