@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/signal"
@@ -21,15 +22,21 @@ import (
 	"service-courier/test/faults/wire"
 )
 
-// envReplica makes the test binary play `serve`, so that there is a process to
-// be killed.
+// envReplica makes the test binary play `serve` or `resync`, so that there is a
+// process to be killed.
 const envReplica = "SERVICE_COURIER_TEST_REPLICA"
 
-// playReplica is `serve` until SIGTERM; it returns the exit code.
-func playReplica() int {
+// playReplica is the command until SIGTERM; it returns the exit code.
+func playReplica(command string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := app.Serve(ctx, os.Stderr); err != nil {
+	run := app.Serve
+	if command == "resync" {
+		run = func(ctx context.Context, logs io.Writer) error {
+			return app.Resync(ctx, time.Now().Add(-time.Hour), logs, logs)
+		}
+	}
+	if err := run(ctx, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -45,6 +52,11 @@ type replica struct {
 // spawn starts a replica that is a process of its own, until the end of the test.
 func (w *world) spawn(change ...func(*config.Config)) replica {
 	w.Helper()
+	return w.play("serve", change...)
+}
+
+func (w *world) play(command string, change ...func(*config.Config)) replica {
+	w.Helper()
 	cfg := w.settings()
 	for _, c := range change {
 		c(&cfg)
@@ -56,7 +68,7 @@ func (w *world) spawn(change ...func(*config.Config)) replica {
 	w.must(err)
 	defer log.Close() // the process has its own
 	p, err := program.Start(w.Context(), program.Command{Path: self, Dir: dir, Log: log, Env: []string{
-		envReplica + "=1", "HTTP_ADDR=" + cfg.HTTPAddr, "DATABASE_URL=" + cfg.DatabaseURL,
+		envReplica + "=" + command, "HTTP_ADDR=" + cfg.HTTPAddr, "DATABASE_URL=" + cfg.DatabaseURL,
 		"KAFKA_BROKERS=" + strings.Join(cfg.KafkaBrokers, ","), "KAFKA_ORDER_TOPIC=" + cfg.KafkaTopic,
 		"KAFKA_GROUP_ID=" + cfg.KafkaGroupID, "ORDER_SERVICE_URL=" + cfg.OrderServiceURL,
 		"SWEEP_INTERVAL=" + cfg.SweepInterval.String(),

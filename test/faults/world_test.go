@@ -35,8 +35,8 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(envReplica) != "" {
-		os.Exit(playReplica())
+	if command := os.Getenv(envReplica); command != "" {
+		os.Exit(playReplica(command))
 	}
 	// The tests wait more than they work. The command line is read later, and wins.
 	if err := flag.Set("test.parallel", "4"); err != nil {

@@ -1,0 +1,53 @@
+package faults
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"service-courier/internal/courier"
+)
+
+// kept are the tables of a backup.
+var kept = []string{"couriers", "orders", "courier_orders", "journal", "sweep", "dead_letters"}
+
+// TestDatabaseIsRestored: the database is set back to an older backup, behind
+// the offsets that are committed, so that Kafka hands out nothing again. `resync`
+// must find what has happened since: orders made, ended, or both.
+func TestDatabaseIsRestored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 20)
+	w.front.unlisted.Store(true)
+	stop := w.serve()
+	old := w.create(10)
+	w.eventually("all are assigned", func() bool { return w.inState(courier.StateAssigned) == 10 })
+	w.exec("CREATE SCHEMA backup")
+	for _, table := range kept {
+		w.exec("CREATE TABLE backup." + table + " AS TABLE " + table)
+	}
+	recent := w.create(10)
+	w.setStatus("completed", append(old[:4:4], recent[:4]...)...)
+	w.agrees()
+	w.allCommitted()
+	stop()
+
+	w.exec("TRUNCATE " + strings.Join(kept, ", "))
+	for _, table := range kept {
+		w.exec("INSERT INTO " + table + " OVERRIDING SYSTEM VALUE TABLE backup." + table)
+	}
+	if n := len(w.disagreements()); n != 4+10 {
+		t.Fatalf("the backup is behind by %d orders, want 14", n)
+	}
+	w.front.unlisted.Store(false)
+	resync := w.play("resync")
+	select {
+	case <-resync.Done():
+	case <-time.After(patience):
+		t.Fatal("resync does not end")
+	}
+	if code := resync.ExitCode(); code != 0 {
+		t.Errorf("resync ended with %d", code)
+	}
+	w.agrees()
+	w.nothingTwice()
+}
