@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// distinctFailures opens the breaker: this many different orders failed and
-	// none was answered in between. So it takes an outage for everybody, and one
-	// order that fails for ever never does it.
+	// distinctFailures opens the breaker: this many different orders failed, and
+	// nobody was answered while they were asked for. So it takes an outage for
+	// everybody: one order that fails for ever never does it, nor does a crowd of
+	// which some are answered too late.
 	distinctFailures = 8
 	probeEvery       = time.Second
 	// probeID names no order: a 404 about it is an answer.
@@ -33,8 +34,9 @@ type Breaker struct {
 	next  OrderClient
 	state circuitbreaker.CircuitBreaker[any]
 
-	mu      sync.Mutex
-	failing map[courier.OrderID]struct{} // distinct orders, since the last answer
+	mu       sync.Mutex
+	failing  map[courier.OrderID]struct{} // distinct orders, since the last answer
+	answered time.Time                    // the last answer
 }
 
 var _ OrderClient = (*Breaker)(nil)
@@ -64,12 +66,13 @@ func (b *Breaker) Get(ctx context.Context, id courier.OrderID) (Order, error) {
 	if !b.state.IsClosed() {
 		return Order{}, ErrOpen
 	}
+	began := time.Now()
 	o, err := b.next.Get(ctx, id)
 	switch {
 	case answered(err):
 		b.succeeded()
 	case ctx.Err() == nil: // a GET that its caller gave up says nothing
-		b.failed(id)
+		b.failed(id, began)
 	}
 	return o, err
 }
@@ -98,13 +101,18 @@ func (b *Breaker) succeeded() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.failing)
+	b.answered = time.Now()
 	b.state.RecordSuccess()
 }
 
-// failed records the failure of an order that has not failed since the last answer.
-func (b *Breaker) failed(id courier.OrderID) {
+// failed records the failure of a GET that began then, unless somebody was
+// answered meanwhile, or the order has failed since the last answer already.
+func (b *Breaker) failed(id courier.OrderID, began time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.answered.After(began) {
+		return
+	}
 	if _, again := b.failing[id]; again || len(b.failing) >= distinctFailures {
 		return
 	}

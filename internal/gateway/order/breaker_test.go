@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,17 @@ func (s *stub) Get(ctx context.Context, id courier.OrderID) (Order, error) {
 		return Order{}, err
 	}
 	return Order{ID: id}, s.err
+}
+
+// answersLate fails every GET after a while, save that of order "quick".
+type answersLate struct{ late time.Duration }
+
+func (a answersLate) Get(_ context.Context, id courier.OrderID) (Order, error) {
+	if id == "quick" {
+		return Order{ID: id}, nil
+	}
+	<-time.After(a.late)
+	return Order{}, unavailable(context.DeadlineExceeded)
 }
 
 func newTestBreaker(s *stub) (*Breaker, *strings.Builder) {
@@ -98,6 +110,22 @@ func TestBreakerStaysClosed(t *testing.T) {
 		if b.Tripped() {
 			t.Error("it opened")
 		}
+	})
+	t.Run("a crowd, some of it answered too late", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			late := answersLate{late: time.Second}
+			b := NewBreaker(late, slog.New(slog.DiscardHandler))
+			var wg sync.WaitGroup
+			for i := range 10 * distinctFailures {
+				wg.Go(func() { _, _ = b.Get(t.Context(), courier.OrderID(fmt.Sprint(i))) })
+			}
+			<-time.After(late.late / 2)
+			_, _ = b.Get(t.Context(), "quick")
+			wg.Wait()
+			if b.Tripped() {
+				t.Error("it opened though service-order answered meanwhile")
+			}
+		})
 	})
 	t.Run("given up by the caller", func(t *testing.T) {
 		b, _ := newTestBreaker(&stub{})

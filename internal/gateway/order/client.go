@@ -23,8 +23,8 @@ const orderPath = "/public/api/v1/order/"
 // Config of the HTTP client.
 type Config struct {
 	BaseURL     string        // scheme and host of service-order, such as http://localhost:8080
-	Timeout     time.Duration // of one GET, connection and body included
-	Concurrency int           // connections at most, all of them kept when idle
+	Timeout     time.Duration // of one GET, connection and body included, from the moment it has its turn
+	Concurrency int           // GETs at a time; their connections are kept when idle
 }
 
 // HTTPClient is the OrderClient over HTTP. It follows no redirect and uses no
@@ -32,6 +32,7 @@ type Config struct {
 type HTTPClient struct {
 	prefix  string
 	timeout time.Duration
+	slots   chan struct{} // one a GET under way
 	http    *http.Client
 }
 
@@ -47,11 +48,11 @@ func NewHTTPClient(c Config) (*HTTPClient, error) {
 	return &HTTPClient{
 		prefix:  strings.TrimSuffix(c.BaseURL, "/") + orderPath,
 		timeout: c.Timeout,
+		slots:   make(chan struct{}, c.Concurrency),
 		http: &http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport: &http.Transport{
 				Proxy:                  nil,
-				MaxConnsPerHost:        c.Concurrency,
 				MaxIdleConns:           c.Concurrency,
 				MaxIdleConnsPerHost:    c.Concurrency,
 				IdleConnTimeout:        90 * time.Second,
@@ -67,6 +68,13 @@ func (c *HTTPClient) Close() { c.http.CloseIdleConnections() }
 
 // Get asks for one order; see OrderClient.
 func (c *HTTPClient) Get(ctx context.Context, id courier.OrderID) (Order, error) {
+	// Waiting for a turn is our own doing and does not count against service-order.
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return Order{}, unavailable(ctx.Err())
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.prefix+string(id), http.NoBody)

@@ -106,6 +106,34 @@ func TestGetHasADeadline(t *testing.T) {
 	}
 }
 
+// TestWaitingForATurnIsNoFailure: more GETs than may be under way at a time take
+// longer than one deadline all together, and none of them fails for it.
+func TestWaitingForATurnIsNoFailure(t *testing.T) {
+	const each = 30 * time.Millisecond
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-time.After(each)
+		_, _ = io.WriteString(w, `{"id":"42","status":"cooking"}`)
+	}))
+	defer srv.Close()
+	c, err := order.NewHTTPClient(order.Config{BaseURL: srv.URL, Timeout: 10 * each, Concurrency: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	errs := make(chan error, 20)
+	for range cap(errs) {
+		go func() {
+			_, err := c.Get(t.Context(), "42")
+			errs <- err
+		}()
+	}
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestStatusIsMadePrintable(t *testing.T) {
 	c := serve(t, say(`{"id":"42","status":"`+strings.Repeat(`\u0000`, 30)+strings.Repeat("я", 40)+`"}`))
 	got, err := c.Get(t.Context(), "42")
