@@ -60,6 +60,8 @@ var becomesFree = []struct {
 			w.exec("INSERT INTO couriers (name, phone) VALUES ('busy', 'busy')")
 			w.create(1)
 			w.eventually("he has an order", func() bool { return w.inState(courier.StateAssigned) == 1 })
+			w.published(1)
+			w.allCommitted() // the first sweep may have been quicker than the order's event
 		},
 		held: func(w *world, tx pgx.Tx) { w.in(tx, "SELECT FROM orders WHERE state = 'assigned' FOR UPDATE") },
 		then: func(w *world) {
