@@ -56,6 +56,8 @@ func TestTogether(t *testing.T) {
 			test.run(s)
 		})
 	}
+	t.Run("kill -9 at each moment of a batch", func(t *testing.T) { killAtEachMoment(t, broker) })
+	t.Run("Kafka dies and hangs", func(t *testing.T) { brokerFails(t, broker) })
 }
 
 // built is the folder of the two programs, compiled at first use.

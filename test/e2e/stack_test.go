@@ -102,14 +102,14 @@ func (s *stack) start(name string, env []string, args ...string) instance {
 }
 
 // serve starts the service. It sweeps once, at its start: events alone must do
-// where none is lost.
-func (s *stack) serve() instance {
+// where none is lost. settings come on top, KEY=value each.
+func (s *stack) serve(settings ...string) instance {
 	s.Helper()
-	return s.start("service-courier", []string{
+	return s.start("service-courier", append([]string{
 		"HTTP_ADDR=" + s.serviceAddr, "DATABASE_URL=" + s.database, "ORDER_SERVICE_URL=http://" + s.orderAddr,
 		"KAFKA_BROKERS=" + s.kafka, "KAFKA_ORDER_TOPIC=" + s.topic, "KAFKA_GROUP_ID=" + s.group,
 		"SWEEP_INTERVAL=1h",
-	}, "serve")
+	}, settings...), "serve")
 }
 
 // serviceOrder starts the neighbour and waits until it answers and has Kafka.
