@@ -51,6 +51,8 @@ func brokerFails(t *testing.T, broker *realkafka.Broker) {
 	}
 	s.resumes(rush)
 
+	client := s.client()
+	s.nothingLost(client, s.committed(client))
 	if !service.Running() {
 		t.Error("the service has ended on the way")
 	}
@@ -107,11 +109,9 @@ func (s *stack) resumes(rush *traffic) {
 		}
 		return known
 	})
-	s.Logf("handled after %v", time.Since(began).Round(time.Millisecond))
 	s.eventually("the broker leads every partition", func() error { return s.led(client) })
 	s.eventually("all is committed", func() error { return want(s.published(client), s.committed(client)) })
 	s.Logf("resumed after %v", time.Since(began).Round(time.Millisecond))
-	s.nothingLost(client, s.committed(client))
 }
 
 // led returns nil when the broker, which may have been shut out of its own
