@@ -99,14 +99,16 @@ func (s *service) run(ctx context.Context) error {
 	<-ctx.Done()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	var stuck error
+	answered := make(chan error, 1)
+	go func() { answered <- s.http.Stop(stop) }()
 	select {
 	case <-finished:
-		s.pool.Close() // which would wait for whatever is stuck
+		err := <-answered
+		s.pool.Close() // last: it would wait for whoever still uses it
+		return err
 	case <-stop.Done():
-		stuck = errors.New("the batch in hand did not end in time; its events will be read again")
+		return errors.Join(errors.New("the batch in hand did not end in time; its events will be read again"), <-answered)
 	}
-	return errors.Join(stuck, s.http.Stop(stop))
 }
 
 // work consumes and matches from the moment the schema is there until ctx ends.

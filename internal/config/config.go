@@ -110,7 +110,6 @@ func (c Config) problems() []error {
 	var out []error
 	for _, err := range []error{
 		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkNotYetBuilt(),
-		notEmpty("KAFKA_ORDER_TOPIC", c.KafkaTopic), notEmpty("KAFKA_GROUP_ID", c.KafkaGroupID),
 	} {
 		out = append(out, none(err)...)
 	}
@@ -183,13 +182,6 @@ func (c Config) checkNotYetBuilt() error {
 		problems = append(problems, errors.New("API_TOKENS is set, but access tokens are not built yet: leave it empty and keep HTTP_ADDR on 127.0.0.1"))
 	}
 	return errors.Join(problems...)
-}
-
-func notEmpty(name, value string) error {
-	if value == "" {
-		return fmt.Errorf("%s is empty", name)
-	}
-	return nil
 }
 
 // mask shows a URL without its secrets; what is no URL is not shown at all.

@@ -115,6 +115,9 @@ func (s *Sweeper) Since(ctx context.Context, from time.Time) error {
 func (s *Sweeper) listed(ctx context.Context, from time.Time) error {
 	told := make(map[courier.OrderID]courier.Class, sweepBatch)
 	compare := func() error {
+		if len(told) == 0 {
+			return nil
+		}
 		behind, err := s.Records.Behind(ctx, told)
 		clear(told)
 		if err != nil {
@@ -129,7 +132,10 @@ func (s *Sweeper) listed(ctx context.Context, from time.Time) error {
 		}
 		return compare()
 	})
-	return errors.Join(err, compare())
+	if err != nil {
+		return errors.Join(err, compare()) // what was listed before it broke off still counts
+	}
+	return compare()
 }
 
 // open looks at every open order.

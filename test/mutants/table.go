@@ -15,9 +15,9 @@ const (
 // mutants are the guards of docs/guarantees.md.
 var mutants = []mutant{
 	{
-		"ladder", useCase + "action_active.go",
-		"if was == courier.StateNone || was == courier.StateSeen {",
-		"if was == courier.StateNone || was == courier.StateSeen || was == courier.StateCompleted {",
+		"ladder", useCase + "record.go",
+		"if !r.State.CanBecome(to) {",
+		"if false {",
 		"./internal/usecase/orderevent TestDecideTable",
 	},
 	{
@@ -34,7 +34,7 @@ var mutants = []mutant{
 	},
 	{
 		"by-order freeing", sql + "orders_advance.sql",
-		"order_id   = CASE WHEN c.order_id = ANY (t.order_ids) THEN NULL ELSE c.order_id END,",
+		"order_id   = CASE WHEN c.order_id = ANY (l.order_ids) THEN NULL ELSE c.order_id END,",
 		"order_id   = NULL,",
 		storage + "TestFreeingIsByOrder",
 	},

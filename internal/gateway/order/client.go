@@ -108,7 +108,7 @@ type answer struct {
 	ID        string `json:"id"`
 	OrderID   string `json:"order_id"`
 	Status    string `json:"status"`
-	CreatedAt string `json:"created_at"`
+	CreatedAt any    `json:"created_at"`
 }
 
 func decode(body io.Reader, asked courier.OrderID) (Order, error) {
@@ -126,11 +126,18 @@ func decode(body io.Reader, asked courier.OrderID) (Order, error) {
 	if id := firstOf(a.ID, a.OrderID); id != string(asked) {
 		return Order{}, unavailable(fmt.Errorf("it answered with another order, %.80q", id))
 	}
-	created, err := time.Parse(time.RFC3339, a.CreatedAt)
+	return Order{ID: asked, Status: printable(a.Status), CreatedAt: createdAt(a.CreatedAt)}, nil
+}
+
+// createdAt reads a time that is informational only: a bad one must not cost
+// the order its courier.
+func createdAt(v any) time.Time {
+	s, _ := v.(string)
+	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		created = time.Time{} // informational only; a bad time must not cost the order its courier
+		return time.Time{}
 	}
-	return Order{ID: asked, Status: printable(a.Status), CreatedAt: created.UTC()}, nil
+	return t.UTC()
 }
 
 func firstOf(a, b string) string {

@@ -47,6 +47,15 @@ func TestGetReadsBothNamesOfTheID(t *testing.T) {
 	}
 }
 
+func TestBadTimeCostsNobodyHisCourier(t *testing.T) {
+	for _, created := range []string{`1700000000`, `"yesterday"`, `null`, `{}`} {
+		c := serve(t, say(`{"id":"42","status":"created","created_at":`+created+`}`))
+		if got, err := c.Get(t.Context(), "42"); err != nil || got != (order.Order{ID: "42", Status: "created"}) {
+			t.Errorf("created_at %s: Get = %+v, %v", created, got, err)
+		}
+	}
+}
+
 func TestGetNotFound(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNotFound)

@@ -55,8 +55,8 @@ var errRaced = errors.New("another transaction made the same order")
 const maxTries = 8
 
 // inTx runs fn in a transaction and commits it, again from the start after a
-// failure that only says "not now". An error of COMMIT means that the outcome
-// is unknown; it is returned as it is and never retried here.
+// failure that only says "not now". Any other error of COMMIT means that the
+// outcome is unknown; it is returned, and the caller does it all again.
 func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(pgx.Tx) error) error {
 	for try := 1; ; try++ {
 		err := tryTx(ctx, pool, fn)

@@ -27,7 +27,7 @@ func queueLetters(batch *pgx.Batch, letters []orderevent.DeadLetter, saved *orde
 			keys[i], values[i] = h.Key, h.Value
 			headers[i] = deadletters.Header(h)
 		}
-		batch.Queue(deadLettersInsert, text(l.Topic), l.Partition, l.Offset, l.ProducedAt,
+		batch.Queue(deadLettersInsert, text(l.Topic), l.Partition, l.Offset, timestamp(l.ProducedAt),
 			l.Key, l.Payload, keys, values, l.Reason, text(l.Detail), deadletters.Rounds(headers),
 		).Exec(func(tag pgconn.CommandTag) error {
 			saved.Letters += int(tag.RowsAffected())
@@ -78,4 +78,16 @@ func (d *DeadLetters) After(ctx context.Context, id int64, limit int) ([]DeadLet
 		return nil, fmt.Errorf("read dead letters: %w", err)
 	}
 	return letters, nil
+}
+
+// timestamp brings a time that a producer made up into what PostgreSQL takes.
+func timestamp(t time.Time) time.Time {
+	first, last := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	switch {
+	case t.Before(first):
+		return first
+	case t.After(last):
+		return last
+	}
+	return t
 }

@@ -68,6 +68,16 @@ func TestOneBadRowDoesNotStopTheLine(t *testing.T) {
 	f.expectMatch(1, "good:2")
 }
 
+// TestCourierLeftBusyByHandDoesNotStopTheLine: an order that was put back in
+// line by hand while its courier was forgotten is passed over too.
+func TestCourierLeftBusyByHandDoesNotStopTheLine(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("bad", courier.StateWaiting), to("good", courier.StateWaiting))
+	f.exec("UPDATE couriers SET status = 'busy', order_id = 'bad' WHERE id = 1")
+	f.expectMatch(1, "good:2")
+}
+
 // TestSkippedRowsComeNextTime: what another transaction holds is passed over
 // without waiting.
 func TestSkippedRowsComeNextTime(t *testing.T) {

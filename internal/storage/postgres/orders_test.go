@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -232,6 +233,21 @@ func TestDeadLetterIsKeptOnce(t *testing.T) {
 		return err
 	})
 	f.expect("2", "SELECT count(*) FROM dead_letters")
+}
+
+// TestDeadLetterOfAnyTime: the time of a record is whatever its producer says.
+func TestDeadLetterOfAnyTime(t *testing.T) {
+	f := newFixture(t)
+	for i, at := range []time.Time{{}, time.UnixMilli(1e16), time.UnixMilli(-1e16), time.UnixMilli(math.MaxInt64)} {
+		err := f.orders.InTx(t.Context(), func(tx orderevent.Tx) error {
+			_, err := tx.Save(t.Context(), nil, []orderevent.DeadLetter{{Topic: "t", Offset: int64(i), ProducedAt: at, Reason: "not_json"}})
+			return err
+		})
+		if err != nil {
+			t.Errorf("%v: %v", at, err)
+		}
+	}
+	f.expect("4", "SELECT count(*) FROM dead_letters")
 }
 
 // TestStaleChangeHasNoEffect: a change decided on a state that the row no

@@ -63,8 +63,8 @@ func (s *Sweep) Finish(ctx context.Context, until time.Time) error {
 	return nil
 }
 
-// Behind returns those of the orders that have no record, or one of a lower
-// class than the one told.
+// Behind returns those of the orders that have no record, whatever is told of
+// them, or one of a lower class than the one told.
 func (s *Sweep) Behind(ctx context.Context, told map[courier.OrderID]courier.Class) ([]courier.OrderID, error) {
 	ids := make([]courier.OrderID, 0, len(told))
 	for id := range told {
@@ -82,7 +82,7 @@ func (s *Sweep) Behind(ctx context.Context, told map[courier.OrderID]courier.Cla
 	}
 	behind := ids[:0]
 	for _, id := range ids {
-		if told[id] > known[id].Class() {
+		if known[id] == courier.StateNone || told[id] > known[id].Class() {
 			behind = append(behind, id)
 		}
 	}

@@ -58,7 +58,7 @@ func TestBehindAndOpen(t *testing.T) {
 		"completed": courier.ClassActive, "cancelled": courier.ClassCompleted, "odd": courier.ClassUnknown,
 	})
 	slices.Sort(behind)
-	if want := []courier.OrderID{"new", "seen", "waiting"}; err != nil || !slices.Equal(behind, want) {
+	if want := []courier.OrderID{"new", "odd", "seen", "waiting"}; err != nil || !slices.Equal(behind, want) {
 		t.Errorf("behind %v, %v; want %v", behind, err, want)
 	}
 	var open []courier.OrderID

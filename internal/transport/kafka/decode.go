@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 
 	"github.com/IBM/sarama"
@@ -19,10 +20,26 @@ const (
 )
 
 // event is a record of the topic: {"order_id","status","created_at"}. The time
-// is of publishing and decides nothing, so it is not read.
+// is of publishing and decides nothing, so it is not read; nor does the status
+// have to be one, since the GET decides.
 type event struct {
-	OrderID string `json:"order_id"`
-	Status  string `json:"status"`
+	OrderID any `json:"order_id"`
+	Status  any `json:"status"`
+}
+
+// id returns the order id, or courier.ErrBadOrderID.
+func (e event) id() (courier.OrderID, error) {
+	s, ok := e.OrderID.(string)
+	if !ok {
+		return "", fmt.Errorf("%w: it is no string", courier.ErrBadOrderID)
+	}
+	return courier.ParseOrderID(s)
+}
+
+// said returns what the event claims of its order.
+func (e event) said() courier.Class {
+	s, _ := e.Status.(string)
+	return courier.ClassOf(s)
 }
 
 // decode turns records into a batch: a hint each, or a dead letter. Records of
@@ -35,7 +52,7 @@ func decode(records []*sarama.ConsumerMessage, refused map[courier.OrderID]error
 			b.Letters = append(b.Letters, letter(r, reasonNotJSON, err))
 			continue
 		}
-		id, err := courier.ParseOrderID(e.OrderID)
+		id, err := e.id()
 		if err != nil {
 			b.Letters = append(b.Letters, letter(r, reasonBadOrderID, err))
 			continue
@@ -44,7 +61,7 @@ func decode(records []*sarama.ConsumerMessage, refused map[courier.OrderID]error
 			b.Letters = append(b.Letters, letter(r, reasonRefused, why))
 			continue
 		}
-		b.Hints = append(b.Hints, orderevent.Hint{OrderID: id, Said: courier.ClassOf(e.Status), Source: source(r)})
+		b.Hints = append(b.Hints, orderevent.Hint{OrderID: id, Said: e.said(), Source: source(r)})
 	}
 	return b
 }

@@ -6,21 +6,21 @@ import (
 	"service-courier/internal/courier"
 )
 
-// actActive parks an order that service-order says is under way and that
-// nobody stands in line for yet. Parking is all: Matcher alone assigns.
+// actActive parks an order that service-order says is under way and that is
+// not under way here yet. Parking is all: Matcher alone assigns. The ladder
+// keeps an order that has ended where it is.
 func actActive(rec Record, s sighting) decision {
 	reason := says(s)
-	was := rec.State
-	if was == courier.StateNone || was == courier.StateSeen {
-		rec.State = courier.StateWaiting
+	parked := rec.State.Class() != courier.ClassActive && rec.become(courier.StateWaiting)
+	if parked {
 		rec.CreatedAt = s.answer.CreatedAt
 	}
 	rec.Missing = false
 	after := settle(&rec, s, courier.ClassActive)
 	switch {
-	case was != rec.State:
+	case parked:
 		after = Applied
-	case was == courier.StateCompleted && after == Unchanged:
+	case rec.State == courier.StateCompleted && after == Unchanged:
 		after, reason = Superseded, reason+", but the order is completed already"
 	}
 	return decision{rec, after, reason}

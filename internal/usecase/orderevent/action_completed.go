@@ -6,16 +6,13 @@ import "service-courier/internal/courier"
 // counts. An order that never had a courier is completed all the same, so that
 // nobody is sent out for it; it counts for nobody.
 func actCompleted(rec Record, s sighting) decision {
-	was := rec.State
-	if was != courier.StateCompleted {
-		rec.State = courier.StateCompleted
-		if rec.CreatedAt.IsZero() {
-			rec.CreatedAt = s.answer.CreatedAt
-		}
+	completed := rec.become(courier.StateCompleted)
+	if completed && rec.CreatedAt.IsZero() {
+		rec.CreatedAt = s.answer.CreatedAt
 	}
 	rec.Missing = false
 	after := settle(&rec, s, courier.ClassCompleted)
-	if was != rec.State {
+	if completed {
 		after = Applied
 	}
 	return decision{rec, after, says(s)}

@@ -8,7 +8,7 @@ type subject struct {
 	said    courier.Class // the highest class an event claimed
 	token   int64         // of the claimed look; 0 when none was claimed
 	fresh   bool          // an event hinted, not only a look or a sweep of our own
-	source  string        // of the latest hint
+	source  string        // of the latest event, else of the latest hint
 }
 
 // coalesce makes one subject an order, in order of arrival. It is part of
@@ -28,8 +28,11 @@ func coalesce(hints []Hint) []subject {
 		s := &subjects[i]
 		s.said = max(s.said, h.Said)
 		s.token = max(s.token, h.Token)
-		s.fresh = s.fresh || (h.Token == 0 && !h.Sweep)
-		s.source = h.Source
+		event := h.Token == 0 && !h.Sweep
+		if event || !s.fresh {
+			s.source = h.Source
+		}
+		s.fresh = s.fresh || event
 	}
 	return subjects
 }

@@ -28,7 +28,12 @@ func backoff(failures int) time.Duration {
 
 // passing reports a sighting that needs no look of its own, since somebody
 // will look again anyway: the next sweep, or whoever took over a claimed look.
-func (s sighting) passing(rec Record) bool { return !s.fresh && !s.holdsLook(rec) }
+// An order that the sweep found and that has no record yet is not among them:
+// the next sweep may look at later orders only.
+func (s sighting) passing(rec Record) bool {
+	found := s.token == 0 && rec.State == courier.StateNone
+	return !s.fresh && !s.holdsLook(rec) && !found
+}
 
 // progress returns how far the pending look has come, or nothing when a hint
 // from outside begins it anew.

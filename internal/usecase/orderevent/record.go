@@ -19,6 +19,16 @@ type Record struct {
 	Look    Look // the pending look; zero when none is due
 }
 
+// become takes the record up the ladder, and reports whether it may go there.
+// This is the one place where a record changes its state, but for cancel.
+func (r *Record) become(to courier.State) bool {
+	if !r.State.CanBecome(to) {
+		return false
+	}
+	r.State = to
+	return true
+}
+
 // Look is the next look at an order: why, and how often it was tried.
 type Look struct {
 	Reason   Reason

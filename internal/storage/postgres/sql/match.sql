@@ -12,6 +12,7 @@ WITH fleet AS (
     WHERE o.state = 'waiting'
       AND o.missing_since IS NULL
       AND (SELECT d.courier_id FROM courier_orders d WHERE d.order_id = o.order_id) IS NULL
+      AND (SELECT c.id FROM couriers c WHERE c.order_id = o.order_id) IS NULL
     ORDER BY o.place
     LIMIT (SELECT free FROM fleet)
     FOR UPDATE OF o SKIP LOCKED
