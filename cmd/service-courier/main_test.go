@@ -73,7 +73,7 @@ func (p *program) exit(t *testing.T) int {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(10 * time.Millisecond) {
 		left, err := filepath.Glob(filepath.Join(p.temp, "*"))
 		must(t, err)
 		if len(left) == 0 {

@@ -31,6 +31,16 @@ func (r readiness) Check(ctx context.Context) []rest.PartStatus {
 	return []rest.PartStatus{database, schema, r.group(), <-neighbour}
 }
 
+// absent names the parts that are not there.
+func (r readiness) absent(ctx context.Context) (names []string) {
+	for _, part := range r.Check(ctx) {
+		if !part.OK {
+			names = append(names, part.Name)
+		}
+	}
+	return names
+}
+
 func (r readiness) database(ctx context.Context) (database, schema rest.PartStatus) {
 	database = rest.PartStatus{Name: rest.PartPostgreSQL, OK: true, Detail: "answers"}
 	schema = rest.PartStatus{Name: rest.PartSchema, OK: true, Detail: "up to date"}

@@ -45,6 +45,7 @@ type service struct {
 	consumer   *kafka.Consumer
 	sweeper    *worker.Sweeper
 	sweepEvery time.Duration
+	readiness  readiness
 	http       *rest.Server
 }
 
@@ -65,15 +66,17 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	reconciler := orderevent.NewReconciler(breaker, records, matcher, counted, log, batchGETs)
 	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers)
 	consumer := kafka.NewConsumer(kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic, GroupID: cfg.KafkaGroupID}, coalescer, counted, log)
+	ready := readiness{pool, consumer, client}
 	return &service{
 		log: log, pool: pool, orders: client, breaker: breaker, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
 		sweeper: &worker.Sweeper{
 			Lister: client, Records: postgres.NewSweep(pool), Gate: breaker, To: coalescer, Observer: counted, Log: log,
 		},
 		sweepEvery: cfg.SweepInterval,
+		readiness:  ready,
 		http: rest.New(rest.Config{Addr: cfg.HTTPAddr}, rest.Dependencies{
 			Couriers:  couriers.New(postgres.NewCouriers(pool), matcher.Wake),
-			Readiness: readiness{pool, consumer, client},
+			Readiness: ready,
 			Metrics:   counted.Handler(),
 			Log:       log,
 		}),
@@ -94,7 +97,10 @@ func (s *service) run(ctx context.Context) error {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
+		var telling sync.WaitGroup
+		telling.Go(func() { s.tellAbsent(ctx) })
 		s.work(ctx)
+		telling.Wait()
 	}()
 	<-ctx.Done()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -108,6 +114,24 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	case <-stop.Done():
 		return errors.Join(errors.New("the batch in hand did not end in time; its events will be read again"), <-answered)
+	}
+}
+
+// settlingTime is what a start takes at most when nothing is absent.
+const settlingTime = 5 * time.Second
+
+// tellAbsent names, all at once, what is absent after the start. Consumption
+// waits for one part after another, and each is told in full when its turn comes.
+func (s *service) tellAbsent(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(settlingTime):
+	}
+	check, cancel := context.WithTimeout(ctx, 2*orderTimeout)
+	defer cancel()
+	if parts := s.readiness.absent(check); len(parts) > 0 && ctx.Err() == nil {
+		s.log.InfoContext(ctx, "started without some parts; each is waited for", slog.Any("absent", parts))
 	}
 }
 

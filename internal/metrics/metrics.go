@@ -55,7 +55,7 @@ func New() *Metrics {
 			Namespace: namespace, Name: "dead_letters_total", Help: "Records that can never be processed.",
 		}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "kafka_lag_records", Help: "Records of a partition not yet read, when last read.",
+			Namespace: namespace, Name: "kafka_lag_records", Help: "Records of a partition that this replica has yet to save, as of when it last read or saved.",
 		}, []string{"partition"}),
 		missing: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "missing_orders", Help: "Open orders that service-order answers 404 about, as of this replica's last sweep.",
@@ -95,6 +95,11 @@ func (m *Metrics) Matched(assignments []orderevent.Assignment) {
 // Observe implements kafka.LagObserver.
 func (m *Metrics) Observe(partition int32, records int64) {
 	m.lag.WithLabelValues(strconv.Itoa(int(partition))).Set(float64(records))
+}
+
+// Forget implements kafka.LagObserver.
+func (m *Metrics) Forget(partition int32) {
+	m.lag.DeleteLabelValues(strconv.Itoa(int(partition)))
 }
 
 // Missing implements worker.MissingObserver.

@@ -70,7 +70,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	d := diagnose(t)
 	committed := func() bool { return strings.Contains(d.printed, "lag: 0\"") }
 	for deadline := time.Now().Add(patience); !committed() && time.Now().Before(deadline); d = diagnose(t) {
-		time.Sleep(50 * time.Millisecond) // the offset is committed within a second
+		<-time.After(50 * time.Millisecond) // the offset is committed within a second
 	}
 	d.exits(false)
 	d.finds("consumer group", doctor.OK, "operator: Stable, members: 1, lag: 0")

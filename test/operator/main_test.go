@@ -154,7 +154,7 @@ func (s *stack) eventually(want, sql string) {
 		if time.Now().After(deadline) {
 			s.Fatalf("not within %v: %s is %q, want %q", patience, sql, s.text(sql), want)
 		}
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 	}
 }
 

@@ -22,12 +22,14 @@ const maxRecords = 500
 // partitions and is never returned.
 func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	ctx := session.Context()
+	defer c.lag.Forget(claim.Partition())
 	records := make([]*sarama.ConsumerMessage, 0, maxRecords)
 	for {
 		records = take(ctx, claim.Messages(), records[:0])
 		if len(records) == 0 {
 			return nil
 		}
+		c.lag.Observe(claim.Partition(), claim.HighWaterMarkOffset()-records[0].Offset)
 		if !c.handOver(ctx, records) {
 			return nil // nothing is marked: the next owner reads these again
 		}

@@ -27,6 +27,8 @@ type Sink interface {
 // LagObserver is told how many records of a partition are still to be read.
 type LagObserver interface {
 	Observe(partition int32, records int64)
+	// Forget is called when the partition is no longer this member's.
+	Forget(partition int32)
 }
 
 // Consumer is a member of the consumer group.

@@ -189,6 +189,7 @@ func (b bench) eventually(what string, ok func() bool) {
 type noLag struct{}
 
 func (noLag) Observe(int32, int64) {}
+func (noLag) Forget(int32)         {}
 
 // sink remembers what it was handed; while failing it accepts nothing.
 type sink struct {
