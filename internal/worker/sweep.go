@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// sweepOverlap is how far a sweep looks back behind the one before: clocks
-	// differ, and an order may be listed a moment after it was created.
-	sweepOverlap = 2 * time.Minute
+	// sweepOverlap is how far a sweep looks back behind the one before: PostgreSQL's
+	// clock and service-order's may differ by ten minutes and more.
+	sweepOverlap = 15 * time.Minute
 	// firstSweep is how far the very first one looks back.
 	firstSweep = 24 * time.Hour
 	// sweepBatch is small, for the sweep is the least urgent of all.

@@ -29,9 +29,9 @@ func (w *world) setClock(by string) {
 // Whatever comes due does so by PostgreSQL's clock alone: looks are neither made
 // at once nor put off, deadlines are minutes from the assignment, and the sweep
 // finds what was lost. A lost `created` it finds only as long as PostgreSQL is
-// not ahead of service-order by more than the sweep's overlap of two minutes.
+// not ahead of service-order by more than the sweep's overlap of fifteen minutes.
 func TestClocksDiffer(t *testing.T) {
-	for by, finds := range map[string]bool{"1 minute": true, "-1 minute": true, "10 minutes": false, "-10 minutes": true} {
+	for _, by := range []string{"1 minute", "-1 minute", "10 minutes", "-10 minutes"} {
 		t.Run(by, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 10)
@@ -52,9 +52,7 @@ func TestClocksDiffer(t *testing.T) {
 			}
 			w.sim.Mute(true)
 			w.setStatus("completed", ids[1])
-			if finds {
-				w.create(2)
-			}
+			w.create(2)
 			w.agrees()
 		})
 	}

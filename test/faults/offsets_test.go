@@ -78,6 +78,9 @@ func TestRecordsExpireBeforeTheyAreRead(t *testing.T) {
 	w.front.unlisted.Store(true)
 	stop = w.serve()
 	w.eventually("what is left was read", func() bool { return w.inState(courier.StateAssigned) == 10+12 })
+	if w.logs.times("records are gone") == 0 {
+		t.Error("nobody was told that records are gone")
+	}
 	stop()
 	w.front.unlisted.Store(false)
 	w.serve(sweepEvery(time.Second))

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"time"
 
@@ -24,10 +25,13 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 	ctx := session.Context()
 	defer c.lag.Forget(claim.Partition())
 	records := make([]*sarama.ConsumerMessage, 0, maxRecords)
-	for {
+	for first := true; ; first = false {
 		records = take(ctx, claim.Messages(), records[:0])
 		if len(records) == 0 {
 			return nil
+		}
+		if first {
+			c.tellGap(ctx, claim, records[0].Offset)
 		}
 		c.lag.Observe(claim.Partition(), claim.HighWaterMarkOffset()-records[0].Offset)
 		if !c.handOver(ctx, records) {
@@ -40,6 +44,16 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		last := records[len(records)-1]
 		session.MarkOffset(last.Topic, last.Partition, last.Offset+1, "")
 		c.lag.Observe(last.Partition, claim.HighWaterMarkOffset()-last.Offset-1)
+	}
+}
+
+// tellGap says when a claim begins at the oldest record there is, and that is
+// not the topic's first: records expired, or were deleted, before this group
+// read them. The sweep repairs what they told.
+func (c *Consumer) tellGap(ctx context.Context, claim sarama.ConsumerGroupClaim, first int64) {
+	if claim.InitialOffset() == sarama.OffsetOldest && first > 0 {
+		c.log.WarnContext(ctx, "records are gone that this group has not read; going on from the oldest",
+			slog.String("topic", claim.Topic()), slog.Int("partition", int(claim.Partition())), slog.Int64("offset", first))
 	}
 }
 
