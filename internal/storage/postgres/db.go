@@ -90,14 +90,18 @@ func tryTx(ctx context.Context, pool *pgxpool.Pool, fn func(pgx.Tx) error) error
 // orRefused marks an error that the data themselves cause: the same data will
 // never be taken.
 func orRefused(err error) error {
-	const dataException, constraintViolation = "22", "23" // classes of SQLSTATE
+	const dataException, constraintViolation = "22", "23"
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		if class := pg.Code[:2]; class == dataException || class == constraintViolation {
+		switch sqlstateClass(pg.Code) {
+		case dataException, constraintViolation:
 			return fmt.Errorf("%w: %w", orderevent.ErrRefused, err)
 		}
 	}
 	return err
 }
+
+// sqlstateClass returns the class of a SQLSTATE; a proxy may send none.
+func sqlstateClass(code string) string { return code[:min(2, len(code))] }
 
 // retryable reports an error that says "not now" of the whole transaction:
 // deadlock, serialization failure, lock timeout, or a lost race.

@@ -48,7 +48,7 @@ func saysNotNow(code string) bool {
 		"42P01", "42703": // undefined table or column: the schema is not there yet
 		return true
 	}
-	switch code[:min(2, len(code))] {
+	switch sqlstateClass(code) {
 	case "08", // connection exception
 		"28", // invalid authorization: an operator has to mend it, the request is right
 		"3D", // invalid catalog name: the database is not there yet
