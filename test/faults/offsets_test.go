@@ -49,7 +49,7 @@ func (w *world) allCommitted() {
 	w.eventually("all that was read is committed", func() bool {
 		committed := w.committed()
 		for p, end := range w.ends() {
-			if committed[p] != end {
+			if committed[p] != end && end > 0 { // chance leaves a partition empty now and then: nothing is read from it
 				return false
 			}
 		}
