@@ -35,6 +35,14 @@ func Open(ctx context.Context, url string, maxConns int) (*pgxpool.Pool, error) 
 		"lock_timeout":                        "2s",
 		"statement_timeout":                   "15s",
 		"idle_in_transaction_session_timeout": "15s",
+		// Every statement has an index for what it asks. A plan that is made once and
+		// may read no table from end to end serves a batch of any size and a table that
+		// has grown since; PostgreSQL's own choice, made while the tables were empty,
+		// reads them whole until the next ANALYZE. (Where there is no index it still can.)
+		"plan_cache_mode":   "force_generic_plan",
+		"enable_seqscan":    "off",
+		"enable_bitmapscan": "off",
+		"jit":               "off",
 	}
 	for name, value := range defaults {
 		if _, set := cfg.ConnConfig.RuntimeParams[name]; !set {

@@ -5,7 +5,10 @@
 -- nobody else a courier; the subselects keep it from standing first for ever
 -- (as scalar ones they stay index look-ups however large the history grows).
 WITH fleet AS (
-    SELECT count(*) AS free FROM (SELECT FROM couriers WHERE status = 'available' LIMIT $1) f
+    -- The order is the index's: without it the planner may look for the few free
+    -- couriers among all of them.
+    SELECT count(*) AS free
+    FROM (SELECT FROM couriers WHERE status = 'available' ORDER BY deliveries, free_since, id LIMIT $1) f
 ), line AS MATERIALIZED (
     SELECT o.order_id, o.place
     FROM orders o
@@ -25,9 +28,14 @@ WITH fleet AS (
     LIMIT (SELECT count(*) FROM line)
     FOR UPDATE OF c SKIP LOCKED
 ), pairs AS (
-    SELECT l.order_id, f.id AS courier_id, f.transport_type
-    FROM (SELECT order_id, row_number() OVER (ORDER BY place) AS n FROM line) l
-    JOIN (SELECT id, transport_type, row_number() OVER (ORDER BY deliveries, free_since, id) AS n FROM free) f USING (n)
+    -- Side by side as arrays: joined by number, the planner, which cannot know how
+    -- many there are, might compare every order with every courier.
+    SELECT p.*
+    FROM (SELECT array_agg(order_id ORDER BY place) AS order_ids FROM line) l,
+         (SELECT array_agg(id ORDER BY deliveries, free_since, id) AS courier_ids,
+                 array_agg(transport_type ORDER BY deliveries, free_since, id) AS transport_types FROM free) f,
+         unnest(l.order_ids, f.courier_ids, f.transport_types) AS p(order_id, courier_id, transport_type)
+    WHERE p.order_id IS NOT NULL AND p.courier_id IS NOT NULL
 ), delivered AS (
     INSERT INTO courier_orders (order_id, courier_id, deadline)
     SELECT p.order_id, p.courier_id, now() + t.delivery_time

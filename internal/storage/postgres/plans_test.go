@@ -1,0 +1,275 @@
+package postgres_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/orderevent"
+)
+
+// planBatch is the size of the batches whose plans are held.
+const planBatch = 500
+
+// TestPlansOfTheHotStatements: with 200,000 couriers and a history, every
+// statement on the path of an event finds its rows by index and touches no more
+// of them than a small multiple of the batch, before ANALYZE and after. The
+// statements are the real ones, run by the code that runs them in production;
+// the plans are those that auto_explain saw executed.
+func TestPlansOfTheHotStatements(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills a database with 200,000 couriers")
+	}
+	t.Parallel()
+	url := pgtest.NewDatabase(t, postgres.Migrate)
+	var seen planLog
+	f := newPlanFixture(t, url, &seen)
+	f.plansOfEmptyTables()
+	filler := fixture{T: t, pool: openPool(t, url, nil)}
+	filler.fillForPlans()
+	t.Run("made when the tables were empty", func(*testing.T) { f.checkPlans(0, &seen) })
+	t.Run("not analyzed yet", func(t *testing.T) { newPlanFixture(t, url, &seen).checkPlans(1, &seen) })
+	filler.exec("ANALYZE")
+	t.Run("analyzed", func(t *testing.T) { newPlanFixture(t, url, &seen).checkPlans(2, &seen) })
+}
+
+// newPlanFixture has one connection, which tells the plan of what it executes.
+func newPlanFixture(t *testing.T, url string, seen *planLog) fixture {
+	t.Helper()
+	pool := openPool(t, url, seen)
+	f := fixture{t, pool, postgres.NewOrders(pool), postgres.NewLine(pool)}
+	f.exec("LOAD 'auto_explain'")
+	for _, set := range []string{
+		"log_level = notice", "log_format = json", "log_analyze = on", "log_timing = off", "log_min_duration = 0",
+	} {
+		f.exec("SET auto_explain." + set)
+	}
+	return f
+}
+
+// checkPlans runs each statement once. Each pass has orders of its own.
+func (f fixture) checkPlans(pass int, seen *planLog) {
+	for _, step := range []struct {
+		name string
+		run  func()
+		want []string // the indexes that may be used, and all of them are
+	}{
+		{"insert", func() { f.save(planNew(pass)...) }, []string{"orders_pkey"}},
+		{"advance to completed", func() { f.save(planOpen(pass, courier.StateCompleted)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
+		{"cancel completed", func() { f.save(planOpen(pass, courier.StateCancelled)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
+		{"match", func() { f.match(planBatch) }, []string{
+			"courier_orders_one_open", "courier_orders_pkey", "couriers_free", "couriers_order_key", "couriers_pkey", "orders_line", "orders_pkey",
+		}},
+		{"claim due", func() { f.claim(planBatch, planBatch) }, []string{"orders_looks", "orders_pkey"}},
+		{"forget", func() { f.forget(planSeen(pass)) }, []string{"orders_pkey"}},
+		{"sweep", func() { f.sweepPage(pass, planBatch) }, []string{"orders_open", "orders_pkey"}},
+		{"journal", func() { f.journalPage(planBatch) }, []string{"couriers_pkey", "journal_pkey", "orders_pkey"}},
+	} {
+		seen.forget()
+		step.run()
+		seen.check(f.T, step.name, step.want)
+	}
+}
+
+// plansOfEmptyTables runs every statement, so that their plans are kept from a
+// time when the tables held nothing.
+func (f fixture) plansOfEmptyTables() {
+	f.save(to("first", courier.StateWaiting))
+	f.save(to("first", courier.StateCompleted))
+	f.save(to("first", courier.StateCancelled))
+	f.match(1)
+	f.claim(1, 0)
+	f.forget([]orderevent.Record{to("none", courier.StateNone)})
+	f.sweepPage(0, 0)
+	f.journalPage(3) // waiting, completed, cancelled
+}
+
+func openPool(t *testing.T, url string, seen *planLog) *pgxpool.Pool {
+	t.Helper()
+	pool, err := postgres.Open(t.Context(), url, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen != nil {
+		cfg := pool.Config()
+		pool.Close()
+		cfg.ConnConfig.OnNotice = seen.notice
+		if pool, err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// fillForPlans makes 200,000 couriers (half of them free), as many finished
+// deliveries, 50,000 open ones, and 50,000 orders that wait.
+func (f fixture) fillForPlans() {
+	f.Helper()
+	for _, sql := range []string{
+		`SET statement_timeout = 0`,
+		`INSERT INTO couriers (id, name, phone, status, order_id, transport_type, deliveries)
+			SELECT i, 'c' || i, '+' || i, s, CASE WHEN s = 'busy' THEN 'open-' || i END, 'car', 1
+			FROM generate_series(1, 200000) i, LATERAL (SELECT CASE WHEN i <= 50000 THEN 'busy' WHEN i <= 150000 THEN 'available' ELSE 'paused' END) x (s)`,
+		`INSERT INTO courier_orders (order_id, courier_id, deadline, completed_at) SELECT 'done-' || i, i, now(), now() FROM generate_series(1, 200000) i`,
+		`INSERT INTO courier_orders (order_id, courier_id, deadline) SELECT 'open-' || i, i, now() FROM generate_series(1, 50000) i`,
+		`INSERT INTO orders (order_id, state) SELECT 'done-' || i, 'completed' FROM generate_series(1, 200000) i`,
+		`INSERT INTO orders (order_id, state) SELECT 'open-' || i, 'assigned' FROM generate_series(1, 50000) i`,
+		`INSERT INTO orders (order_id, state, place) SELECT 'line-' || i, 'waiting', nextval('order_places') FROM generate_series(1, 50000) i`,
+		`INSERT INTO orders (order_id, state, look_due_at, look_reason, look_token)
+			SELECT 'seen-' || i, 'seen', now(), 'missing', nextval('look_tokens') FROM generate_series(1, 10000) i`,
+		`INSERT INTO journal (order_id, what, source) SELECT order_id, state, 'test' FROM orders`,
+	} {
+		f.exec(sql)
+	}
+}
+
+// Each pass has orders of its own.
+func planNew(pass int) []orderevent.Record {
+	return planRecords(func(i int) courier.OrderID { return courier.OrderID(fmt.Sprintf("new-%d-%d", pass, i)) }, courier.StateWaiting)
+}
+
+func planOpen(pass int, s courier.State) []orderevent.Record {
+	return planRecords(func(i int) courier.OrderID { return courier.OrderID(fmt.Sprintf("open-%d", i+1+pass*planBatch)) }, s)
+}
+
+func planSeen(pass int) []orderevent.Record {
+	return planRecords(func(i int) courier.OrderID { return courier.OrderID(fmt.Sprintf("seen-%d", i+1+pass*planBatch)) }, courier.StateNone)
+}
+
+func planRecords(id func(int) courier.OrderID, s courier.State) []orderevent.Record {
+	records := make([]orderevent.Record, planBatch)
+	for i := range records {
+		records[i] = to(id(i), s)
+	}
+	return records
+}
+
+func (f fixture) forget(records []orderevent.Record) {
+	f.Helper()
+	err := f.orders.InTx(f.Context(), func(tx orderevent.Tx) error {
+		var changes []orderevent.Change
+		for _, r := range records {
+			changes = append(changes, orderevent.Change{From: courier.StateSeen, Next: r})
+		}
+		_, err := tx.Save(f.Context(), changes, nil)
+		return err
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f fixture) claim(limit, want int) {
+	f.Helper()
+	hints, err := f.orders.ClaimDue(f.Context(), limit, time.Minute)
+	if err != nil || len(hints) != want {
+		f.Fatalf("claimed %d orders, %v", len(hints), err)
+	}
+}
+
+func (f fixture) sweepPage(pass, want int) {
+	f.Helper()
+	s := postgres.NewSweep(f.pool)
+	ids, err := s.Open(f.Context(), "open-2", planBatch)
+	if err != nil || len(ids) != want {
+		f.Fatalf("%d open orders, %v", len(ids), err)
+	}
+	told := make(map[courier.OrderID]courier.Class, planBatch)
+	for _, r := range planOpen(pass, courier.StateCompleted) {
+		told[r.OrderID] = courier.ClassActive
+	}
+	if _, err := s.Behind(f.Context(), told); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f fixture) journalPage(want int) {
+	f.Helper()
+	j := postgres.NewJournal(f.pool)
+	entries, err := j.After(f.Context(), postgres.Cursor{XID: "0"}, planBatch)
+	if err != nil || len(entries) != want {
+		f.Fatalf("%d entries, %v", len(entries), err)
+	}
+}
+
+// planLog gathers what auto_explain tells the client.
+type planLog struct {
+	mu    sync.Mutex
+	plans []plan
+	bad   []string // what was no plan
+}
+
+// plan is a node of an executed plan, with those below it.
+type plan struct {
+	Node     string  `json:"Node Type"`
+	Table    string  `json:"Relation Name"`
+	Index    string  `json:"Index Name"`
+	Rows     float64 `json:"Actual Rows"` // a loop
+	Loops    float64 `json:"Actual Loops"`
+	Filtered float64 `json:"Rows Removed by Filter"` // a loop
+	Plans    []plan  `json:"Plans"`
+}
+
+func (l *planLog) notice(_ *pgconn.PgConn, n *pgconn.Notice) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, told, found := strings.Cut(n.Message, "plan:")
+	var explained struct{ Plan plan }
+	if err := json.Unmarshal([]byte(told), &explained); !found || err != nil {
+		l.bad = append(l.bad, n.Message)
+		return
+	}
+	l.plans = append(l.plans, explained.Plan)
+}
+
+func (l *planLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.plans, l.bad = nil, nil
+}
+
+// check fails the test when a plan read a table without an index, touched more
+// rows than a few for each of the batch, or used other indexes than those named.
+func (l *planLog) check(t *testing.T, step string, want []string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.plans) == 0 || len(l.bad) > 0 {
+		t.Fatalf("%s: auto_explain told %d plans and %q", step, len(l.plans), l.bad)
+	}
+	const most = 3 * planBatch
+	used := make(map[string]bool)
+	var visit func(p plan)
+	visit = func(p plan) {
+		if p.Node == "Seq Scan" && p.Table != "" {
+			t.Errorf("%s: sequential scan of %s", step, p.Table)
+		}
+		if touched := p.Loops * (p.Rows + p.Filtered); touched > most {
+			t.Errorf("%s: %s %s%s touched %.0f rows for a batch of %d", step, p.Node, p.Table, p.Index, touched, planBatch)
+		}
+		if p.Index != "" {
+			used[p.Index] = true
+		}
+		for _, below := range p.Plans {
+			visit(below)
+		}
+	}
+	for _, p := range l.plans {
+		visit(p)
+	}
+	if got := slices.Sorted(maps.Keys(used)); !slices.Equal(got, want) {
+		t.Errorf("%s uses the indexes %v, want %v", step, got, want)
+	}
+}
