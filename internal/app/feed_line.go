@@ -25,6 +25,8 @@ func entryLine(e postgres.Entry) string {
 		more = "to " + who(e)
 	case e.What == courier.StateWaiting && e.Now == courier.StateWaiting:
 		more = "stands in line"
+	case e.What == courier.StateHeld && e.CourierID != 0:
+		more = "taken from " + who(e)
 	case e.What == courier.StateCompleted && e.CourierID != 0:
 		more = "by " + who(e)
 	case e.What == courier.StateCancelled && e.CourierID != 0:

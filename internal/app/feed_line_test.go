@@ -28,6 +28,7 @@ func TestFeedLines(t *testing.T) {
 		{entry(courier.StateCancelled, courier.StateCancelled, 3, "Vera"), "15:06:07  cancelled  " + id + "  taken off Vera (courier 3, on foot)"},
 		{entry(courier.StateCancelled, courier.StateCancelled, 0, ""), "15:06:07  cancelled  " + id + "  had no courier"},
 		{entry(courier.StateHeld, courier.StateHeld, 0, ""), ""},
+		{entry(courier.StateHeld, courier.StateHeld, 3, "Vera"), "15:06:07  held       " + id + "  taken from Vera (courier 3, on foot)"},
 		{
 			entry(courier.StateCancelled, courier.StateCancelled, 99, "\x1b[31mMaximilian Bartholomew"),
 			"15:06:07  cancelled  " + id + "  taken off [31mMaximil… (courier 99, on foot)",

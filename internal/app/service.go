@@ -17,6 +17,7 @@ import (
 	"service-courier/internal/transport/kafka"
 	"service-courier/internal/transport/rest"
 	"service-courier/internal/usecase/couriers"
+	"service-courier/internal/usecase/delivery"
 	"service-courier/internal/usecase/orderevent"
 	"service-courier/internal/worker"
 )
@@ -75,10 +76,11 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 		sweepEvery: cfg.SweepInterval,
 		readiness:  ready,
 		http: rest.New(rest.Config{Addr: cfg.HTTPAddr}, rest.Dependencies{
-			Couriers:  couriers.New(postgres.NewCouriers(pool), matcher.Wake),
-			Readiness: ready,
-			Metrics:   counted.Handler(),
-			Log:       log,
+			Couriers:   couriers.New(postgres.NewCouriers(pool), matcher.Wake),
+			Deliveries: delivery.New(reconciler),
+			Readiness:  ready,
+			Metrics:    counted.Handler(),
+			Log:        log,
 		}),
 	}, nil
 }

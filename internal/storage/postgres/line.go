@@ -26,21 +26,28 @@ func NewLine(pool *pgxpool.Pool) *Line { return &Line{pool} }
 
 // Match implements orderevent.Line with one statement, which is its own transaction.
 func (l *Line) Match(ctx context.Context, limit int) ([]orderevent.Assignment, error) {
+	transports, times := deliveryTimes()
+	rows, err := l.pool.Query(ctx, match, limit, transports, times)
+	if err != nil {
+		return nil, fmt.Errorf("match: %w", err)
+	}
+	assignments, err := pgx.CollectRows(rows, scanAssignment)
+	if err != nil {
+		return nil, fmt.Errorf("match: %w", err)
+	}
+	return assignments, nil
+}
+
+// deliveryTimes returns how long each transport may take, as two columns.
+func deliveryTimes() ([]courier.Transport, []time.Duration) {
 	transports := courier.Transports()
 	times := make([]time.Duration, len(transports))
 	for i, t := range transports {
 		times[i] = t.DeliveryTime()
 	}
-	rows, err := l.pool.Query(ctx, match, limit, transports, times)
-	if err != nil {
-		return nil, fmt.Errorf("match: %w", err)
-	}
-	assignments, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (orderevent.Assignment, error) {
-		var a orderevent.Assignment
-		return a, row.Scan(&a.OrderID, &a.CourierID, &a.Deadline)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("match: %w", err)
-	}
-	return assignments, nil
+	return transports, times
+}
+
+func scanAssignment(row pgx.CollectableRow) (a orderevent.Assignment, err error) {
+	return a, row.Scan(&a.OrderID, &a.CourierID, &a.Transport, &a.Deadline)
 }

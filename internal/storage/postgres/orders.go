@@ -41,7 +41,7 @@ func NewOrders(pool *pgxpool.Pool) *Orders { return &Orders{pool} }
 
 // InTx implements orderevent.Store in four round trips: begin, lock, save, commit.
 func (o *Orders) InTx(ctx context.Context, fn func(orderevent.Tx) error) error {
-	return inTx(ctx, o.pool, func(tx pgx.Tx) error { return fn(ordersTx{tx}) })
+	return orUnavailable(inTx(ctx, o.pool, func(tx pgx.Tx) error { return fn(ordersTx{tx}) }))
 }
 
 // ClaimDue implements orderevent.Looks.

@@ -30,6 +30,7 @@ func newHandler(cfg Config, deps Dependencies) http.Handler {
 	a := &api{humago.New(mux, humaConfig()), deps.Log}
 	a.registerHealth(deps.Readiness)
 	a.registerCouriers(deps.Couriers)
+	a.registerDeliveries(deps.Deliveries)
 	if deps.Metrics != nil {
 		mux.Handle("GET /metrics", deps.Metrics)
 		a.documentMetrics()

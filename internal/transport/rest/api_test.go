@@ -133,6 +133,40 @@ func exchanges() []exchange {
 		{name: "list, unavailable", line: "GET /couriers", fake: fake{err: down}, status: 503, is: problemType, want: unavail, retry: "2"},
 		{name: "list, panic", line: "GET /couriers", fake: fake{panics: broken}, status: 500, is: problemType, want: internal},
 
+		{
+			name: "assigned", line: "POST /delivery/assign", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
+			want: `{"courier_id":7,"order_id":"a-1","transport_type":"car","delivery_deadline":"2026-01-02T03:04:05Z"}`,
+		},
+		{
+			name: "assigned to one named", line: "POST /delivery/assign", body: `{"order_id":"a-1","courier_id":9}`, status: 200, is: jsonType,
+			want: `{"courier_id":9,"order_id":"a-1","transport_type":"car","delivery_deadline":"2026-01-02T03:04:05Z"}`,
+		},
+		{
+			name: "assign, bad id", line: "POST /delivery/assign", body: `{"order_id":"../a"}`, status: 422, is: problemType,
+			want: invalid(`{"message":"expected string to match pattern ^[A-Za-z0-9_-]{1,64}$","location":"body.order_id"}`),
+		},
+		{
+			name: "unassigned", line: "POST /delivery/unassign", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
+			want: `{"order_id":"a-1","status":"unassigned","courier_id":7}`,
+		},
+		{
+			name: "released", line: "POST /delivery/release", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
+			want: `{"order_id":"a-1","status":"waiting"}`,
+		},
+		refused("no such order", courier.ErrNoSuchOrder, 404, `{"title":"Not Found","status":404,"detail":"service-order has no such order"}`),
+		refused("nobody free", courier.ErrNobodyFree, 409, conflict("no courier is free; the order waits in line")),
+		refused("not free", fmt.Errorf("%w: he is busy", courier.ErrNotFree), 409, conflict("the courier is not free")),
+		refused("assigned already", courier.ErrAlreadyAssigned, 409, conflict("the order has a courier already")),
+		refused("ended", courier.ErrOrderEnded, 409, conflict("the order is completed or cancelled already")),
+		refused("unknown status", courier.ErrStatusUnknown, 409, conflict("the order has a status that is not known here")),
+		refused("not assigned", courier.ErrNotAssigned, 409, conflict("the order has no courier")),
+		refused("not held", courier.ErrNotHeld, 409, conflict("the order is not held")),
+		{
+			name: "service-order away", line: "POST /delivery/assign", body: `{"order_id":"a"}`,
+			fake:   fake{err: fmt.Errorf("%w: dial 10.0.0.5: secret", courier.ErrOrdersUnavailable)},
+			status: 503, is: problemType, want: `{"title":"Service Unavailable","status":503,"detail":"service-order cannot be asked now"}`, retry: "2",
+		},
+
 		{name: "no path", line: "GET /nowhere", status: 404, is: problemType, want: nothing},
 		{name: "no path, unclean", line: "GET //nowhere/../else", status: 404, is: problemType, want: nothing},
 		{name: "root", line: "GET /", status: 404, is: problemType, want: nothing},
@@ -142,6 +176,14 @@ func exchanges() []exchange {
 		{name: "wrong method, with a body", line: "POST /couriers", body: "x", status: 405, is: problemType, want: allowed("GET, HEAD"), allow: "GET, HEAD"},
 		{name: "wrong method of healthcheck", line: "GET /healthcheck", status: 405, is: problemType, want: allowed("HEAD"), allow: "HEAD"},
 		{name: "wrong method of courier", line: "GET /courier", status: 405, is: problemType, want: allowed("POST"), allow: "POST"},
+	}
+}
+
+// refused is a command about a delivery that ends in err.
+func refused(name string, err error, status int, want string) exchange {
+	return exchange{
+		name: "refused: " + name, line: "POST /delivery/assign", body: `{"order_id":"a"}`, fake: fake{err: err},
+		status: status, is: problemType, want: want,
 	}
 }
 

@@ -8,11 +8,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"service-courier/internal/courier"
 	"service-courier/internal/transport/rest"
+	"service-courier/internal/usecase/orderevent"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +28,8 @@ type fake struct {
 	all        []courier.Courier
 	parts      []rest.PartStatus
 	registered []courier.Courier
-	deadline   bool // the last call had one
+	reason     string // of the last unassign
+	deadline   bool   // the last call had one
 }
 
 func (f *fake) answer(ctx context.Context) error {
@@ -59,13 +62,28 @@ func (f *fake) Check(ctx context.Context) []rest.PartStatus {
 	return f.parts
 }
 
+func (f *fake) Assign(ctx context.Context, id courier.OrderID, courierID int64) (orderevent.Assignment, error) {
+	return orderevent.Assignment{
+		OrderID: id, CourierID: max(courierID, 7), Transport: courier.Car,
+		Deadline: time.Date(2026, 1, 2, 6, 4, 5, 0, time.FixedZone("", 3*3600)),
+	}, f.answer(ctx)
+}
+
+func (f *fake) Unassign(ctx context.Context, _ courier.OrderID, reason string) (int64, error) {
+	f.reason = reason
+	return 7, f.answer(ctx)
+}
+
+func (f *fake) Release(ctx context.Context, _ courier.OrderID) error { return f.answer(ctx) }
+
 // dependencies serves f and logs to w.
 func dependencies(f *fake, w io.Writer) rest.Dependencies {
 	return rest.Dependencies{
-		Couriers:  f,
-		Readiness: f,
-		Metrics:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
-		Log:       slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Couriers:   f,
+		Deliveries: f,
+		Readiness:  f,
+		Metrics:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
+		Log:        slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
 

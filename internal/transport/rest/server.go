@@ -34,10 +34,11 @@ type Config struct {
 // Dependencies are what the API serves. Metrics may be nil: there is no
 // /metrics then. Everything else is needed.
 type Dependencies struct {
-	Couriers  Couriers
-	Readiness Readiness
-	Metrics   http.Handler
-	Log       *slog.Logger
+	Couriers   Couriers
+	Deliveries Deliveries
+	Readiness  Readiness
+	Metrics    http.Handler
+	Log        *slog.Logger
 }
 
 // Server is the HTTP server: New, Start, Stop; it is not started again.

@@ -31,7 +31,7 @@ func backoff(failures int) time.Duration {
 // An order that the sweep found and that has no record yet is not among them:
 // the next sweep may look at later orders only.
 func (s sighting) passing(rec Record) bool {
-	found := s.token == 0 && rec.State == courier.StateNone
+	found := !s.asked && s.token == 0 && rec.State == courier.StateNone
 	return !s.fresh && !s.holdsLook(rec) && !found
 }
 

@@ -101,51 +101,62 @@ func (r *Reconciler) look(ctx context.Context, hints []Hint) ([]sighting, error)
 func (r *Reconciler) save(ctx context.Context, hints int, sightings []sighting, letters []DeadLetter) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
-	ids := make([]courier.OrderID, len(sightings))
-	for i := range sightings {
-		ids[i] = sightings[i].orderID
-	}
 	var outcome Outcome
-	decisions := make([]decision, len(sightings))
-	err := r.store.InTx(ctx, func(tx Tx) error {
-		outcome = Outcome{Hints: hints, Dispositions: make(map[Disposition]int, 5)}
-		records, err := tx.LockOrders(ctx, ids)
-		if err != nil {
-			return err
-		}
-		var changes []Change
-		for i, s := range sightings {
-			rec, known := records[s.orderID]
-			if !known {
-				rec = Record{OrderID: s.orderID}
-			}
-			d := decide(rec, s)
-			decisions[i] = d
-			outcome.Dispositions[d.disposition]++
-			if d.next != rec {
-				changes = append(changes, Change{From: rec.State, Next: d.next, Reason: d.reason, Source: s.source})
-			}
-		}
-		if len(changes)+len(letters) == 0 {
-			return nil
-		}
-		outcome.Saved, err = tx.Save(ctx, changes, letters)
+	var decisions []decision
+	err := r.store.InTx(ctx, func(tx Tx) (err error) {
+		outcome, decisions, err = apply(ctx, tx, sightings, letters)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	outcome.Hints = hints
 	r.report(ctx, outcome, decisions)
-	if len(outcome.Transitions) > 0 {
-		r.matcher.Wake()
-	}
 	return nil
 }
 
+// apply locks the records, decides on each and saves what changed.
+func apply(ctx context.Context, tx Tx, sightings []sighting, letters []DeadLetter) (Outcome, []decision, error) {
+	ids := make([]courier.OrderID, len(sightings))
+	for i := range sightings {
+		ids[i] = sightings[i].orderID
+	}
+	outcome := Outcome{Dispositions: make(map[Disposition]int, 5)}
+	records, err := tx.LockOrders(ctx, ids)
+	if err != nil {
+		return outcome, nil, err
+	}
+	decisions := make([]decision, len(sightings))
+	var changes []Change
+	for i, s := range sightings {
+		rec, known := records[s.orderID]
+		if !known {
+			rec = Record{OrderID: s.orderID}
+		}
+		d := decide(rec, s)
+		decisions[i] = d
+		outcome.Dispositions[d.disposition]++
+		if d.next != rec {
+			changes = append(changes, Change{From: rec.State, Next: d.next, Reason: d.reason, Source: s.source})
+		}
+	}
+	if len(changes)+len(letters) > 0 {
+		outcome.Saved, err = tx.Save(ctx, changes, letters)
+	}
+	return outcome, decisions, err
+}
+
 // report tells of a committed batch: numbers to the observer, what somebody
-// may want to know of an order to the log, when it begins and when it ends.
+// may want to know of an order to the log, when it begins and when it ends. The
+// matcher is woken, for somebody may have come into line or become free.
 func (r *Reconciler) report(ctx context.Context, outcome Outcome, decisions []decision) {
 	r.observer.Reconciled(outcome)
+	if len(outcome.Assignments) > 0 {
+		r.observer.Matched(outcome.Assignments)
+	}
+	if len(outcome.Transitions) > 0 {
+		r.matcher.Wake()
+	}
 	for _, d := range decisions {
 		look := d.next.Look
 		switch begins := look.In > 0 && look.Count+look.Failures == 1; {

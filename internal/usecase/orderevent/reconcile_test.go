@@ -70,14 +70,17 @@ func (m *memory) InTx(_ context.Context, fn func(Tx) error) error {
 		return m.fail
 	}
 	for range m.reruns {
-		if err := fn(memoryTx{&memory{records: m.records}}); err != nil {
+		if err := fn(memoryTx{m: &memory{records: m.records}}); err != nil {
 			return err
 		}
 	}
-	return fn(memoryTx{m})
+	return fn(memoryTx{m: m})
 }
 
-type memoryTx struct{ m *memory }
+type memoryTx struct {
+	Tx // nil: nothing is assigned by hand
+	m  *memory
+}
 
 func (tx memoryTx) LockOrders(_ context.Context, ids []courier.OrderID) (map[courier.OrderID]Record, error) {
 	found := make(map[courier.OrderID]Record)
@@ -104,10 +107,13 @@ func (tx memoryTx) Save(_ context.Context, changes []Change, letters []DeadLette
 }
 
 // recorder is an Observer that remembers.
-type recorder struct{ outcomes []Outcome }
+type recorder struct {
+	outcomes []Outcome
+	matched  []Assignment
+}
 
-func (r *recorder) Reconciled(o Outcome) { r.outcomes = append(r.outcomes, o) }
-func (r *recorder) Matched([]Assignment) {}
+func (r *recorder) Reconciled(o Outcome)      { r.outcomes = append(r.outcomes, o) }
+func (r *recorder) Matched(made []Assignment) { r.matched = append(r.matched, made...) }
 
 type rig struct {
 	*Reconciler

@@ -24,6 +24,10 @@ type Tx interface {
 	// deliveries, the couriers, the journal) and the dead letters. What it
 	// returns is what the database really did.
 	Save(ctx context.Context, changes []Change, letters []DeadLetter) (Saved, error)
+	// Assign gives a locked order that waits or is held to the courier named, or
+	// with courierID 0 to the one whose turn it is. The error matches
+	// courier.ErrNotFound, courier.ErrNotFree or courier.ErrNobodyFree.
+	Assign(ctx context.Context, id courier.OrderID, courierID int64, source string) (Assignment, error)
 }
 
 // Change is a record that has to be written.
@@ -37,7 +41,8 @@ type Change struct {
 // Saved is what a transaction did.
 type Saved struct {
 	Transitions []Transition
-	Letters     int // those not known before
+	Letters     int          // those not known before
+	Assignments []Assignment // those made by hand
 }
 
 // Transition is an order that changed its state.
@@ -61,6 +66,7 @@ type Line interface {
 type Assignment struct {
 	OrderID   courier.OrderID
 	CourierID int64
+	Transport courier.Transport
 	Deadline  time.Time
 }
 

@@ -55,4 +55,4 @@ WITH fleet AS (
     INSERT INTO journal (order_id, what, courier_id, source)
     SELECT order_id, 'assigned', courier_id, 'match' FROM delivered
 )
-SELECT order_id, courier_id, deadline FROM delivered
+SELECT order_id, courier_id, transport_type, deadline FROM delivered JOIN pairs USING (order_id, courier_id)

@@ -16,7 +16,7 @@ WITH input AS MATERIALIZED (
     SET state            = i.state,
         order_created_at = coalesce(o.order_created_at, i.created_at),
         place            = coalesce(o.place, i.place),
-        held_reason      = CASE WHEN i.state = 'held' THEN o.held_reason END,
+        held_reason      = CASE WHEN i.state = 'held' THEN coalesce(o.held_reason, i.reason) END,
         hinted           = i.hinted,
         missing_since    = CASE WHEN i.missing THEN coalesce(o.missing_since, now()) END,
         look_reason      = i.look_reason,
@@ -44,7 +44,7 @@ WITH input AS MATERIALIZED (
 ), undone AS (
     DELETE FROM courier_orders d
     USING moved m
-    WHERE m.state = 'cancelled'
+    WHERE m.state IN ('cancelled', 'held')
       AND d.order_id = m.order_id
     RETURNING d.order_id, d.courier_id, d.completed_at IS NOT NULL AS was_counted
 ), closed AS (

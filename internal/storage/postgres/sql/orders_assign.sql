@@ -1,0 +1,25 @@
+-- Gives one order to one courier, both locked by the statements before. Only what
+-- the INSERT took becomes assigned and busy, as in match.sql.
+WITH delivered AS (
+    INSERT INTO courier_orders (order_id, courier_id, deadline)
+    SELECT o.order_id, c.id, now() + t.delivery_time
+    FROM orders o, couriers c
+    JOIN unnest($3::text[], $4::interval[]) AS t(transport_type, delivery_time) USING (transport_type)
+    WHERE o.order_id = $1 AND o.state IN ('waiting', 'held')
+      AND c.id = $2 AND c.status = 'available'
+    ON CONFLICT DO NOTHING
+    RETURNING order_id, courier_id, deadline
+), assigned AS (
+    UPDATE orders o SET state = 'assigned', held_reason = NULL, updated_at = now()
+    FROM delivered d
+    WHERE o.order_id = d.order_id
+), busy AS (
+    UPDATE couriers c SET status = 'busy', order_id = d.order_id, updated_at = now()
+    FROM delivered d
+    WHERE c.id = d.courier_id
+), journalled AS (
+    INSERT INTO journal (order_id, what, courier_id, source)
+    SELECT order_id, 'assigned', courier_id, $5 FROM delivered
+)
+SELECT d.order_id, d.courier_id, c.transport_type, d.deadline
+FROM delivered d JOIN couriers c ON c.id = d.courier_id

@@ -1,0 +1,119 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/usecase/orderevent"
+)
+
+// Deliveries is the use case of a person's hand in a delivery. Its errors match
+// the sentinels of the domain.
+type Deliveries interface {
+	Assign(ctx context.Context, id courier.OrderID, courierID int64) (orderevent.Assignment, error)
+	Unassign(ctx context.Context, id courier.OrderID, reason string) (courierID int64, err error)
+	Release(ctx context.Context, id courier.OrderID) error
+}
+
+type deliveriesAPI struct{ deliveries Deliveries }
+
+func (a *api) registerDeliveries(deliveries Deliveries) {
+	d := deliveriesAPI{deliveries}
+	errs := []int{
+		http.StatusBadRequest, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict,
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable,
+	}
+	register(a, huma.Operation{
+		OperationID: "assign-delivery", Method: http.MethodPost, Path: "/delivery/assign", Tags: []string{"deliveries"},
+		Summary: "Give an order a courier",
+		Description: "service-order is asked first. The courier named, or else the free one whose turn it is, gets the order past the line. " +
+			"409: nobody is free (the order then waits in line), the courier is not free, the order has a courier already, has ended, or has an unknown status. " +
+			"404: service-order has no such order, or there is no such courier. 503: service-order or the database cannot be asked.",
+		Errors: errs,
+	}, d.assign)
+	register(a, huma.Operation{
+		OperationID: "unassign-delivery", Method: http.MethodPost, Path: "/delivery/unassign", Tags: []string{"deliveries"},
+		Summary: "Take an order from its courier",
+		Description: "The courier is free at once; the order is held until a person assigns or releases it, or it ends. " +
+			"So is an order freed that service-order no longer has. 409: the order has no courier.",
+		Errors: errs,
+	}, d.unassign)
+	register(a, huma.Operation{
+		OperationID: "release-delivery", Method: http.MethodPost, Path: "/delivery/release", Tags: []string{"deliveries"},
+		Summary:     "Put a held order back in line",
+		Description: "It keeps the place it had. 409: the order is not held. 404: service-order no longer has it.",
+		Errors:      errs,
+	}, d.release)
+}
+
+// assignBody names an order; the pattern is courier.ParseOrderID's.
+type assignBody struct {
+	OrderID   string `json:"order_id" pattern:"^[A-Za-z0-9_-]{1,64}$" example:"8e1eda8f-7b6b-41a9-9b9c-66a2d6592647"`
+	CourierID int64  `json:"courier_id,omitempty" minimum:"1" doc:"without it, the free courier whose turn it is"`
+}
+
+type assignInput struct{ Body assignBody }
+
+type assignedBody struct {
+	CourierID        int64     `json:"courier_id" example:"7"`
+	OrderID          string    `json:"order_id"`
+	TransportType    string    `json:"transport_type" enum:"on_foot,scooter,car"`
+	DeliveryDeadline time.Time `json:"delivery_deadline"`
+}
+
+type assignOutput struct{ Body assignedBody }
+
+func (d deliveriesAPI) assign(ctx context.Context, in *assignInput) (*assignOutput, error) {
+	a, err := d.deliveries.Assign(ctx, courier.OrderID(in.Body.OrderID), in.Body.CourierID)
+	if err != nil {
+		return nil, err
+	}
+	return &assignOutput{assignedBody{a.CourierID, string(a.OrderID), string(a.Transport), a.Deadline.UTC()}}, nil
+}
+
+type unassignBody struct {
+	OrderID string `json:"order_id" pattern:"^[A-Za-z0-9_-]{1,64}$" example:"8e1eda8f-7b6b-41a9-9b9c-66a2d6592647"`
+	Reason  string `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so"`
+}
+
+type unassignInput struct{ Body unassignBody }
+
+type unassignedBody struct {
+	OrderID   string `json:"order_id"`
+	Status    string `json:"status" enum:"unassigned"`
+	CourierID int64  `json:"courier_id" example:"7"`
+}
+
+type unassignOutput struct{ Body unassignedBody }
+
+func (d deliveriesAPI) unassign(ctx context.Context, in *unassignInput) (*unassignOutput, error) {
+	courierID, err := d.deliveries.Unassign(ctx, courier.OrderID(in.Body.OrderID), in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return &unassignOutput{unassignedBody{in.Body.OrderID, "unassigned", courierID}}, nil
+}
+
+type releaseBody struct {
+	OrderID string `json:"order_id" pattern:"^[A-Za-z0-9_-]{1,64}$" example:"8e1eda8f-7b6b-41a9-9b9c-66a2d6592647"`
+}
+
+type releaseInput struct{ Body releaseBody }
+
+type releasedBody struct {
+	OrderID string `json:"order_id"`
+	Status  string `json:"status" enum:"waiting"`
+}
+
+type releaseOutput struct{ Body releasedBody }
+
+func (d deliveriesAPI) release(ctx context.Context, in *releaseInput) (*releaseOutput, error) {
+	if err := d.deliveries.Release(ctx, courier.OrderID(in.Body.OrderID)); err != nil {
+		return nil, err
+	}
+	return &releaseOutput{releasedBody{in.Body.OrderID, "waiting"}}, nil
+}
