@@ -46,6 +46,8 @@ type service struct {
 	consumer   *kafka.Consumer
 	sweeper    *worker.Sweeper
 	sweepEvery time.Duration
+	deliveries *delivery.Deliveries
+	late       worker.Deadlines // nil: late deliveries stay as they are
 	readiness  readiness
 	http       *rest.Server
 }
@@ -67,6 +69,11 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	reconciler := orderevent.NewReconciler(breaker, records, matcher, counted, log, batchGETs)
 	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers)
 	consumer := kafka.NewConsumer(kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic, GroupID: cfg.KafkaGroupID}, coalescer, counted, log)
+	deliveries := delivery.New(reconciler)
+	var late worker.Deadlines
+	if cfg.DeliveryOverdue == config.OverdueRelease {
+		late = records
+	}
 	ready := readiness{pool, consumer, client}
 	return &service{
 		log: log, pool: pool, orders: client, breaker: breaker, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
@@ -74,10 +81,12 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 			Lister: client, Records: postgres.NewSweep(pool), Gate: breaker, To: coalescer, Observer: counted, Log: log,
 		},
 		sweepEvery: cfg.SweepInterval,
+		deliveries: deliveries,
+		late:       late,
 		readiness:  ready,
 		http: rest.New(rest.Config{Addr: cfg.HTTPAddr}, rest.Dependencies{
 			Couriers:   couriers.New(postgres.NewCouriers(pool), matcher.Wake),
-			Deliveries: delivery.New(reconciler),
+			Deliveries: deliveries,
 			Readiness:  ready,
 			Metrics:    counted.Handler(),
 			Log:        log,
@@ -149,6 +158,9 @@ func (s *service) work(ctx context.Context) {
 	wg.Go(func() { worker.Match(inner, s.matcher, s.log) })
 	wg.Go(func() { worker.Due(ctx, s.looks, s.breaker, s.coalescer, s.log) })
 	wg.Go(func() { s.sweeper.Run(ctx, s.sweepEvery) })
+	if s.late != nil {
+		wg.Go(func() { worker.Overdue(ctx, s.late, s.deliveries, s.breaker, s.log) })
+	}
 	s.consumer.Run(ctx)
 	stop()
 	wg.Wait()

@@ -109,7 +109,7 @@ func none(err error) []error {
 func (c Config) problems() []error {
 	var out []error
 	for _, err := range []error{
-		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkNotYetBuilt(),
+		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkOverdue(), c.checkNotYetBuilt(),
 	} {
 		out = append(out, none(err)...)
 	}
@@ -172,16 +172,25 @@ func (c Config) checkSweepInterval() error {
 	return nil
 }
 
+// What DELIVERY_OVERDUE may be.
+const (
+	OverdueFlag    = "flag"    // a late delivery stays as it is
+	OverdueRelease = "release" // its courier is freed, and the order held
+)
+
+func (c Config) checkOverdue() error {
+	if c.DeliveryOverdue != OverdueFlag && c.DeliveryOverdue != OverdueRelease {
+		return fmt.Errorf("DELIVERY_OVERDUE %q: want %s or %s", c.DeliveryOverdue, OverdueFlag, OverdueRelease)
+	}
+	return nil
+}
+
 // checkNotYetBuilt refuses settings that would be believed and do nothing.
 func (c Config) checkNotYetBuilt() error {
-	var problems []error
-	if c.DeliveryOverdue != "flag" {
-		problems = append(problems, fmt.Errorf("DELIVERY_OVERDUE %q: only flag is built so far; nothing frees a late courier by itself", c.DeliveryOverdue))
-	}
 	if c.APITokens != "" {
-		problems = append(problems, errors.New("API_TOKENS is set, but access tokens are not built yet: leave it empty and keep HTTP_ADDR on 127.0.0.1"))
+		return errors.New("API_TOKENS is set, but access tokens are not built yet: leave it empty and keep HTTP_ADDR on 127.0.0.1")
 	}
-	return errors.Join(problems...)
+	return nil
 }
 
 // mask shows a URL without its secrets; what is no URL is not shown at all.
@@ -203,6 +212,7 @@ func (c Config) LogValue() slog.Value {
 		slog.String("kafka_order_topic", c.KafkaTopic),
 		slog.String("kafka_group_id", c.KafkaGroupID),
 		slog.String("order_service_url", mask(c.OrderServiceURL)),
+		slog.String("delivery_overdue", c.DeliveryOverdue),
 		slog.Duration("sweep_interval", c.SweepInterval),
 	)
 }

@@ -50,7 +50,7 @@ func TestDefaults(t *testing.T) {
 func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
 	setenv(t, map[string]string{
 		"HTTP_ADDR": "8082", "DATABASE_URL": "mysql://me:sesame@db/x", "KAFKA_BROKERS": "a", "ORDER_SERVICE_URL": "localhost:8080",
-		"DELIVERY_OVERDUE": "release", "API_TOKENS": "sesame", "INSECURE": "perhaps", "LOG_LEVEL": "loud", "SWEEP_INTERVAL": "1ms",
+		"DELIVERY_OVERDUE": "forget", "API_TOKENS": "sesame", "INSECURE": "perhaps", "LOG_LEVEL": "loud", "SWEEP_INTERVAL": "1ms",
 	})
 	_, err := config.Load()
 	if err == nil {

@@ -81,6 +81,34 @@ func TestDeletedIsNeverPublished(t *testing.T) {
 	w.sound()
 }
 
+// TestLateDeliveriesAreReleased: behind its deadline a delivery whose order is
+// over without a word is taken off its courier, one that was completed without a
+// word is completed, and one in time stays. Another order's delivery of the
+// courier is not touched.
+func TestLateDeliveriesAreReleased(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	w.serve(func(c *config.Config) { c.DeliveryOverdue = config.OverdueRelease })
+	ids := w.create(3)
+	w.eventually("all are assigned", func() bool { return w.inState(courier.StateAssigned) == 3 })
+	w.sim.Mute(true)
+	w.delete(ids[0])
+	w.setStatus("completed", ids[1])
+	w.exec("UPDATE courier_orders SET assigned_at = now() - interval '1 h', deadline = now() - interval '1 s' WHERE order_id IN ($1, $2)", ids[0], ids[1])
+	w.eventually("nobody is late any more", func() bool {
+		return w.count("SELECT count(*) FROM courier_orders WHERE completed_at IS NULL") == 1
+	})
+	for i, want := range []courier.State{courier.StateHeld, courier.StateCompleted, courier.StateAssigned} {
+		if n := w.count("SELECT count(*) FROM orders WHERE order_id = $1 AND state = $2", ids[i], want); n != 1 {
+			t.Errorf("order %d is not %s", i, want)
+		}
+	}
+	if reason := w.one("SELECT held_reason FROM orders WHERE state = 'held'"); reason != "not delivered by its deadline" {
+		t.Errorf("held because %q", reason)
+	}
+	w.sound()
+}
+
 // TestPersonCannotActUnasked: while service-order is away a command changes
 // nothing and says when to try again.
 func TestPersonCannotActUnasked(t *testing.T) {

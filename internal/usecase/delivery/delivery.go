@@ -1,5 +1,5 @@
-// Package delivery is the use case of a person's hand in a delivery: give an
-// order a courier, take it from him, put it back in line. Every command asks
+// Package delivery is the use case of a hand in a delivery, a person's or the
+// clock's: give an order a courier, take it from him, put it back in line. Every command asks
 // service-order first and goes the way of an event, in orderevent; it must not
 // know SQL or HTTP.
 package delivery
@@ -11,11 +11,17 @@ import (
 	"service-courier/internal/usecase/orderevent"
 )
 
-// source names a person in the journal.
-const source = "person"
+// Who did it, for the journal.
+const (
+	person   = "person"
+	deadline = "deadline"
+)
 
-// unassigned is why an order is held when the person gave no reason.
-const unassigned = "taken from its courier by a person"
+// Why an order is held: the person gave no reason, or it was not delivered in time.
+const (
+	unassigned = "taken from its courier by a person"
+	overdue    = "not delivered by its deadline"
+)
 
 // Converger brings one order up to date and runs a command on it, in one
 // transaction; *orderevent.Reconciler is it.
@@ -37,7 +43,7 @@ func New(orders Converger) *Deliveries { return &Deliveries{orders} }
 // way then waits in line.
 func (d *Deliveries) Assign(ctx context.Context, id courier.OrderID, courierID int64) (orderevent.Assignment, error) {
 	var made orderevent.Assignment
-	err := d.command(ctx, id, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
+	err := d.command(ctx, id, person, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
 		switch {
 		case rec.State == courier.StateAssigned:
 			return orderevent.Saved{}, courier.ErrAlreadyAssigned
@@ -49,7 +55,7 @@ func (d *Deliveries) Assign(ctx context.Context, id courier.OrderID, courierID i
 			return orderevent.Saved{}, courier.ErrOrderEnded
 		}
 		var err error
-		made, err = tx.Assign(ctx, id, courierID, source)
+		made, err = tx.Assign(ctx, id, courierID, person)
 		if err != nil {
 			return orderevent.Saved{}, err
 		}
@@ -66,11 +72,11 @@ func (d *Deliveries) Unassign(ctx context.Context, id courier.OrderID, reason st
 	if reason == "" {
 		reason = unassigned
 	}
-	err = d.command(ctx, id, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, _ bool) (orderevent.Saved, error) {
+	err = d.command(ctx, id, person, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, _ bool) (orderevent.Saved, error) {
 		if rec.State != courier.StateAssigned {
 			return orderevent.Saved{}, courier.ErrNotAssigned
 		}
-		saved, err := move(ctx, tx, rec, courier.StateHeld, reason)
+		saved, err := move(ctx, tx, rec, courier.StateHeld, reason, person)
 		if err == nil {
 			courierID = saved.Transitions[0].CourierID
 		}
@@ -83,20 +89,40 @@ func (d *Deliveries) Unassign(ctx context.Context, id courier.OrderID, reason st
 // matches courier.ErrNotHeld, or courier.ErrNoSuchOrder when service-order no
 // longer has it: nobody is sent out for such an order.
 func (d *Deliveries) Release(ctx context.Context, id courier.OrderID) error {
-	return d.command(ctx, id, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
+	return d.command(ctx, id, person, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
 		switch {
 		case rec.State != courier.StateHeld:
 			return orderevent.Saved{}, courier.ErrNotHeld
 		case missing:
 			return orderevent.Saved{}, courier.ErrNoSuchOrder
 		}
-		return move(ctx, tx, rec, courier.StateWaiting, "put back in line by a person")
+		return move(ctx, tx, rec, courier.StateWaiting, "put back in line by a person", person)
 	})
+}
+
+// Expire takes an order from its courier, who is free then, and holds it, when
+// the delivery is still open behind its deadline; it reports whether it was. No
+// other delivery of his is touched. What service-order says comes first: an order
+// that it calls completed is completed.
+func (d *Deliveries) Expire(ctx context.Context, id courier.OrderID) (expired bool, err error) {
+	err = d.command(ctx, id, deadline, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, _ bool) (orderevent.Saved, error) {
+		expired = false
+		if rec.State != courier.StateAssigned {
+			return orderevent.Saved{}, nil
+		}
+		late, err := tx.Overdue(ctx, id)
+		if err != nil || !late {
+			return orderevent.Saved{}, err
+		}
+		expired = true
+		return move(ctx, tx, rec, courier.StateHeld, overdue, deadline)
+	})
+	return expired && err == nil, err
 }
 
 // command runs do, and keeps what service-order said when do refuses: an error
 // of do's would undo it. What the database says goes the usual way.
-func (d *Deliveries) command(ctx context.Context, id courier.OrderID, do orderevent.Command) error {
+func (d *Deliveries) command(ctx context.Context, id courier.OrderID, source string, do orderevent.Command) error {
 	var refusal error
 	err := d.orders.Converge(ctx, id, source,
 		func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
@@ -114,7 +140,7 @@ func (d *Deliveries) command(ctx context.Context, id courier.OrderID, do orderev
 }
 
 func move(
-	ctx context.Context, tx orderevent.Tx, rec orderevent.Record, to courier.State, reason string,
+	ctx context.Context, tx orderevent.Tx, rec orderevent.Record, to courier.State, reason, source string,
 ) (orderevent.Saved, error) {
 	from := rec.State
 	rec.State = to

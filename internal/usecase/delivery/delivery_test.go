@@ -17,6 +17,7 @@ type world struct {
 	missing   bool
 	asked     error // what asking service-order ends in
 	assign    error
+	late      bool
 	changes   []orderevent.Change
 	committed bool
 }
@@ -33,6 +34,8 @@ func (w *world) Converge(ctx context.Context, id courier.OrderID, _ string, comm
 func (w *world) Assign(_ context.Context, id courier.OrderID, courierID int64, _ string) (orderevent.Assignment, error) {
 	return orderevent.Assignment{OrderID: id, CourierID: max(courierID, 7)}, w.assign
 }
+
+func (w *world) Overdue(context.Context, courier.OrderID) (bool, error) { return w.late, nil }
 
 func (w *world) Save(_ context.Context, changes []orderevent.Change, _ []orderevent.DeadLetter) (orderevent.Saved, error) {
 	w.changes = changes
@@ -106,6 +109,20 @@ func TestUnassignHoldsWithItsReason(t *testing.T) {
 		}
 		if len(w.changes) != 1 || w.changes[0].Next.State != courier.StateHeld || w.changes[0].Reason != kept {
 			t.Errorf("saved %+v, want held because %q", w.changes, kept)
+		}
+	}
+}
+
+// TestExpireIsOfWhatIsOpenAndLate: an order that service-order calls completed
+// is not held, however late it is.
+func TestExpireIsOfWhatIsOpenAndLate(t *testing.T) {
+	for _, state := range courier.States() {
+		for _, late := range []bool{false, true} {
+			w := &world{state: state, late: late}
+			expired, err := delivery.New(w).Expire(t.Context(), "a")
+			if want := late && state == courier.StateAssigned; err != nil || expired != want || (len(w.changes) == 1) != want {
+				t.Errorf("%q, late %t: expired %t, saved %+v, %v", state, late, expired, w.changes, err)
+			}
 		}
 	}
 }

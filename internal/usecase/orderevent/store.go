@@ -28,6 +28,9 @@ type Tx interface {
 	// with courierID 0 to the one whose turn it is. The error matches
 	// courier.ErrNotFound, courier.ErrNotFree or courier.ErrNobodyFree.
 	Assign(ctx context.Context, id courier.OrderID, courierID int64, source string) (Assignment, error)
+	// Overdue reports whether a locked order's open delivery is behind its
+	// deadline, by the store's clock.
+	Overdue(ctx context.Context, id courier.OrderID) (bool, error)
 }
 
 // Change is a record that has to be written.

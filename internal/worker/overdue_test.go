@@ -1,0 +1,65 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"service-courier/internal/courier"
+)
+
+// late is both sides of the loop: these orders are late until they are expired.
+type late struct {
+	ids   []courier.OrderID
+	fails map[courier.OrderID]error
+	done  []courier.OrderID
+}
+
+func (l *late) Overdue(context.Context) ([]courier.OrderID, error) {
+	return append([]courier.OrderID(nil), l.ids...), nil
+}
+
+func (l *late) Expire(_ context.Context, id courier.OrderID) (bool, error) {
+	if err := l.fails[id]; err != nil {
+		return false, err
+	}
+	l.done = append(l.done, id)
+	return true, nil
+}
+
+func runOverdue(t *testing.T, l *late, down bool) (log string) {
+	t.Helper()
+	var out bytes.Buffer
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*overdueEvery/2) // one round
+		defer cancel()
+		Overdue(ctx, l, l, &world{down: down}, slog.New(slog.NewTextHandler(&out, nil)))
+	})
+	return out.String()
+}
+
+func TestOneThatCannotBeExpiredKeepsNobodyWaiting(t *testing.T) {
+	l := &late{ids: []courier.OrderID{"a", "b"}, fails: map[courier.OrderID]error{"a": errors.New("HTTP status 500")}}
+	log := runOverdue(t, l, false)
+	if len(l.done) != 1 || l.done[0] != "b" || !strings.Contains(log, "HTTP status 500") || !strings.Contains(log, "order_id=b") {
+		t.Errorf("expired %v, log:\n%s", l.done, log)
+	}
+}
+
+func TestNothingExpiresWhileServiceOrderIsDown(t *testing.T) {
+	l := &late{ids: []courier.OrderID{"a"}}
+	if runOverdue(t, l, true); len(l.done) != 0 {
+		t.Errorf("expired %v", l.done)
+	}
+}
+
+func TestExpiringStopsWhileTheStorageIsAway(t *testing.T) {
+	l := &late{ids: []courier.OrderID{"a", "b"}, fails: map[courier.OrderID]error{"a": courier.ErrUnavailable}}
+	if runOverdue(t, l, false); len(l.done) != 0 {
+		t.Errorf("expired %v", l.done)
+	}
+}
