@@ -73,6 +73,10 @@ func (f fixture) checkPlans(pass int, seen *planLog) {
 		}},
 		{"claim due", func() { f.claim(planBatch, planBatch) }, []string{"orders_looks", "orders_pkey"}},
 		{"forget", func() { f.forget(planSeen(pass)) }, []string{"orders_pkey"}},
+		{"late deliveries", func() { f.late() }, []string{"courier_orders_deadline"}},
+		{"assign by hand", func() { f.assignByHand(planNew(pass)[0].OrderID) }, []string{
+			"courier_orders_pkey", "couriers_free", "couriers_pkey", "orders_open", "orders_pkey",
+		}},
 		{"sweep", func() { f.sweepPage(pass, planBatch) }, []string{"orders_open", "orders_pkey"}},
 		{"journal", func() { f.journalPage(planBatch) }, []string{"couriers_pkey", "journal_pkey", "orders_pkey"}},
 	} {
@@ -91,8 +95,25 @@ func (f fixture) plansOfEmptyTables() {
 	f.match(1)
 	f.claim(1, 0)
 	f.forget([]orderevent.Record{to("none", courier.StateNone)})
+	f.late()
 	f.sweepPage(0, 0)
 	f.journalPage(3) // waiting, completed, cancelled
+}
+
+func (f fixture) late() {
+	f.Helper()
+	if _, err := f.orders.Overdue(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// assignByHand gives a courier to an order that match may have given one before.
+func (f fixture) assignByHand(id courier.OrderID) {
+	f.Helper()
+	f.save(to(id, courier.StateHeld))
+	if _, err := f.assign(id, 0); err != nil {
+		f.Fatal(err)
+	}
 }
 
 func openPool(t *testing.T, url string, seen *planLog) *pgxpool.Pool {
@@ -123,7 +144,9 @@ func (f fixture) fillForPlans() {
 			SELECT i, 'c' || i, '+' || i, s, CASE WHEN s = 'busy' THEN 'open-' || i END, 'car', 1
 			FROM generate_series(1, 200000) i, LATERAL (SELECT CASE WHEN i <= 50000 THEN 'busy' WHEN i <= 150000 THEN 'available' ELSE 'paused' END) x (s)`,
 		`INSERT INTO courier_orders (order_id, courier_id, deadline, completed_at) SELECT 'done-' || i, i, now(), now() FROM generate_series(1, 200000) i`,
-		`INSERT INTO courier_orders (order_id, courier_id, deadline) SELECT 'open-' || i, i, now() FROM generate_series(1, 50000) i`,
+		// One in a thousand is late.
+		`INSERT INTO courier_orders (order_id, courier_id, assigned_at, deadline)
+			SELECT 'open-' || i, i, now() - interval '2 h', now() + interval '1 h' * CASE WHEN i % 1000 = 0 THEN -1 ELSE 1 END FROM generate_series(1, 50000) i`,
 		`INSERT INTO orders (order_id, state) SELECT 'done-' || i, 'completed' FROM generate_series(1, 200000) i`,
 		`INSERT INTO orders (order_id, state) SELECT 'open-' || i, 'assigned' FROM generate_series(1, 50000) i`,
 		`INSERT INTO orders (order_id, state, place) SELECT 'line-' || i, 'waiting', nextval('order_places') FROM generate_series(1, 50000) i`,
