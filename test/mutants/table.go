@@ -122,6 +122,30 @@ var mutants = []mutant{
 		"id == \"\"",
 		"./internal/gateway/order TestGetUnusable",
 	},
+	{
+		"held frees the courier", sql + "orders_advance.sql",
+		"m.state IN ('cancelled', 'held')",
+		"m.state = 'cancelled'",
+		storage + "TestHeldFreesTheCourierAndKeepsThePlace",
+	},
+	{
+		"only a free courier", "internal/storage/postgres/by_hand.go",
+		"case status != courier.StatusAvailable:",
+		"case false:",
+		storage + "TestAssignByHand",
+	},
+	{
+		"late under the lock", "internal/usecase/delivery/delivery.go",
+		"if err != nil || !late {",
+		"if _ = late; err != nil {",
+		"./internal/usecase/delivery TestExpireIsOfWhatIsOpenAndLate",
+	},
+	{
+		"refused, truth kept", "internal/usecase/delivery/delivery.go",
+		"if courier.Refused(err) {",
+		"if false {",
+		"./internal/usecase/delivery TestWhatIsAllowed",
+	},
 }
 
 // sources is the repository at root without what no test needs.
