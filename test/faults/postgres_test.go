@@ -3,8 +3,6 @@ package faults
 import (
 	"context"
 	"log/slog"
-	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -117,32 +115,4 @@ func TestForeignLocks(t *testing.T) {
 	w.eventually("it is told", func() bool { return w.logs.times(`what="saving of order events"`) >= 1 })
 	w.must(tx.Rollback(t.Context()))
 	w.agrees()
-}
-
-// TestRecordsThatOnlyPostgresRefuses: only they are dead-lettered, the rest of
-// their batch is handled.
-func TestRecordsThatOnlyPostgresRefuses(t *testing.T) {
-	w := newWorld(t, 200)
-	w.exec("ALTER TABLE orders ADD CONSTRAINT picky CHECK (order_id NOT LIKE 'bad%')")
-	w.front.fail(func(rw http.ResponseWriter, r *http.Request) {
-		if id := strings.TrimPrefix(r.URL.Path, orderPath); strings.HasPrefix(id, "bad") {
-			_, _ = rw.Write([]byte(`{"id":"` + id + `","status":"created"}`))
-			return
-		}
-		w.sim.Handler().ServeHTTP(rw, r)
-	})
-	for i := range 100 {
-		w.create(1)
-		if i%25 == 0 {
-			w.sim.Emit("bad-"+string(rune('a'+i/25)), "created")
-		}
-	}
-	w.serve()
-	w.agrees()
-	w.eventually("the bad ones are dead letters", func() bool {
-		return w.count("SELECT count(*) FROM dead_letters WHERE reason = 'refused_by_database' AND detail LIKE '%picky%'") == 4
-	})
-	if n := w.count("SELECT count(*) FROM dead_letters"); n != 4 {
-		t.Errorf("%d dead letters, want only the 4 bad ones", n)
-	}
 }
