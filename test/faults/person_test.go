@@ -5,7 +5,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -15,8 +14,6 @@ import (
 	"service-courier/internal/courier"
 )
 
-var listening = regexp.MustCompile(`msg=listening addr=(\S+)`)
-
 // person is a client of the only replica's API.
 type person struct {
 	*world
@@ -25,8 +22,7 @@ type person struct {
 
 func (w *world) person() person {
 	w.Helper()
-	w.eventually("the API listens", func() bool { return listening.MatchString(w.logs.String()) })
-	return person{w, "http://" + listening.FindStringSubmatch(w.logs.String())[1] + "/delivery/"}
+	return person{w, w.serviceURL() + "/delivery/"}
 }
 
 // tells sends a command about an order and returns how it is answered. It may
