@@ -1,28 +1,15 @@
 package courier
 
-import (
-	"errors"
-	"slices"
-)
+import "errors"
 
 // The errors that a caller may want to tell apart.
 var (
 	ErrBadOrderID     = errors.New("bad order id")
 	ErrInvalidCourier = errors.New("invalid courier")
-	ErrNotFound       = errors.New("no such courier")
 	ErrPhoneTaken     = errors.New("another courier has this phone")
 	// ErrBusyByHand refuses to make a courier busy otherwise than by giving him
 	// an order.
 	ErrBusyByHand = errors.New("a courier becomes busy only with an order")
-	ErrNotFree    = errors.New("the courier is not free")
-	ErrNobodyFree = errors.New("no courier is free; the order waits in line")
-	// ErrNoSuchOrder says that service-order has no such order.
-	ErrNoSuchOrder     = errors.New("service-order has no such order")
-	ErrStatusUnknown   = errors.New("the order has a status that is not known here")
-	ErrAlreadyAssigned = errors.New("the order has a courier already")
-	ErrNotAssigned     = errors.New("the order has no courier")
-	ErrNotHeld         = errors.New("the order is not held")
-	ErrOrderEnded      = errors.New("the order is completed or cancelled already")
 	// ErrOrdersUnavailable says that service-order cannot be asked now. The same
 	// request may succeed later; nothing was changed.
 	ErrOrdersUnavailable = errors.New("service-order cannot be asked now")
@@ -31,13 +18,26 @@ var (
 	ErrUnavailable = errors.New("the storage is unavailable")
 )
 
-// refusals are the errors that say no to a command about a delivery.
-var refusals = []error{
-	ErrNotFound, ErrNotFree, ErrNobodyFree, ErrNoSuchOrder, ErrStatusUnknown,
-	ErrAlreadyAssigned, ErrNotAssigned, ErrNotHeld, ErrOrderEnded,
-}
+// The refusals: what a command about a delivery may be answered.
+var (
+	ErrNotFound        error = refusal("no such courier")
+	ErrNotFree         error = refusal("the courier is not free")
+	ErrNobodyFree      error = refusal("no courier is free; the order waits in line")
+	ErrNoSuchOrder     error = refusal("service-order has no such order")
+	ErrStatusUnknown   error = refusal("the order has a status that is not known here")
+	ErrAlreadyAssigned error = refusal("the order has a courier already")
+	ErrNotAssigned     error = refusal("the order has no courier")
+	ErrNotHeld         error = refusal("the order is not held")
+	ErrOrderEnded      error = refusal("the order is completed or cancelled already")
+)
+
+// refusal is an error that answers a command with no. A new one needs no list.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 // Refused reports an error that is the answer to a command, not a failure of it.
 func Refused(err error) bool {
-	return slices.ContainsFunc(refusals, func(refusal error) bool { return errors.Is(err, refusal) })
+	_, refused := errors.AsType[refusal](err)
+	return refused
 }

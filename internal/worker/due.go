@@ -32,8 +32,15 @@ type Gate interface {
 // Due feeds orders that are due for another look to the use case, until ctx
 // ends. While service-order is down for everybody it claims nothing.
 func Due(ctx context.Context, looks orderevent.Looks, gate Gate, to Submitter, log *slog.Logger) {
-	failing := outage.New(log, "looking at orders again")
-	timer := time.NewTicker(dueEvery)
+	repeat(ctx, dueEvery, gate, outage.New(log, "looking at orders again"), func() error {
+		return drainDue(ctx, looks, to, log)
+	})
+}
+
+// repeat does a round every so often while service-order can be asked, until ctx
+// ends.
+func repeat(ctx context.Context, every time.Duration, gate Gate, failing *outage.Log, round func() error) {
+	timer := time.NewTicker(every)
 	defer timer.Stop()
 	for {
 		select {
@@ -44,7 +51,7 @@ func Due(ctx context.Context, looks orderevent.Looks, gate Gate, to Submitter, l
 		if gate.Ready(ctx) != nil {
 			continue // which the breaker has told
 		}
-		switch err := drainDue(ctx, looks, to, log); {
+		switch err := round(); {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, orderevent.ErrPaused):

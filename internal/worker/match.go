@@ -1,7 +1,8 @@
 // Package worker holds the loops that work without an event: matching on a
-// timer, the orders due for another look, and the sweep that compares with
-// service-order's list. They decide nothing of an order; they only feed the use
-// case, and tell when many orders are missing at once.
+// timer, the orders due for another look, the sweep that compares with
+// service-order's list, and the deliveries behind their deadline. They decide
+// nothing of an order; they only feed the use cases, and tell when many orders
+// are missing at once.
 package worker
 
 import (

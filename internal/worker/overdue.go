@@ -28,27 +28,9 @@ type Expirer interface {
 // service-order is down for everybody it touches none: an order that was
 // completed in time must not be held because nobody could be asked.
 func Overdue(ctx context.Context, deadlines Deadlines, deliveries Expirer, gate Gate, log *slog.Logger) {
-	failing := outage.New(log, "expiring late deliveries")
-	timer := time.NewTicker(overdueEvery)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		if gate.Ready(ctx) != nil {
-			continue // which the breaker has told
-		}
-		switch err := expire(ctx, deadlines, deliveries, log); {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			failing.Failed(ctx, err)
-		default:
-			failing.Works(ctx)
-		}
-	}
+	repeat(ctx, overdueEvery, gate, outage.New(log, "expiring late deliveries"), func() error {
+		return expire(ctx, deadlines, deliveries, log)
+	})
 }
 
 // expire goes once through all that is late. One that fails does not keep the

@@ -36,31 +36,6 @@ func (o ordersTx) Assign(
 	return a, nil
 }
 
-// Overdue implements orderevent.Tx.
-func (o ordersTx) Overdue(ctx context.Context, id courier.OrderID) (overdue bool, err error) {
-	err = o.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM courier_orders
-		WHERE order_id = $1 AND completed_at IS NULL AND deadline < now())`, id).Scan(&overdue)
-	if err != nil {
-		return false, fmt.Errorf("read the deadline: %w", err)
-	}
-	return overdue, nil
-}
-
-// Overdue returns the orders whose open delivery is behind its deadline, the
-// most overdue first. There are never more than couriers.
-func (o *Orders) Overdue(ctx context.Context) ([]courier.OrderID, error) {
-	rows, err := o.pool.Query(ctx,
-		`SELECT order_id FROM courier_orders WHERE completed_at IS NULL AND deadline < now() ORDER BY deadline`)
-	if err != nil {
-		return nil, fmt.Errorf("find late deliveries: %w", err)
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[courier.OrderID])
-	if err != nil {
-		return nil, fmt.Errorf("find late deliveries: %w", err)
-	}
-	return ids, nil
-}
-
 // lockFree locks the courier named and returns his id, or with id 0 that of the
 // free one whose turn it is; those whom somebody else has locked are skipped.
 func (o ordersTx) lockFree(ctx context.Context, id int64) (int64, error) {

@@ -8,7 +8,7 @@ type subject struct {
 	said    courier.Class // the highest class an event claimed
 	token   int64         // of the claimed look; 0 when none was claimed
 	fresh   bool          // an event hinted, not only a look or a sweep of our own
-	asked   bool          // by a person, who is told the answer: nothing is scheduled for it
+	asked   bool          // for a command, whose giver is told the answer: nothing is scheduled for it
 	source  string        // of the latest event, else of the latest hint
 }
 

@@ -99,12 +99,21 @@ func (r *Reconciler) look(ctx context.Context, hints []Hint) ([]sighting, error)
 
 // save decides on the locked records and saves what changed, in ONE transaction.
 func (r *Reconciler) save(ctx context.Context, hints int, sightings []sighting, letters []DeadLetter) error {
+	return r.commit(ctx, hints, func(ctx context.Context, tx Tx) (Outcome, []decision, error) {
+		return apply(ctx, tx, sightings, letters)
+	})
+}
+
+// commit runs work in a transaction and reports what came of it.
+func (r *Reconciler) commit(
+	ctx context.Context, hints int, work func(context.Context, Tx) (Outcome, []decision, error),
+) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
 	var outcome Outcome
 	var decisions []decision
 	err := r.store.InTx(ctx, func(tx Tx) (err error) {
-		outcome, decisions, err = apply(ctx, tx, sightings, letters)
+		outcome, decisions, err = work(ctx, tx)
 		return err
 	})
 	if err != nil {
