@@ -49,6 +49,13 @@ bench: ## measure events a second through the real program, Kafka and PostgreSQL
 mutants: ## remove each guard in a copy of the sources and see that a test notices
 	$(GO) run ./test/mutants
 
+SEED    ?= 0
+MINUTES ?= 60
+
+.PHONY: chaos
+chaos: ## let faults of every kind fall at random: MINUTES=60, SEED=0 (a new one)
+	$(GO) test -count=1 -v -timeout 0 -tags chaos ./test/faults -run 'TestChaos$$' -soak $(MINUTES)m -seed $(SEED)
+
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters and see that the code is formatted
 	$(GOLANGCI_LINT) run ./...

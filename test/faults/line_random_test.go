@@ -16,12 +16,7 @@ var trials = flag.Int("trials", 500, "how often TestRandomMeetings lets a courie
 // no time may both be idle for more than a second.
 func TestRandomMeetings(t *testing.T) {
 	t.Parallel()
-	seed := *oneSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("seed %d", seed)
-	luck := rand.New(rand.NewPCG(seed, 0))
+	luck := rand.New(rand.NewPCG(seedOf(t), 0))
 	w := newWorld(t, 0)
 	w.serve()
 	w.serve()

@@ -29,9 +29,7 @@ func TestEventsFiveTimesShuffled(t *testing.T) {
 			events = append(events, event{id, "deleted"}, event{id, "deleted"})
 		}
 	}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	rand.New(rand.NewPCG(seedOf(t), 0)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	w.serve()
 	w.serve()
 	for _, e := range events {

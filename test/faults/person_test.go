@@ -132,8 +132,7 @@ func TestPersonCannotActUnasked(t *testing.T) {
 func TestPersonsAmongEvents(t *testing.T) {
 	t.Parallel()
 	const orders, persons, commands = 40, 4, 60
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := seedOf(t)
 	w := newWorld(t, orders/4)
 	w.serve()
 	p := w.person()

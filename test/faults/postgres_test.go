@@ -9,11 +9,12 @@ import (
 
 	"service-courier/internal/courier"
 	"service-courier/internal/devstack"
+	"service-courier/internal/ordersim"
 	"service-courier/internal/storage/postgres"
 )
 
 // newWorldWithOwnServer has a PostgreSQL that the test may break.
-func newWorldWithOwnServer(t *testing.T, couriers int) (*world, *devstack.Postgres) {
+func newWorldWithOwnServer(t *testing.T, couriers int, neighbour ...func(*ordersim.Config)) (*world, *devstack.Postgres) {
 	t.Helper()
 	pg, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Fast: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -30,7 +31,7 @@ func newWorldWithOwnServer(t *testing.T, couriers int) (*world, *devstack.Postgr
 	if err := postgres.Migrate(t.Context(), pg.URL("courier")); err != nil {
 		t.Fatal(err)
 	}
-	return newWorldOn(t, pg.URL("courier"), couriers), pg
+	return newWorldOn(t, pg.URL("courier"), couriers, neighbour...), pg
 }
 
 // traffic makes orders and ends them until stop.

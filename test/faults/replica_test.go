@@ -80,7 +80,7 @@ func (w *world) play(command string, change ...func(*config.Config)) replica {
 			w.check(p.Stop(10 * time.Second))
 		}
 		if w.Failed() {
-			w.Logf("the process %d printed:\n%s", p.Pid(), r.printed())
+			w.Logf("the process %d printed:\n%s", p.Pid(), tail(r.printed()))
 		}
 	})
 	return r
@@ -93,6 +93,9 @@ func (r replica) printed() string {
 	}
 	return string(text)
 }
+
+// tail is the end of a long log.
+func tail(log string) string { return log[max(0, len(log)-32<<10):] }
 
 // joined waits until the replica is a member of its group.
 func (w *world) joined(r replica) {

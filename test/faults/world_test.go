@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -76,7 +77,7 @@ func newWorld(t *testing.T, couriers int) *world {
 	return newWorldOn(t, pgtest.NewDatabase(t, postgres.Migrate), couriers)
 }
 
-func newWorldOn(t *testing.T, database string, couriers int) *world {
+func newWorldOn(t *testing.T, database string, couriers int, neighbour ...func(*ordersim.Config)) *world {
 	t.Helper()
 	w := &world{T: t, database: database, logs: &logs{}}
 	var err error
@@ -85,9 +86,13 @@ func newWorldOn(t *testing.T, database string, couriers int) *world {
 	})
 	w.must(err)
 	t.Cleanup(func() { w.check(w.kafka.Stop(context.Background())) }) // the test's own context has ended
-	w.sim, err = ordersim.New(ordersim.Config{
+	cfg := ordersim.Config{
 		Brokers: []string{w.kafka.Addr()}, Topic: topic, Steps: ordersim.FrozenSteps(), Seed: 1, Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, change := range neighbour {
+		change(&cfg)
+	}
+	w.sim, err = ordersim.New(cfg)
 	w.must(err)
 	w.must(w.sim.Start(t.Context()))
 	t.Cleanup(func() { w.check(w.sim.Stop(context.Background())) })
@@ -103,6 +108,17 @@ func newWorldOn(t *testing.T, database string, couriers int) *world {
 		}
 	})
 	return w
+}
+
+// seedOf is the seed of a random test, which it prints.
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := *oneSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d", seed)
+	return seed
 }
 
 func (w *world) must(err error) {
@@ -192,12 +208,14 @@ func (w *world) count(sql string, args ...any) (n int) {
 	return n
 }
 
-// hurry makes every pending look due now, leases too: a look that is claimed
-// twice does no harm.
+// dueNow makes every pending look due, leases too: a look that is claimed twice
+// does no harm.
+const dueNow = `WITH later AS (SELECT order_id FROM orders WHERE look_due_at > now() ORDER BY order_id FOR UPDATE)
+	UPDATE orders o SET look_due_at = now() FROM later WHERE o.order_id = later.order_id`
+
 func (w *world) hurry() {
 	w.Helper()
-	w.exec(`WITH later AS (SELECT order_id FROM orders WHERE look_due_at > now() ORDER BY order_id FOR UPDATE)
-		UPDATE orders o SET look_due_at = now() FROM later WHERE o.order_id = later.order_id`)
+	w.exec(dueNow)
 }
 
 func (w *world) one(sql string) (text string) {
