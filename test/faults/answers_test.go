@@ -70,8 +70,11 @@ func (w *world) readOnly(state string) {
 	w.Helper()
 	w.exec("SET default_transaction_read_only = off")
 	w.exec("ALTER DATABASE " + w.one("SELECT current_database()") + " SET default_transaction_read_only = " + state)
-	w.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	w.exec(endSessions)
 }
+
+// endSessions ends every other session of the database.
+const endSessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 var listening = regexp.MustCompile(`msg=listening addr=(\S+)`)
 

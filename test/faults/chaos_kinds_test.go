@@ -121,7 +121,7 @@ func (c *chaos) postgresFaults() []fault {
 			return func() { c.check(c.pg.Restart(context.WithoutCancel(c.Context()))) }
 		}},
 		{"PostgreSQL ends every session", func(*rand.Rand) func() {
-			c.try("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+			c.try(endSessions)
 			return nil
 		}},
 		{"somebody locks the couriers", func(*rand.Rand) func() { return c.lock("couriers") }},

@@ -51,7 +51,7 @@ func TestChaos(t *testing.T) {
 	})
 	_, _, err := w.kafka.Cluster().AddNode(-1, 0) // coordinator and leaders need a place to move to
 	w.must(err)
-	c := &chaos{world: w, pg: pg, wire: w.wire(), began: time.Now(), poison: make(map[string]bool)}
+	c := &chaos{world: w, pg: pg, wire: w.wire(), began: time.Now(), orders: orders{world: w}, poison: make(map[string]bool)}
 	c.producer, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr()), kgo.DefaultProduceTopic(topic))
 	w.must(err)
 	t.Cleanup(c.producer.Close)
@@ -78,9 +78,9 @@ type chaos struct {
 	began    time.Time
 	sweeping bool // in this round
 
-	producer   *kgo.Client
-	open, over []string        // orders
-	poison     map[string]bool // records that must become dead letters, and nothing else
+	producer *kgo.Client
+	orders   orders
+	poison   map[string]bool // records that must become dead letters, and nothing else
 }
 
 func (c *chaos) newReplica() replica {
@@ -97,12 +97,13 @@ func (c *chaos) tell(format string, args ...any) {
 // kind there is one at a time.
 func (c *chaos) storm(seed, round uint64) {
 	c.Helper()
-	ctx, cancel := context.WithTimeout(c.Context(), min(stormLasts, max(*soak, time.Second)))
+	ctx, cancel := context.WithTimeout(c.Context(), min(stormLasts, *soak))
 	defer cancel()
 	var lanes sync.WaitGroup
 	defer lanes.Wait()
 	luck := func(lane uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, round<<8|lane)) }
-	lanes.Go(func() { c.traffic(ctx, luck(0)) })
+	c.orders.luck = luck(0)
+	lanes.Go(func() { c.traffic(ctx) })
 	for i, faults := range [][]fault{c.orderServiceFaults(), c.postgresFaults(), c.kafkaFaults()} {
 		lanes.Go(func() { c.strike(ctx, luck(uint64(i)+1), faults) })
 	}
@@ -143,7 +144,7 @@ func between(ctx context.Context, luck *rand.Rand, least, most time.Duration) bo
 }
 
 // traffic is some hundred changes a second, of more orders than there are couriers.
-func (c *chaos) traffic(ctx context.Context, luck *rand.Rand) {
+func (c *chaos) traffic(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -152,7 +153,7 @@ func (c *chaos) traffic(ctx context.Context, luck *rand.Rand) {
 			return
 		case <-tick.C:
 		}
-		if err := c.change(ctx, luck); err != nil {
+		if err := c.change(ctx); err != nil {
 			c.check(err)
 			return
 		}
@@ -160,23 +161,25 @@ func (c *chaos) traffic(ctx context.Context, luck *rand.Rand) {
 }
 
 // change changes an order, or says something untrue or unreadable.
-func (c *chaos) change(ctx context.Context, luck *rand.Rand) error {
+func (c *chaos) change(ctx context.Context) error {
+	o, luck := &c.orders, c.orders.luck
 	lost := c.sweeping && luck.IntN(10) == 0
 	switch dice := luck.IntN(100); {
-	case len(c.open) < chaosCouriers || dice < 40 && len(c.open) < 2*chaosCouriers:
+	case len(o.open) < chaosCouriers || dice < 40 && len(o.open) < 2*chaosCouriers:
 		return c.losing(lost, func() error {
-			o, err := c.sim.Create()
-			c.open = append(c.open, o.ID)
+			created, err := c.sim.Create()
+			o.open = append(o.open, created.ID)
 			return err
 		})
 	case dice < 60:
-		return c.losing(lost, func() error { return c.sim.SetStatus(c.end(luck), ordersim.StatusCompleted) })
+		return c.losing(lost, func() error { return c.sim.SetStatus(o.pick(), ordersim.StatusCompleted) })
 	case dice < 75:
-		return c.sim.Delete(c.end(luck)) // its event is never lost: that is for a person
+		return c.sim.Delete(o.pick()) // its event is never lost: that is for a person
 	case dice < 90:
-		c.sim.Emit(c.open[luck.IntN(len(c.open))], anyOf(luck, "created", "cooking", "completed", "delivered", "nonsense"))
-	case dice < 98 && len(c.over) > 0:
-		c.sim.Emit(c.over[luck.IntN(len(c.over))], anyOf(luck, "created", "delivering", "completed")) // "deleted" would be believed while service-order is forgetful
+		c.sim.Emit(o.open[luck.IntN(len(o.open))], anyOf(luck, "created", "cooking", "completed", "delivered", "nonsense"))
+	case dice < 98 && len(o.over) > 0:
+		// No "deleted": it would be believed while service-order is forgetful.
+		c.sim.Emit(o.over[luck.IntN(len(o.over))], anyOf(luck, "created", "delivering", "completed"))
 	default:
 		value := fmt.Sprintf(anyOf(luck, `{"order_id":"../%d"}`, `{"order_id":%d}`, `%d`, `{"order_id":"\u0000%d"`), luck.Uint64())
 		c.poison[value] = true
@@ -194,16 +197,6 @@ func (c *chaos) losing(lost bool, change func() error) error {
 	return change()
 }
 
-// end takes an open order, which is over now.
-func (c *chaos) end(luck *rand.Rand) string {
-	i := luck.IntN(len(c.open))
-	id := c.open[i]
-	c.open[i] = c.open[len(c.open)-1]
-	c.open = c.open[:len(c.open)-1]
-	c.over = append(c.over, id)
-	return id
-}
-
 func anyOf(luck *rand.Rand, texts ...string) string { return texts[luck.IntN(len(texts))] }
 
 // calm waits until everything has come right, and checks every promise.
@@ -212,17 +205,20 @@ func (c *chaos) calm(round uint64) {
 	began := time.Now()
 	c.pool.Reset() // connections that a fault has broken
 	c.eventually("PostgreSQL answers", func() bool { return c.pool.Ping(c.Context()) == nil })
-	for next := began; ; next = next.Add(time.Second) {
+	for polls := 0; ; polls++ {
 		// An order that could not be asked for may be put off by minutes, and a
 		// killed replica's look by half of one: here they are due each second.
-		c.try(dueNow)
-		wrong := c.disagreementsFor(time.Until(next.Add(time.Second)))
+		if polls%20 == 0 {
+			c.try(dueNow)
+		}
+		wrong := c.disagreements()
 		if len(wrong) == 0 {
 			break
 		}
 		if time.Since(began) > convergeWithin {
 			c.Fatalf("not the truth %v after the storm: %s", convergeWithin, strings.Join(wrong, "\n"))
 		}
+		passes(50 * time.Millisecond)
 	}
 	took := time.Since(began)
 	c.allCommitted()
@@ -230,26 +226,9 @@ func (c *chaos) calm(round uint64) {
 	c.nothingTwice()
 	c.onlyPoisonIsDead()
 	c.bounded()
-	c.tell("round %d: %d orders, %d dead letters; calm after %.1f s", round, len(c.open)+len(c.over), len(c.poison), took.Seconds())
+	c.tell("round %d: %d orders, %d dead letters; calm after %.1f s", round, len(c.orders.open)+len(c.orders.over), len(c.poison), took.Seconds())
 	if c.Failed() {
 		c.FailNow()
-	}
-}
-
-// disagreementsFor waits so long for the database to agree with service-order,
-// and returns what is still wrong.
-func (c *chaos) disagreementsFor(d time.Duration) (wrong []string) {
-	c.Helper()
-	deadline := time.After(d)
-	for {
-		if wrong = c.disagreements(); len(wrong) == 0 {
-			return nil
-		}
-		select {
-		case <-deadline:
-			return wrong
-		case <-time.After(50 * time.Millisecond):
-		}
 	}
 }
 

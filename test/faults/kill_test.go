@@ -45,10 +45,7 @@ var moments = []struct {
 // here (tried). A seed gives the same traffic again, not the same timing.
 func TestKillMinusNine(t *testing.T) {
 	t.Parallel()
-	first := *oneSeed
-	if first == 0 {
-		first = rand.Uint64()
-	}
+	first := seedOf(t)
 	for i := range *kills {
 		moment, seed := moments[i%len(moments)], first+uint64(i)
 		t.Run(fmt.Sprintf("%s/%d", moment.name, i), func(t *testing.T) {
