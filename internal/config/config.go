@@ -15,16 +15,28 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/joho/godotenv"
 )
 
 // Config of `serve`. The names in the tags are the environment's.
 type Config struct {
-	HTTPAddr        string        `env:"HTTP_ADDR" envDefault:"127.0.0.1:8082"`
-	DatabaseURL     string        `env:"DATABASE_URL"`
-	KafkaBrokers    []string      `env:"KAFKA_BROKERS"`
-	KafkaTopic      string        `env:"KAFKA_ORDER_TOPIC" envDefault:"order.status.changed"`
-	KafkaGroupID    string        `env:"KAFKA_GROUP_ID" envDefault:"service-courier"`
+	HTTPAddr     string   `env:"HTTP_ADDR" envDefault:"127.0.0.1:8082"`
+	DatabaseURL  string   `env:"DATABASE_URL"`
+	KafkaBrokers []string `env:"KAFKA_BROKERS"`
+	KafkaTopic   string   `env:"KAFKA_ORDER_TOPIC" envDefault:"order.status.changed"`
+	KafkaGroupID string   `env:"KAFKA_GROUP_ID" envDefault:"service-courier"`
+
+	KafkaTLS                 bool   `env:"KAFKA_TLS"`
+	KafkaTLSCAFile           string `env:"KAFKA_TLS_CA_FILE"`   // empty: the system's
+	KafkaTLSCertFile         string `env:"KAFKA_TLS_CERT_FILE"` // of this client; empty: none
+	KafkaTLSKeyFile          string `env:"KAFKA_TLS_KEY_FILE"`
+	KafkaSASLMechanism       string `env:"KAFKA_SASL_MECHANISM"` // empty: no SASL
+	KafkaSASLUsername        string `env:"KAFKA_SASL_USERNAME"`
+	KafkaSASLPassword        Secret `env:"KAFKA_SASL_PASSWORD"`
+	KafkaSASLPasswordFile    string `env:"KAFKA_SASL_PASSWORD_FILE"` // instead of the password
+	KafkaSASLPlainWithoutTLS bool   `env:"KAFKA_SASL_PLAIN_WITHOUT_TLS"`
+
 	OrderServiceURL string        `env:"ORDER_SERVICE_URL" envDefault:"http://localhost:8080"`
 	DeliveryOverdue string        `env:"DELIVERY_OVERDUE" envDefault:"flag"`
 	APITokens       string        `env:"API_TOKENS"`
@@ -109,7 +121,8 @@ func none(err error) []error {
 func (c Config) problems() []error {
 	var out []error
 	for _, err := range []error{
-		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkOverdue(), c.checkNotYetBuilt(),
+		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkKafkaTLS(), c.checkSASL(),
+		c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkOverdue(), c.checkNotYetBuilt(),
 	} {
 		out = append(out, none(err)...)
 	}
@@ -139,17 +152,10 @@ func (c Config) checkDatabaseURL() error {
 	if err != nil || u.Host == "" || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return fmt.Errorf("DATABASE_URL %s: want postgres://user:password@host:5432/database", mask(c.DatabaseURL))
 	}
-	return nil
-}
-
-func (c Config) checkBrokers() error {
-	if len(c.KafkaBrokers) == 0 {
-		return errors.New("KAFKA_BROKERS is not set: want host:port, several separated by commas")
-	}
-	for _, b := range c.KafkaBrokers {
-		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
-			return fmt.Errorf("KAFKA_BROKERS %q: want host:port, several separated by commas", b)
-		}
+	// pgx knows libpq's parameters, and reads the files that some of them name.
+	if _, err := pgconn.ParseConfig(c.DatabaseURL); err != nil {
+		text := err.Error() // cannot parse `the URL`: why
+		return fmt.Errorf("DATABASE_URL %s: %s", mask(c.DatabaseURL), text[strings.LastIndex(text, "`: ")+len("`: "):])
 	}
 	return nil
 }
@@ -211,6 +217,9 @@ func (c Config) LogValue() slog.Value {
 		slog.Any("kafka_brokers", c.KafkaBrokers),
 		slog.String("kafka_order_topic", c.KafkaTopic),
 		slog.String("kafka_group_id", c.KafkaGroupID),
+		slog.Bool("kafka_tls", c.KafkaTLS),
+		slog.String("kafka_sasl_mechanism", c.KafkaSASLMechanism),
+		slog.String("kafka_sasl_username", c.KafkaSASLUsername),
 		slog.String("order_service_url", mask(c.OrderServiceURL)),
 		slog.String("delivery_overdue", c.DeliveryOverdue),
 		slog.Duration("sweep_interval", c.SweepInterval),

@@ -17,6 +17,8 @@ func setenv(t *testing.T, settings map[string]string) {
 	for _, name := range []string{
 		"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "KAFKA_ORDER_TOPIC", "KAFKA_GROUP_ID", "ORDER_SERVICE_URL",
 		"DELIVERY_OVERDUE", "API_TOKENS", "INSECURE", "LOG_LEVEL", "SWEEP_INTERVAL",
+		"KAFKA_TLS", "KAFKA_TLS_CA_FILE", "KAFKA_TLS_CERT_FILE", "KAFKA_TLS_KEY_FILE", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME",
+		"KAFKA_SASL_PASSWORD", "KAFKA_SASL_PASSWORD_FILE", "KAFKA_SASL_PLAIN_WITHOUT_TLS",
 	} {
 		t.Setenv(name, "") // restores it afterwards
 		if err := os.Unsetenv(name); err != nil {
