@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"service-courier/internal/app"
+	"service-courier/internal/buildinfo"
 )
 
 func main() {
@@ -53,7 +54,9 @@ func root() *cobra.Command {
 		return fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())
 	})
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(dev(), serve(), migrate(), resync(), doctor(), deadLetters())
+	cmd.Version = buildinfo.Read().String()
+	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	cmd.AddCommand(dev(), serve(), migrate(), resync(), doctor(), deadLetters(), health(), version(), man())
 	return cmd
 }
 

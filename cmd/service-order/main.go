@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"service-courier/internal/buildinfo"
 	"service-courier/internal/ordersim"
 )
 
@@ -65,6 +66,10 @@ An order by hand:
 		},
 	}
 	f.register(cmd.Flags())
+	cmd.Version = buildinfo.Read().String()
+	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	cmd.CompletionOptions.HiddenDefaultCmd = true
+	cmd.AddCommand(health())
 	return cmd
 }
 
