@@ -79,8 +79,8 @@ func examineTables(ctx context.Context, pool *pgxpool.Pool) []doctor.Finding {
 			return lineFinding(line), err
 		}),
 		within(ctx, checkMissing, func(ctx context.Context) (doctor.Finding, error) {
-			missing, err := health.Missing(ctx)
-			return missingFinding(missing), err
+			standing, err := health.Standing(ctx)
+			return missingFinding(standing), err
 		}),
 		within(ctx, checkLooks, func(ctx context.Context) (doctor.Finding, error) { return looksFinding(ctx, health) }),
 		within(ctx, checkDeadLetters, func(ctx context.Context) (doctor.Finding, error) {

@@ -7,6 +7,7 @@ import (
 
 	"service-courier/internal/doctor"
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/orderevent"
 )
 
 func versionFinding(number int, name string) doctor.Finding {
@@ -70,11 +71,12 @@ func lineFinding(s postgres.LineState) doctor.Finding {
 	return doctor.Okay(checkLine, detail)
 }
 
-func missingFinding(b postgres.Backlog) doctor.Finding {
-	if b.Count == 0 {
+func missingFinding(s orderevent.Standing) doctor.Finding {
+	if s.Missing == 0 {
 		return doctor.Okay(checkMissing, "none")
 	}
-	return doctor.Warning(checkMissing, fmt.Sprintf("service-order has none of %d open orders, the oldest for %s", b.Count, roughly(b.Oldest)),
+	return doctor.Warning(checkMissing,
+		fmt.Sprintf("service-order has none of %d open orders, the oldest for %s", s.Missing, roughly(s.MissingOldest)),
 		"docs/runbook.md, missing orders: nothing frees their couriers by itself")
 }
 

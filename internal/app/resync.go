@@ -32,12 +32,12 @@ func Resync(ctx context.Context, since time.Time, out, logs io.Writer) error {
 	if err := s.resync(ctx, since); err != nil {
 		return fmt.Errorf("resync broke off; what it did so far is saved, run it again: %w", err)
 	}
-	missing, open, err := postgres.NewSweep(s.pool).Missing(ctx)
+	standing, err := postgres.NewHealth(s.pool).Standing(ctx)
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "compared everything since %s in %v; %d orders are open now, service-order has none of %d of them\n",
-		since.Format(time.RFC3339), time.Since(began).Round(time.Millisecond), open, missing)
+		since.Format(time.RFC3339), time.Since(began).Round(time.Millisecond), standing.Open, standing.Missing)
 	return err
 }
 

@@ -40,6 +40,7 @@ type service struct {
 	pool       *pgxpool.Pool
 	orders     *order.HTTPClient
 	breaker    *order.Breaker
+	metrics    *metrics.Metrics
 	looks      orderevent.Looks
 	coalescer  *orderevent.Coalescer
 	matcher    *orderevent.Matcher
@@ -64,6 +65,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	}
 	breaker := order.NewBreaker(client, log)
 	counted := metrics.New()
+	counted.WatchBreaker(breaker.Tripped)
 	records := postgres.NewOrders(pool)
 	matcher := orderevent.NewMatcher(postgres.NewLine(pool), counted)
 	reconciler := orderevent.NewReconciler(breaker, records, matcher, counted, log, batchGETs)
@@ -76,10 +78,8 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	}
 	ready := readiness{pool, consumer, client}
 	return &service{
-		log: log, pool: pool, orders: client, breaker: breaker, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
-		sweeper: &worker.Sweeper{
-			Lister: client, Records: postgres.NewSweep(pool), Gate: breaker, To: coalescer, Observer: counted, Log: log,
-		},
+		log: log, pool: pool, orders: client, breaker: breaker, metrics: counted, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
+		sweeper:    worker.NewSweeper(client, postgres.NewSweep(pool), breaker, coalescer, log),
 		sweepEvery: cfg.SweepInterval,
 		deliveries: deliveries,
 		late:       late,
@@ -158,6 +158,7 @@ func (s *service) work(ctx context.Context) {
 	wg.Go(func() { worker.Match(inner, s.matcher, s.log) })
 	wg.Go(func() { worker.Due(ctx, s.looks, s.breaker, s.coalescer, s.log) })
 	wg.Go(func() { s.sweeper.Run(ctx, s.sweepEvery) })
+	wg.Go(func() { worker.Watch(ctx, postgres.NewHealth(s.pool), s.metrics, s.log) })
 	if s.late != nil {
 		wg.Go(func() { worker.Overdue(ctx, s.late, s.deliveries, s.breaker, s.log) })
 	}

@@ -15,8 +15,9 @@ import (
 
 const namespace = "courier"
 
-// Metrics implements orderevent.Observer, kafka.LagObserver and worker.MissingObserver.
+// Metrics implements orderevent.Observer, kafka.LagObserver and worker.StandingObserver.
 type Metrics struct {
+	alarms
 	registry     *prometheus.Registry
 	hints        prometheus.Counter
 	batchSize    prometheus.Histogram
@@ -25,7 +26,6 @@ type Metrics struct {
 	assignments  prometheus.Counter
 	letters      prometheus.Counter
 	lag          *prometheus.GaugeVec
-	missing      prometheus.Gauge
 }
 
 var _ orderevent.Observer = (*Metrics)(nil)
@@ -33,8 +33,10 @@ var _ orderevent.Observer = (*Metrics)(nil)
 // New returns metrics on a registry of their own, with those of the Go runtime
 // and the process.
 func New() *Metrics {
+	registry := prometheus.NewRegistry()
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		registry: registry,
+		alarms:   newAlarms(registry),
 		hints: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "hints_total", Help: "Hints reconciled: events and looks of our own, before coalescing.",
 		}),
@@ -57,12 +59,9 @@ func New() *Metrics {
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "kafka_lag_records", Help: "Records of a partition that this replica has yet to save, as of when it last read or saved.",
 		}, []string{"partition"}),
-		missing: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "missing_orders", Help: "Open orders that service-order answers 404 about, as of this replica's last sweep.",
-		}),
 	}
 	m.registry.MustRegister(
-		m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters, m.lag, m.missing,
+		m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters, m.lag,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -101,6 +100,3 @@ func (m *Metrics) Observe(partition int32, records int64) {
 func (m *Metrics) Forget(partition int32) {
 	m.lag.DeleteLabelValues(strconv.Itoa(int(partition)))
 }
-
-// Missing implements worker.MissingObserver.
-func (m *Metrics) Missing(orders int) { m.missing.Set(float64(orders)) }

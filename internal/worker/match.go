@@ -1,8 +1,8 @@
 // Package worker holds the loops that work without an event: matching on a
 // timer, the orders due for another look, the sweep that compares with
 // service-order's list, and the deliveries behind their deadline. They decide
-// nothing of an order; they only feed the use cases, and tell when many orders
-// are missing at once.
+// nothing of an order; they only feed the use cases. Watch tells how the orders
+// stand.
 package worker
 
 import (

@@ -36,38 +36,43 @@ type SweepRecords interface {
 	Behind(ctx context.Context, told map[courier.OrderID]courier.Class) ([]courier.OrderID, error)
 	// Open pages through the open orders by id.
 	Open(ctx context.Context, after courier.OrderID, limit int) ([]courier.OrderID, error)
-	// Missing counts the open orders that answer 404, and all open ones.
-	Missing(ctx context.Context) (missing, open int, err error)
-}
-
-// MissingObserver is told how many open orders service-order does not have.
-type MissingObserver interface {
-	Missing(orders int)
 }
 
 // Sweeper compares both sides: orders that service-order lists and that have
 // no record or a lower one (a lost "created"), and open orders of our own (a
 // lost "completed"). What differs becomes a hint; the use case does the rest.
 type Sweeper struct {
-	Lister   order.Lister
-	Records  SweepRecords
-	Gate     Gate
-	To       Submitter
-	Observer MissingObserver
-	Log      *slog.Logger
-
-	forgetful bool // service-order seems to have lost its memory; said once
+	lister  order.Lister
+	records SweepRecords
+	gate    Gate
+	to      Submitter
+	log     *slog.Logger
+	wake    chan struct{} // of size 1
 }
 
-// Run sweeps at once and then every so often, until ctx ends: on one replica,
-// and not while service-order is down for everybody.
+// NewSweeper returns a Sweeper that compares lister with records and submits
+// what differs to to, while gate is open.
+func NewSweeper(lister order.Lister, records SweepRecords, gate Gate, to Submitter, log *slog.Logger) *Sweeper {
+	return &Sweeper{lister, records, gate, to, log, make(chan struct{}, 1)}
+}
+
+// Wake asks Run for a sweep out of turn.
+func (s *Sweeper) Wake() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is asked already
+	}
+}
+
+// Run sweeps at once, then every so often and when woken, until ctx ends: on one
+// replica, and not while service-order is down for everybody.
 func (s *Sweeper) Run(ctx context.Context, every time.Duration) {
-	failing := outage.New(s.Log, "sweep")
+	failing := outage.New(s.log, "sweep")
 	timer := time.NewTicker(every)
 	defer timer.Stop()
 	for {
-		if s.Gate.Ready(ctx) == nil {
-			_, err := s.Records.Lead(ctx, s.sweep)
+		if s.gate.Ready(ctx) == nil {
+			_, err := s.records.Lead(ctx, s.sweep)
 			switch {
 			case ctx.Err() != nil, errors.Is(err, orderevent.ErrPaused):
 			case err != nil:
@@ -80,12 +85,13 @@ func (s *Sweeper) Run(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-s.wake:
 		}
 	}
 }
 
 func (s *Sweeper) sweep(ctx context.Context) error {
-	until, now, err := s.Records.Begin(ctx)
+	until, now, err := s.records.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,7 +102,7 @@ func (s *Sweeper) sweep(ctx context.Context) error {
 	if err := s.Since(ctx, from); err != nil {
 		return err
 	}
-	return s.Records.Finish(ctx, now)
+	return s.records.Finish(ctx, now)
 }
 
 // Since sweeps once: all that service-order lists as created at from or later,
@@ -105,10 +111,7 @@ func (s *Sweeper) Since(ctx context.Context, from time.Time) error {
 	if err := s.listed(ctx, from); err != nil {
 		return err
 	}
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	return s.alarm(ctx)
+	return s.open(ctx)
 }
 
 // listed looks for orders that our records lack or know in a lower class.
@@ -118,14 +121,14 @@ func (s *Sweeper) listed(ctx context.Context, from time.Time) error {
 		if len(told) == 0 {
 			return nil
 		}
-		behind, err := s.Records.Behind(ctx, told)
+		behind, err := s.records.Behind(ctx, told)
 		clear(told)
 		if err != nil {
 			return err
 		}
 		return s.submit(ctx, behind)
 	}
-	err := s.Lister.List(ctx, from, func(o order.Order) error {
+	err := s.lister.List(ctx, from, func(o order.Order) error {
 		told[o.ID] = courier.ClassOf(o.Status)
 		if len(told) < sweepBatch {
 			return nil
@@ -142,7 +145,7 @@ func (s *Sweeper) listed(ctx context.Context, from time.Time) error {
 func (s *Sweeper) open(ctx context.Context) error {
 	var after courier.OrderID
 	for {
-		ids, err := s.Records.Open(ctx, after, sweepBatch)
+		ids, err := s.records.Open(ctx, after, sweepBatch)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -158,32 +161,5 @@ func (s *Sweeper) submit(ctx context.Context, ids []courier.OrderID) error {
 	for i, id := range ids {
 		hints[i] = orderevent.Hint{OrderID: id, Sweep: true, Source: sweepSource}
 	}
-	return feed(ctx, s.To, hints, s.Log)
-}
-
-// Many open orders missing at once mean that service-order lost its memory,
-// as it does in a restart.
-const (
-	forgetfulOrders = 5
-	forgetfulShare  = 0.5
-)
-
-// alarm says once that service-order seems to have lost its memory, and once
-// that it is over. Nobody is freed for it.
-func (s *Sweeper) alarm(ctx context.Context) error {
-	missing, open, err := s.Records.Missing(ctx)
-	if err != nil {
-		return err
-	}
-	s.Observer.Missing(missing)
-	forgetful := missing >= forgetfulOrders && float64(missing) >= forgetfulShare*float64(open)
-	counts := []any{slog.Int("missing", missing), slog.Int("open", open)}
-	switch {
-	case forgetful && !s.forgetful:
-		s.Log.WarnContext(ctx, "service-order seems to have lost its memory: it has none of many open orders; no courier is freed for it", counts...)
-	case !forgetful && s.forgetful:
-		s.Log.InfoContext(ctx, "service-order has most open orders again, or they have ended", counts...)
-	}
-	s.forgetful = forgetful
-	return nil
+	return feed(ctx, s.to, hints, s.log)
 }

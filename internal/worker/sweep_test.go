@@ -29,11 +29,9 @@ type world struct {
 	records   map[courier.OrderID]courier.State
 	until     time.Time
 	leader    bool
-	missing   int
 	down      bool
 	submitted []orderevent.Hint
 	refuses   courier.OrderID
-	observed  int
 }
 
 func (w *world) List(_ context.Context, from time.Time, each func(order.Order) error) error {
@@ -87,10 +85,6 @@ func (w *world) Open(_ context.Context, after courier.OrderID, limit int) ([]cou
 	return ids[:min(limit, len(ids))], nil
 }
 
-func (w *world) Missing(context.Context) (missing, open int, err error) {
-	return w.missing, len(w.records), nil
-}
-
 func (w *world) Ready(context.Context) error {
 	if w.down {
 		return order.ErrOpen
@@ -108,13 +102,8 @@ func (w *world) Submit(_ context.Context, b orderevent.Batch) error {
 	return nil
 }
 
-// observer is apart from world, which has a Missing of its own.
-type observer struct{ w *world }
-
-func (o observer) Missing(n int) { o.w.observed = n }
-
 func (w *world) sweeper(log *bytes.Buffer) *Sweeper {
-	return &Sweeper{Lister: w, Records: w, Gate: w, To: w, Observer: observer{w}, Log: slog.New(slog.NewTextHandler(log, nil))}
+	return NewSweeper(w, w, w, w, slog.New(slog.NewTextHandler(log, nil)))
 }
 
 func (w *world) ids() string {
@@ -217,26 +206,5 @@ func TestSweepRestsWhileDownOrNotTheLeader(t *testing.T) {
 				t.Errorf("%s: swept %d times", name, len(w.from))
 			}
 		})
-	}
-}
-
-func TestLostMemoryIsToldOnce(t *testing.T) {
-	var log bytes.Buffer
-	w := &world{records: make(map[courier.OrderID]courier.State)}
-	for i := range 8 {
-		w.records[courier.OrderID(fmt.Sprint(i))] = courier.StateAssigned
-	}
-	s := w.sweeper(&log)
-	for _, missing := range []int{0, 3, 4, 8, 8, 2, 0} {
-		w.missing = missing
-		if err := s.alarm(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if w.observed != missing {
-			t.Errorf("the metric says %d, want %d", w.observed, missing)
-		}
-	}
-	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "lost its memory") {
-		t.Errorf("want one alarm and its end, got:\n%s", log.String())
 	}
 }

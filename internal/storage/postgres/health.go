@@ -16,6 +16,8 @@ import (
 var (
 	//go:embed sql/health_line.sql
 	healthLine string
+	//go:embed sql/health_standing.sql
+	healthStanding string
 	//go:embed sql/health_worst_looks.sql
 	healthWorstLooks string
 )
@@ -58,10 +60,13 @@ func (h *Health) Line(ctx context.Context) (s LineState, err error) {
 	return s, nil
 }
 
-// Missing returns the open orders that service-order answers 404 about.
-func (h *Health) Missing(ctx context.Context) (Backlog, error) {
-	return h.backlog(ctx, `SELECT count(*), coalesce(now() - min(missing_since), '0')
-		FROM orders WHERE missing_since IS NOT NULL AND state IN ('waiting', 'assigned', 'held')`)
+// Standing returns how the open orders stand.
+func (h *Health) Standing(ctx context.Context) (s orderevent.Standing, err error) {
+	err = h.pool.QueryRow(ctx, healthStanding).Scan(&s.Open, &s.Missing, &s.MissingOldest, &s.Waiting, &s.WaitingOldest)
+	if err != nil {
+		return s, fmt.Errorf("read how the open orders stand: %w", err)
+	}
+	return s, nil
 }
 
 // DeadLetters returns the letters that wait for a person.

@@ -105,14 +105,3 @@ func (s *Sweep) Open(ctx context.Context, after courier.OrderID, limit int) ([]c
 	}
 	return ids, nil
 }
-
-// Missing counts the open orders that service-order answered 404 about last,
-// and all open ones.
-func (s *Sweep) Missing(ctx context.Context) (missing, open int, err error) {
-	err = s.pool.QueryRow(ctx, `
-		SELECT count(missing_since), count(*) FROM orders WHERE state IN ('waiting', 'assigned', 'held')`).Scan(&missing, &open)
-	if err != nil {
-		return 0, 0, fmt.Errorf("count the missing orders: %w", err)
-	}
-	return missing, open, nil
-}
