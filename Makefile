@@ -41,6 +41,10 @@ kafka-packages:
 test-race: ## run the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...
 
+.PHONY: docs
+docs: ## write the documents that are made from the code: docs/errors.md, docs/openapi.json
+	$(GO) test ./internal/transport/rest -run 'Documented' -update
+
 .PHONY: bench
 bench: ## measure events a second through the real program, Kafka and PostgreSQL
 	$(GO) run ./test/bench

@@ -3,9 +3,12 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -14,32 +17,41 @@ import (
 // description opens the OpenAPI document.
 const description = `Couriers and the orders they deliver.
 
-Every error is a problem (RFC 9457, ` + "`application/problem+json`" + `). 400 is a body that cannot be parsed, ` +
-	`422 one that can and says something unacceptable; ` + "`errors`" + ` then names every place. ` +
-	`Unknown fields are refused. Every answer carries ` + "`X-Request-ID`" + `, the caller's own if it sent a sane one.`
+Every error is a problem (RFC 9457, ` + "`application/problem+json`" + `) with a stable ` + "`code`" + `; its ` + "`type`" + ` is the page that explains it. ` +
+	`400 is a body that cannot be parsed, 422 one that can and says something unacceptable; ` + "`errors`" + ` then names every place. ` +
+	`Unknown fields are refused. Every answer carries ` + "`X-Request-ID`" + `, the caller's own if it sent a sane one. ` +
+	`Times are RFC 3339 in UTC. Lists are answered in pages: ` + "`next_cursor`" + ` of one asks for the next.`
 
 // api is what the handlers share.
 type api struct {
 	huma.API
-	log *slog.Logger
+	log    *slog.Logger
+	mux    *http.ServeMux
+	routes map[string]route // by the mux's pattern
+}
+
+// route is what is around a handler, beside the handler itself.
+type route struct {
+	role    role
+	endless bool // it has no deadline: it ends when the client leaves, or the server
 }
 
 // newHandler builds the whole API with what surrounds it; doc.go has the order.
 func newHandler(cfg Config, deps Dependencies) http.Handler {
 	mux := http.NewServeMux()
-	a := &api{humago.New(mux, humaConfig()), deps.Log}
+	a := &api{humago.New(mux, humaConfig()), deps.Log, mux, make(map[string]route)}
 	a.registerHealth(deps.Readiness)
 	a.registerCouriers(deps.Couriers)
 	a.registerDeliveries(deps.Deliveries)
 	if deps.Metrics != nil {
-		mux.Handle("GET /metrics", deps.Metrics)
+		a.handle(http.MethodGet, "/metrics", route{role: read}, deps.Metrics)
 		a.documentMetrics()
 	}
-	mux.Handle("GET /openapi.json", openAPIHandler(a.OpenAPI())) // last: it describes all the others
+	a.handle(http.MethodGet, "/openapi.json", route{role: public}, openAPIHandler(a.OpenAPI())) // last: it describes all the others
 
-	h := deadlined(cfg.RequestTimeout, mux)
+	h := a.deadlined(cfg.RequestTimeout, mux)
 	h = bounded(maxBodyBytes, h)
-	h = &routes{mux: mux, next: h}
+	h = &router{mux: mux, next: h}
 	h = recovered(deps.Log, h)
 	h = logged(deps.Log, h)
 	return identified(h)
@@ -53,17 +65,30 @@ func humaConfig() huma.Config {
 	cfg.Info.Description = description
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
 	cfg.CreateHooks = nil
-	cfg.Transformers = []huma.Transformer{discreet}
+	cfg.Transformers = nil
+	cfg.Components.SecuritySchemes = securitySchemes()
 	return cfg
 }
 
-// register adds an operation whose handler answers with an output or an error
-// that the table of problem.go knows. op.Errors lists the statuses of that
-// table the operation can end in; 422 and 500 are added by huma.
-func register[I, O any](a *api, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+// handle adds a route that huma has no part in; the document does not have it
+// unless it is added there.
+func (a *api) handle(method, path string, r route, h http.Handler) {
+	a.routes[method+" "+path] = r
+	a.mux.Handle(method+" "+path, h)
+}
+
+// register adds an operation for callers of the role. Its handler answers with an
+// output or an error that the table of problems.go knows. op.Errors lists those
+// statuses only that the use case can end in (404, 409, 503 …): what may happen to
+// any request of its kind is added here.
+func register[I, O any](a *api, role role, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
 	op.MaxBodyBytes = maxBodyBytes + 1 // huma refuses what is as long as its limit; bounded has the say
 	op.BodyReadTimeout = -1            // bounded has read the body
+	op.RejectUnknownQueryParameters = strings.HasPrefix(op.Path, versioned)
+	op.Errors = slices.Concat(op.Errors, commonErrors(role, op.Method))
+	op.Security = security(role)
 	op.Responses = make(map[string]*huma.Response)
+	a.routes[op.Method+" "+op.Path] = route{role: role}
 	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
@@ -71,11 +96,45 @@ func register[I, O any](a *api, op huma.Operation, handle func(context.Context, 
 		}
 		return out, nil
 	})
-	if r := op.Responses["503"]; r != nil { // huma.Register has filled it by now
-		r.Headers = map[string]*huma.Header{"Retry-After": {
-			Description: "Seconds to wait before asking again", Schema: &huma.Schema{Type: huma.TypeInteger},
-		}}
+	for _, status := range []string{"429", "503"} {
+		if r := op.Responses[status]; r != nil { // huma.Register has filled it by now
+			r.Headers = map[string]*huma.Header{"Retry-After": {
+				Description: "Seconds to wait before asking again", Schema: &huma.Schema{Type: huma.TypeInteger},
+			}}
+		}
 	}
+}
+
+// versioned is the path that everything beyond the course's routes is under.
+const versioned = "/api/v1"
+
+// commonErrors lists the statuses that the kind of a request alone may end in.
+func commonErrors(role role, method string) []int {
+	all := []int{http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
+	if role != public {
+		all = append(all, http.StatusUnauthorized, http.StatusForbidden)
+	}
+	if hasBody(method) {
+		all = append(all, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	return all
+}
+
+// refuse logs what the operator has to know of err and returns what the caller
+// gets to know.
+func (a *api) refuse(ctx context.Context, operation string, err error) error {
+	p := problemOf(err)
+	p.RequestID = requestID(ctx)
+	attrs := []slog.Attr{
+		slog.String("request_id", p.RequestID), slog.String("operation", operation), slog.Any("error", err),
+	}
+	switch {
+	case p.Status == http.StatusInternalServerError:
+		a.log.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
+	case p.Status == http.StatusServiceUnavailable && !errors.Is(err, context.Canceled): // nothing is wrong when the caller leaves
+		a.log.LogAttrs(ctx, slog.LevelWarn, "request cannot be served now", attrs...)
+	}
+	return p
 }
 
 func (a *api) documentMetrics() {
@@ -91,8 +150,6 @@ func (a *api) documentMetrics() {
 
 // openAPIHandler serves doc as it is now.
 func openAPIHandler(doc *huma.OpenAPI) http.Handler {
-	// Values are not echoed in problems (discreet), so they are not described.
-	delete(doc.Components.Schemas.Map()["ErrorDetail"].Properties, "value")
 	body, err := json.Marshal(doc)
 	if err != nil {
 		panic(fmt.Errorf("OpenAPI document: %w", err)) // built from constants: every test would meet it

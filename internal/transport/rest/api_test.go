@@ -20,13 +20,8 @@ const (
 	jsonType    = "application/json"
 	problemType = "application/problem+json"
 
-	anna     = `{"name":"Anna","phone":"+79000000001","status":"paused","transport_type":"scooter"}`
-	annaGot  = `{"id":3,"name":"Anna <&>","phone":"+79000000001","status":"busy","transport_type":"on_foot"}`
-	internal = `{"title":"Internal Server Error","status":500,"detail":"an internal error; the log has it under this answer's X-Request-ID"}`
-	unavail  = `{"title":"Service Unavailable","status":503,"detail":"the storage is unavailable"}`
-	nothing  = `{"title":"Not Found","status":404,"detail":"there is nothing at this path; /openapi.json lists what there is"}`
-	wrong    = `{"title":"Unsupported Media Type","status":415,"detail":"the body must be JSON: send it with Content-Type: application/json"}`
-	tooLong  = `{"title":"Request Entity Too Large","status":413,"detail":"the body is longer than 65536 bytes"}`
+	anna    = `{"name":"Anna","phone":"+79000000001","status":"paused","transport_type":"scooter"}`
+	annaGot = `{"id":3,"name":"Anna <&>","phone":"+79000000001","status":"busy","transport_type":"on_foot"}`
 )
 
 // exchange is a request and the whole of its answer.
@@ -43,17 +38,27 @@ type exchange struct {
 	retry   string
 }
 
-func invalid(errs string) string {
-	return `{"title":"Unprocessable Entity","status":422,"detail":"validation failed","errors":[` + errs + `]}`
+// told is the problem of a code, with its own words or, for its detail, others.
+func told(code string, details ...string) string {
+	for _, k := range rest.Kinds() {
+		if k.Code == code {
+			return fmt.Sprintf(`{"type":"/problems/%s","title":%q,"status":%d,"code":%q,"detail":%q,"request_id":"r1"}`,
+				strings.ReplaceAll(code, "_", "-"), k.Title, k.Status, code, append(details, k.Detail)[0])
+		}
+	}
+	return "no such code: " + code
 }
 
-func allowed(methods string) string {
-	return `{"title":"Method Not Allowed","status":405,"detail":"this path allows ` + methods + `"}`
+// toldFields is the problem of a code that names the places given.
+func toldFields(code, detail, fields string) string {
+	return strings.Replace(told(code, detail), `,"request_id"`, `,"errors":[`+fields+`],"request_id"`, 1)
 }
 
-func conflict(detail string) string {
-	return `{"title":"Conflict","status":409,"detail":"` + detail + `"}`
+func invalid(fields string) string {
+	return toldFields("validation_failed", "validation failed", fields)
 }
+
+func allowed(methods string) string { return told("method_not_allowed", "this path allows "+methods) }
 
 func exchanges() []exchange {
 	invalidCourier := fmt.Errorf("%w: %w", courier.ErrInvalidCourier, errors.Join(errors.New("name is empty"), errors.New("phone is empty")))
@@ -74,54 +79,54 @@ func exchanges() []exchange {
 		post("registered, charset", fake{}, anna, 201, jsonType, `{"id":7}`, "Content-Type: Application/JSON ; charset=utf-8"),
 		post("registered, whatever is accepted", fake{}, anna, 201, jsonType, `{"id":7}`, "Accept: text/html"),
 		post("as long as may be", fake{}, anna+strings.Repeat(" ", 64<<10-len(anna)), 201, jsonType, `{"id":7}`),
-		post("too long", fake{}, anna+strings.Repeat(" ", 64<<10+1-len(anna)), 413, problemType, tooLong),
-		post("form", fake{}, "name=Anna", 415, problemType, wrong, "Content-Type: application/x-www-form-urlencoded"),
-		post("nonsense type", fake{}, anna, 415, problemType, wrong, "Content-Type: ;"),
+		post("too long", fake{}, anna+strings.Repeat(" ", 64<<10+1-len(anna)), 413, problemType, told("body_too_large")),
+		post("form", fake{}, "name=Anna", 415, problemType, told("unsupported_media_type"), "Content-Type: application/x-www-form-urlencoded"),
+		post("nonsense type", fake{}, anna, 415, problemType, told("unsupported_media_type"), "Content-Type: ;"),
 		post("no body", fake{}, "", 400, problemType,
-			`{"title":"Bad Request","status":400,"detail":"request body is required"}`),
+			told("malformed_request", "request body is required")),
 		post("not JSON", fake{}, "{", 400, problemType,
-			`{"title":"Bad Request","status":400,"detail":"validation failed","errors":[{"message":"unexpected end of JSON input","location":"body"}]}`),
-		post("not an object", fake{}, `[]`, 422, problemType, invalid(`{"message":"expected object","location":"body"}`)),
+			toldFields("malformed_request", "validation failed", `{"location":"body","message":"unexpected end of JSON input"}`)),
+		post("not an object", fake{}, `[]`, 422, problemType, invalid(`{"location":"body","message":"expected object"}`)),
 		post("fields missing", fake{}, `{}`, 422, problemType, invalid(
-			`{"message":"expected required property name to be present","location":"body"},`+
-				`{"message":"expected required property phone to be present","location":"body"},`+
-				`{"message":"expected required property transport_type to be present","location":"body"}`)),
+			`{"location":"body","message":"expected required property name to be present"},`+
+				`{"location":"body","message":"expected required property phone to be present"},`+
+				`{"location":"body","message":"expected required property transport_type to be present"}`)),
 		post("fields wrong, values not echoed", fake{}, `{"name":"","phone":1,"status":"gone","transport_type":"bike","age":5}`, 422, problemType, invalid(
-			`{"message":"expected length >= 1","location":"body.name"},`+
-				`{"message":"expected string","location":"body.phone"},`+
-				`{"message":"expected value to be one of \"available, busy, paused\"","location":"body.status"},`+
-				`{"message":"expected value to be one of \"on_foot, scooter, car\"","location":"body.transport_type"},`+
-				`{"message":"unexpected property","location":"body.age"}`)),
+			`{"location":"body.name","message":"expected length >= 1"},`+
+				`{"location":"body.phone","message":"expected string"},`+
+				`{"location":"body.status","message":"expected value to be one of \"available, busy, paused\""},`+
+				`{"location":"body.transport_type","message":"expected value to be one of \"on_foot, scooter, car\""},`+
+				`{"location":"body.age","message":"unexpected property"}`)),
 		post("refused by the domain", fake{err: invalidCourier}, anna, 422, problemType,
 			invalid(`{"message":"name is empty"},{"message":"phone is empty"}`)),
-		post("phone taken", fake{err: courier.ErrPhoneTaken}, anna, 409, problemType, conflict("another courier has this phone")),
+		post("phone taken", fake{err: courier.ErrPhoneTaken}, anna, 409, problemType, told("phone_taken")),
 		post("busy by hand", fake{err: courier.ErrBusyByHand}, strings.Replace(anna, "paused", "busy", 1), 409, problemType,
-			conflict("a courier becomes busy only with an order")),
-		post("broken", fake{err: broken}, anna, 500, problemType, internal),
-		post("panic", fake{panics: "secret"}, anna, 500, problemType, internal),
+			told("busy_by_hand")),
+		post("broken", fake{err: broken}, anna, 500, problemType, told("internal")),
+		post("panic", fake{panics: "secret"}, anna, 500, problemType, told("internal")),
 		{
 			name: "register, unavailable", line: "POST /courier", body: anna, fake: fake{err: down},
-			status: 503, is: problemType, want: unavail, retry: "2",
+			status: 503, is: problemType, want: told("storage_unavailable"), retry: "2",
 		},
 
 		{name: "courier", line: "GET /courier/3", status: 200, is: jsonType, want: annaGot},
 		{
 			name: "no such courier", line: "GET /courier/4", fake: fake{err: courier.ErrNotFound},
-			status: 404, is: problemType, want: `{"title":"Not Found","status":404,"detail":"no such courier"}`,
+			status: 404, is: problemType, want: told("courier_not_found"),
 		},
 		{
 			name: "id is no number", line: "GET /courier/anna", status: 422, is: problemType,
-			want: invalid(`{"message":"invalid integer","location":"path.id"}`),
+			want: invalid(`{"location":"path.id","message":"invalid integer"}`),
 		},
 		{
 			name: "id out of range", line: "GET /courier/0", status: 422, is: problemType,
-			want: invalid(`{"message":"expected number >= 1","location":"path.id"}`),
+			want: invalid(`{"location":"path.id","message":"expected number >= 1"}`),
 		},
-		{name: "get, broken", line: "GET /courier/3", fake: fake{err: broken}, status: 500, is: problemType, want: internal},
-		{name: "get, unavailable", line: "GET /courier/3", fake: fake{err: down}, status: 503, is: problemType, want: unavail, retry: "2"},
+		{name: "get, broken", line: "GET /courier/3", fake: fake{err: broken}, status: 500, is: problemType, want: told("internal")},
+		{name: "get, unavailable", line: "GET /courier/3", fake: fake{err: down}, status: 503, is: problemType, want: told("storage_unavailable"), retry: "2"},
 		{
 			name: "get, out of time", line: "GET /courier/3", fake: fake{err: fmt.Errorf("get: %w", context.DeadlineExceeded)},
-			status: 503, is: problemType, want: `{"title":"Service Unavailable","status":503,"detail":"the request took too long"}`, retry: "2",
+			status: 503, is: problemType, want: told("timed_out"), retry: "2",
 		},
 
 		{name: "nobody", line: "GET /couriers", status: 200, is: jsonType, want: `[]`},
@@ -129,9 +134,9 @@ func exchanges() []exchange {
 			name: "couriers", line: "GET /couriers", fake: fake{all: []courier.Courier{one}}, status: 200, is: jsonType,
 			want: `[{"id":1,"name":"A","phone":"1","status":"available","transport_type":"car"}]`,
 		},
-		{name: "list, broken", line: "GET /couriers", fake: fake{err: broken}, status: 500, is: problemType, want: internal},
-		{name: "list, unavailable", line: "GET /couriers", fake: fake{err: down}, status: 503, is: problemType, want: unavail, retry: "2"},
-		{name: "list, panic", line: "GET /couriers", fake: fake{panics: broken}, status: 500, is: problemType, want: internal},
+		{name: "list, broken", line: "GET /couriers", fake: fake{err: broken}, status: 500, is: problemType, want: told("internal")},
+		{name: "list, unavailable", line: "GET /couriers", fake: fake{err: down}, status: 503, is: problemType, want: told("storage_unavailable"), retry: "2"},
+		{name: "list, panic", line: "GET /couriers", fake: fake{panics: broken}, status: 500, is: problemType, want: told("internal")},
 
 		{
 			name: "assigned", line: "POST /delivery/assign", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
@@ -143,7 +148,7 @@ func exchanges() []exchange {
 		},
 		{
 			name: "assign, bad id", line: "POST /delivery/assign", body: `{"order_id":"../a"}`, status: 422, is: problemType,
-			want: invalid(`{"message":"expected string to match pattern ^[A-Za-z0-9_-]{1,64}$","location":"body.order_id"}`),
+			want: invalid(`{"location":"body.order_id","message":"expected string to match pattern ^[A-Za-z0-9_-]{1,64}$"}`),
 		},
 		{
 			name: "unassigned", line: "POST /delivery/unassign", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
@@ -153,25 +158,25 @@ func exchanges() []exchange {
 			name: "released", line: "POST /delivery/release", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
 			want: `{"order_id":"a-1","status":"waiting"}`,
 		},
-		refused("no such order", courier.ErrNoSuchOrder, 404, `{"title":"Not Found","status":404,"detail":"service-order has no such order"}`),
-		refused("nobody free", courier.ErrNobodyFree, 409, conflict("no courier is free; the order waits in line")),
-		refused("not free", fmt.Errorf("%w: he is busy", courier.ErrNotFree), 409, conflict("the courier is not free")),
-		refused("assigned already", courier.ErrAlreadyAssigned, 409, conflict("the order has a courier already")),
-		refused("ended", courier.ErrOrderEnded, 409, conflict("the order is completed or cancelled already")),
-		refused("unknown status", courier.ErrStatusUnknown, 409, conflict("the order has a status that is not known here")),
-		refused("not assigned", courier.ErrNotAssigned, 409, conflict("the order has no courier")),
-		refused("not held", courier.ErrNotHeld, 409, conflict("the order is not held")),
+		refused("no such order", courier.ErrNoSuchOrder, 404, told("order_not_found")),
+		refused("nobody free", courier.ErrNobodyFree, 409, told("no_courier_free")),
+		refused("not free", fmt.Errorf("%w: he is busy", courier.ErrNotFree), 409, told("courier_not_free")),
+		refused("assigned already", courier.ErrAlreadyAssigned, 409, told("order_already_assigned")),
+		refused("ended", courier.ErrOrderEnded, 409, told("order_ended")),
+		refused("unknown status", courier.ErrStatusUnknown, 409, told("order_status_unknown")),
+		refused("not assigned", courier.ErrNotAssigned, 409, told("order_not_assigned")),
+		refused("not held", courier.ErrNotHeld, 409, told("order_not_held")),
 		{
 			name: "service-order away", line: "POST /delivery/assign", body: `{"order_id":"a"}`,
 			fake:   fake{err: fmt.Errorf("%w: dial 10.0.0.5: secret", courier.ErrOrdersUnavailable)},
-			status: 503, is: problemType, want: `{"title":"Service Unavailable","status":503,"detail":"service-order cannot be asked now"}`, retry: "2",
+			status: 503, is: problemType, want: told("order_service_unavailable"), retry: "2",
 		},
 
-		{name: "no path", line: "GET /nowhere", status: 404, is: problemType, want: nothing},
-		{name: "no path, unclean", line: "GET //nowhere/../else", status: 404, is: problemType, want: nothing},
-		{name: "root", line: "GET /", status: 404, is: problemType, want: nothing},
-		{name: "no id", line: "GET /courier/", status: 404, is: problemType, want: nothing},
-		{name: "no path, with a body", line: "POST /nowhere", body: "x", headers: []string{"Content-Type: text/plain"}, status: 404, is: problemType, want: nothing},
+		{name: "no path", line: "GET /nowhere", status: 404, is: problemType, want: told("route_not_found")},
+		{name: "no path, unclean", line: "GET //nowhere/../else", status: 404, is: problemType, want: told("route_not_found")},
+		{name: "root", line: "GET /", status: 404, is: problemType, want: told("route_not_found")},
+		{name: "no id", line: "GET /courier/", status: 404, is: problemType, want: told("route_not_found")},
+		{name: "no path, with a body", line: "POST /nowhere", body: "x", headers: []string{"Content-Type: text/plain"}, status: 404, is: problemType, want: told("route_not_found")},
 		{name: "wrong method", line: "DELETE /ping", status: 405, is: problemType, want: allowed("GET, HEAD"), allow: "GET, HEAD"},
 		{name: "wrong method, with a body", line: "POST /couriers", body: "x", status: 405, is: problemType, want: allowed("GET, HEAD"), allow: "GET, HEAD"},
 		{name: "wrong method of healthcheck", line: "GET /healthcheck", status: 405, is: problemType, want: allowed("HEAD"), allow: "HEAD"},
@@ -190,7 +195,7 @@ func refused(name string, err error, status int, want string) exchange {
 func TestExchanges(t *testing.T) {
 	for _, e := range exchanges() {
 		t.Run(e.name, func(t *testing.T) {
-			w := do(handler(&e.fake, io.Discard), request(t, e.line, e.body, e.headers...))
+			w := do(handler(&e.fake, io.Discard), request(t, e.line, e.body, append(e.headers, "X-Request-ID: r1")...))
 			if w.Code != e.status || w.Header().Get("Content-Type") != e.is {
 				t.Errorf("status %d %q, want %d %q", w.Code, w.Header().Get("Content-Type"), e.status, e.is)
 			}

@@ -3,14 +3,11 @@ package rest
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net"
 	"net/http"
 	"strings"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
 // bounded reads the body of a request, at most limit bytes, before the handler
@@ -18,10 +15,9 @@ import (
 // passes; a body without a Content-Type is taken for it.
 func bounded(limit int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Method {
-		case http.MethodPost, http.MethodPut, http.MethodPatch:
+		if hasBody(r.Method) {
 			if p := takeBody(w, r, limit); p != nil {
-				writeProblem(w, p)
+				writeProblem(w, r, p)
 				return
 			}
 		}
@@ -29,15 +25,19 @@ func bounded(limit int64, next http.Handler) http.Handler {
 	})
 }
 
+func hasBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
 // takeBody puts the body into memory and its type into the one spelling that
 // huma knows; the problem is nil when both are fine.
-func takeBody(w http.ResponseWriter, r *http.Request, limit int64) *huma.ErrorModel {
+func takeBody(w http.ResponseWriter, r *http.Request, limit int64) *Problem {
 	if !isJSON(r.Header.Get("Content-Type")) {
-		return problem(http.StatusUnsupportedMediaType, "the body must be JSON: send it with Content-Type: application/json")
+		return problem(codeMediaType, "")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
-		return unreadable(err, limit)
+		return unreadable(err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
@@ -53,16 +53,16 @@ func isJSON(contentType string) bool {
 		strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
 }
 
-func unreadable(err error, limit int64) *huma.ErrorModel {
+func unreadable(err error) *Problem {
 	var (
 		tooLarge *http.MaxBytesError
 		network  net.Error
 	)
 	switch {
 	case errors.As(err, &tooLarge):
-		return problem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is longer than %d bytes", limit))
+		return problem(codeBodyTooLarge, "")
 	case errors.As(err, &network) && network.Timeout():
-		return problem(http.StatusRequestTimeout, "the body took too long to arrive")
+		return problem(codeBodyTimeout, "")
 	}
-	return problem(http.StatusBadRequest, "the body broke off")
+	return problem(codeMalformed, "the body broke off")
 }

@@ -21,22 +21,19 @@ type couriersAPI struct{ couriers Couriers }
 
 func (a *api) registerCouriers(couriers Couriers) {
 	c := couriersAPI{couriers}
-	register(a, huma.Operation{
+	register(a, operate, huma.Operation{
 		OperationID: "register-courier", Method: http.MethodPost, Path: "/courier", Tags: []string{"couriers"},
 		Summary:       "Register a courier",
 		Description:   "An available courier is given the next waiting order at once. 409: the phone exists, or the status is busy. After a 503 it is not known whether the courier was registered; if so, trying again answers 409.",
 		DefaultStatus: http.StatusCreated,
-		Errors: []int{
-			http.StatusBadRequest, http.StatusRequestTimeout, http.StatusConflict, http.StatusRequestEntityTooLarge,
-			http.StatusUnsupportedMediaType, http.StatusServiceUnavailable,
-		},
+		Errors:        []int{http.StatusConflict, http.StatusServiceUnavailable},
 	}, c.register)
-	register(a, huma.Operation{
+	register(a, read, huma.Operation{
 		OperationID: "get-courier", Method: http.MethodGet, Path: "/courier/{id}", Tags: []string{"couriers"},
 		Summary: "Get one courier",
 		Errors:  []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, c.get)
-	register(a, huma.Operation{
+	register(a, read, huma.Operation{
 		OperationID: "list-couriers", Method: http.MethodGet, Path: "/couriers", Tags: []string{"couriers"},
 		Summary: "List every courier, in the order of their ids",
 		Errors:  []int{http.StatusServiceUnavailable},

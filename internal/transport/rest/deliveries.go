@@ -23,11 +23,8 @@ type deliveriesAPI struct{ deliveries Deliveries }
 
 func (a *api) registerDeliveries(deliveries Deliveries) {
 	d := deliveriesAPI{deliveries}
-	errs := []int{
-		http.StatusBadRequest, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict,
-		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable,
-	}
-	register(a, huma.Operation{
+	errs := []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable}
+	register(a, operate, huma.Operation{
 		OperationID: "assign-delivery", Method: http.MethodPost, Path: "/delivery/assign", Tags: []string{"deliveries"},
 		Summary: "Give an order a courier",
 		Description: "service-order is asked first. The courier named, or else the free one whose turn it is, gets the order past the line. " +
@@ -35,14 +32,14 @@ func (a *api) registerDeliveries(deliveries Deliveries) {
 			"404: service-order has no such order, or there is no such courier. 503: service-order or the database cannot be asked.",
 		Errors: errs,
 	}, d.assign)
-	register(a, huma.Operation{
+	register(a, operate, huma.Operation{
 		OperationID: "unassign-delivery", Method: http.MethodPost, Path: "/delivery/unassign", Tags: []string{"deliveries"},
 		Summary: "Take an order from its courier",
 		Description: "The courier is free at once; the order is held until a person assigns or releases it, or it ends. " +
 			"So is an order freed that service-order no longer has. 409: the order has no courier.",
 		Errors: errs,
 	}, d.unassign)
-	register(a, huma.Operation{
+	register(a, operate, huma.Operation{
 		OperationID: "release-delivery", Method: http.MethodPost, Path: "/delivery/release", Tags: []string{"deliveries"},
 		Summary:     "Put a held order back in line",
 		Description: "It keeps the place it had. 409: the order is not held. 404: service-order no longer has it.",
@@ -50,10 +47,9 @@ func (a *api) registerDeliveries(deliveries Deliveries) {
 	}, d.release)
 }
 
-// assignBody names an order; the pattern is courier.ParseOrderID's.
 type assignBody struct {
-	OrderID   string `json:"order_id" pattern:"^[A-Za-z0-9_-]{1,64}$" example:"8e1eda8f-7b6b-41a9-9b9c-66a2d6592647"`
-	CourierID int64  `json:"courier_id,omitempty" minimum:"1" doc:"without it, the free courier whose turn it is"`
+	OrderID   orderID `json:"order_id"`
+	CourierID int64   `json:"courier_id,omitempty" minimum:"1" doc:"without it, the free courier whose turn it is"`
 }
 
 type assignInput struct{ Body assignBody }
@@ -76,8 +72,8 @@ func (d deliveriesAPI) assign(ctx context.Context, in *assignInput) (*assignOutp
 }
 
 type unassignBody struct {
-	OrderID string `json:"order_id" pattern:"^[A-Za-z0-9_-]{1,64}$" example:"8e1eda8f-7b6b-41a9-9b9c-66a2d6592647"`
-	Reason  string `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so"`
+	OrderID orderID `json:"order_id"`
+	Reason  string  `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so"`
 }
 
 type unassignInput struct{ Body unassignBody }
@@ -95,11 +91,11 @@ func (d deliveriesAPI) unassign(ctx context.Context, in *unassignInput) (*unassi
 	if err != nil {
 		return nil, err
 	}
-	return &unassignOutput{unassignedBody{in.Body.OrderID, "unassigned", courierID}}, nil
+	return &unassignOutput{unassignedBody{string(in.Body.OrderID), "unassigned", courierID}}, nil
 }
 
 type releaseBody struct {
-	OrderID string `json:"order_id" pattern:"^[A-Za-z0-9_-]{1,64}$" example:"8e1eda8f-7b6b-41a9-9b9c-66a2d6592647"`
+	OrderID orderID `json:"order_id"`
 }
 
 type releaseInput struct{ Body releaseBody }
@@ -115,5 +111,5 @@ func (d deliveriesAPI) release(ctx context.Context, in *releaseInput) (*releaseO
 	if err := d.deliveries.Release(ctx, courier.OrderID(in.Body.OrderID)); err != nil {
 		return nil, err
 	}
-	return &releaseOutput{releasedBody{in.Body.OrderID, "waiting"}}, nil
+	return &releaseOutput{releasedBody{string(in.Body.OrderID), "waiting"}}, nil
 }

@@ -1,11 +1,12 @@
 // Package rest serves the HTTP API: JSON over the standard mux, described by
 // OpenAPI 3.1 at /openapi.json, every error a problem (RFC 9457). A file a
-// noun; couriers.go is one to copy. A request passes, from the outside in:
+// noun; couriers.go is one to copy: register takes an operation and the role that
+// its callers need, page.go makes pages of lists, order_id.go has order ids. A request passes, from the outside in:
 //
-//	identified → logged → recovered → routes (404, 405) → bounded → deadlined → mux → huma → handler
+//	identified → logged → recovered → router (404, 405) → bounded → deadlined → mux → huma → handler
 //
 // The package turns requests into calls of use cases and their outcomes into
-// answers (problem.go has the one table). It must not decide anything about
+// answers (problems.go has the one table). It must not decide anything about
 // couriers or orders, must not know SQL or Kafka, and logs neither names nor
 // phones: of a path it logs the route, of a body nothing.
 package rest

@@ -36,15 +36,15 @@ type PartStatus struct {
 }
 
 func (a *api) registerHealth(readiness Readiness) {
-	register(a, huma.Operation{
+	register(a, public, huma.Operation{
 		OperationID: "ping", Method: http.MethodGet, Path: "/ping", Tags: []string{"health"},
 		Summary: "Answer pong",
 	}, ping)
-	register(a, huma.Operation{
+	register(a, public, huma.Operation{
 		OperationID: "healthcheck", Method: http.MethodHead, Path: "/healthcheck", Tags: []string{"health"},
 		Summary: "Answer 204 while the process serves", DefaultStatus: http.StatusNoContent,
 	}, healthcheck)
-	register(a, huma.Operation{
+	register(a, public, huma.Operation{
 		OperationID: "livez", Method: http.MethodGet, Path: "/livez", Tags: []string{"health"},
 		Summary: "Answer 200 while the process serves, whatever it lacks",
 	}, livez)
@@ -52,7 +52,7 @@ func (a *api) registerHealth(readiness Readiness) {
 }
 
 func registerReadyz(a *api, h healthAPI) {
-	register(a, huma.Operation{
+	register(a, public, huma.Operation{
 		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: []string{"health"},
 		Summary:     "Tell of every part that the service needs",
 		Description: "200 when every required part is ok, else 503 with a body of the same shape. order_service is not required: without it the consumption pauses.",

@@ -2,76 +2,93 @@ package rest
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
+	"maps"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"service-courier/internal/courier"
 )
 
-// retryAfter is what a 503 asks for, in seconds: outages that heal by
-// themselves (a restart, a failover) take longer than one, callers wait less
-// than ten.
-const retryAfter = "2"
+// Problem is the body of every error (RFC 9457). Code is the kind's stable name,
+// for programs; Type is the same as a reference to the page that explains it.
+type Problem struct {
+	Type      string     `json:"type" format:"uri-reference" doc:"the page that explains this code" example:"/problems/phone-taken"`
+	Title     string     `json:"title" doc:"the same for every problem of the code" example:"Phone taken"`
+	Status    int        `json:"status" minimum:"400" maximum:"599" example:"409"`
+	Code      string     `json:"code" doc:"stable name; docs/errors.md lists them all" example:"phone_taken"`
+	Detail    string     `json:"detail" doc:"what happened this time" example:"another courier has this phone"`
+	Errors    []badField `json:"errors,omitempty" doc:"every place of the request that is not as it must be"`
+	RequestID string     `json:"request_id" doc:"under which the log tells of the request; X-Request-ID is the same"`
 
-// outcomes is the one table from the errors of the use cases to HTTP; the first
-// match counts. What is not in it is a fault of this service: 500. The caller is
-// shown the detail, or the sentinel's text, never that of the errors around it.
-var outcomes = []struct {
-	err    error
-	status int
-	detail string
-}{
-	{err: courier.ErrInvalidCourier, status: http.StatusUnprocessableEntity, detail: "validation failed"}, // as huma says it
-	{err: courier.ErrNotFound, status: http.StatusNotFound},
-	{err: courier.ErrPhoneTaken, status: http.StatusConflict},
-	{err: courier.ErrBusyByHand, status: http.StatusConflict},
-	{err: courier.ErrNoSuchOrder, status: http.StatusNotFound},
-	{err: courier.ErrNotFree, status: http.StatusConflict},
-	{err: courier.ErrNobodyFree, status: http.StatusConflict},
-	{err: courier.ErrStatusUnknown, status: http.StatusConflict},
-	{err: courier.ErrAlreadyAssigned, status: http.StatusConflict},
-	{err: courier.ErrNotAssigned, status: http.StatusConflict},
-	{err: courier.ErrNotHeld, status: http.StatusConflict},
-	{err: courier.ErrOrderEnded, status: http.StatusConflict},
-	{err: courier.ErrOrdersUnavailable, status: http.StatusServiceUnavailable},
-	{err: courier.ErrUnavailable, status: http.StatusServiceUnavailable},
-	{err: context.DeadlineExceeded, status: http.StatusServiceUnavailable, detail: "the request took too long"},
-	{err: context.Canceled, status: http.StatusServiceUnavailable, detail: "the request was given up"}, // the caller left
+	headers http.Header // of the answer
 }
 
-// problemOf returns the problem that err is to the caller.
-func problemOf(err error) *huma.ErrorModel {
-	for _, o := range outcomes {
-		if errors.Is(err, o.err) {
-			p := problem(o.status, cmp.Or(o.detail, o.err.Error()))
-			if o.status == http.StatusUnprocessableEntity {
-				p.Errors = reasons(err, o.err)
+// badField is one place of a request that is not as it must be. It does not
+// repeat the value, which may be personal.
+type badField struct {
+	Location string `json:"location,omitempty" example:"body.phone"`
+	Message  string `json:"message" example:"expected string"`
+}
+
+// Error returns the detail.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus implements huma.StatusError.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders implements huma.HeadersError.
+func (p *Problem) GetHeaders() http.Header { return p.headers }
+
+// ContentType implements huma.ContentTypeFilter.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// problem returns one of the kind that code names, in the table of problems.go;
+// an empty detail stands for the kind's own.
+func problem(code, detail string) *Problem {
+	k := kindOf(code)
+	p := &Problem{
+		Type: problemsPath + strings.ReplaceAll(k.code, "_", "-"), Title: k.title, Status: k.status, Code: k.code,
+		Detail: cmp.Or(detail, k.detail), headers: make(http.Header),
+	}
+	if k.retry != "" {
+		p.headers.Set("Retry-After", k.retry)
+	}
+	return p
+}
+
+// problemOf returns the problem that err is to the caller, who is shown the
+// kind's own words, never those of the errors around it.
+func problemOf(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	for _, k := range kinds {
+		if k.err != nil && errors.Is(err, k.err) {
+			p := problem(k.code, "")
+			if k.status == http.StatusUnprocessableEntity {
+				p.Errors = reasons(err, k.err)
 			}
 			return p
 		}
 	}
-	return internalError()
+	return problem(codeInternal, "")
 }
 
-// internalError tells the caller nothing but where the operator finds it.
-func internalError() *huma.ErrorModel {
-	return problem(http.StatusInternalServerError, "an internal error; the log has it under this answer's X-Request-ID")
-}
-
-func problem(status int, detail string) *huma.ErrorModel {
-	return &huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail}
+// invalid refuses one place of the request, such as "query.cursor", that the
+// schema could not.
+func invalid(location, message string) *Problem {
+	p := problem(codeInvalid, "")
+	p.Errors = []badField{{location, message}}
+	return p
 }
 
 // reasons lists the single errors that are joined in err, without sentinel.
-func reasons(err, sentinel error) []*huma.ErrorDetail {
+func reasons(err, sentinel error) []badField {
 	switch joined := err.(type) { //nolint:errorlint // walks the tree itself
 	case interface{ Unwrap() []error }:
-		var all []*huma.ErrorDetail
+		var all []badField
 		for _, e := range joined.Unwrap() {
 			all = append(all, reasons(e, sentinel)...)
 		}
@@ -82,50 +99,51 @@ func reasons(err, sentinel error) []*huma.ErrorDetail {
 	if errors.Is(err, sentinel) {
 		return nil
 	}
-	return []*huma.ErrorDetail{{Message: err.Error()}}
+	return []badField{{Message: err.Error()}}
 }
 
-// refuse logs what the operator has to know of err and returns what the caller
-// gets to know.
-func (a *api) refuse(ctx context.Context, operation string, err error) error {
-	p := problemOf(err)
-	attrs := []slog.Attr{
-		slog.String("request_id", requestID(ctx)), slog.String("operation", operation), slog.Any("error", err),
+// huma makes its own refusals, and the description of errors, with these two;
+// replacing them is how it is told of another type.
+func init() {
+	huma.NewError = func(status int, detail string, errs ...error) huma.StatusError {
+		return humaProblem("", status, detail, errs)
 	}
-	switch p.Status {
-	case http.StatusInternalServerError:
-		a.log.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
-	case http.StatusServiceUnavailable:
-		if !errors.Is(err, context.Canceled) { // nothing is wrong when the caller leaves
-			a.log.LogAttrs(ctx, slog.LevelWarn, "request cannot be served now", attrs...)
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, detail string, errs ...error) huma.StatusError {
+		return humaProblem(requestID(ctx.Context()), status, detail, errs)
+	}
+}
+
+// humaProblem is what huma refuses: a request that does not fit its schema. Of
+// what goes wrong inside it tells nothing.
+func humaProblem(id string, status int, detail string, errs []error) *Problem {
+	var p *Problem
+	switch status {
+	case http.StatusBadRequest:
+		p = problem(codeMalformed, detail)
+	case http.StatusUnprocessableEntity:
+		p = problem(codeInvalid, "")
+	default:
+		p = problem(codeInternal, "")
+		errs = nil
+	}
+	p.RequestID = id
+	for _, err := range errs {
+		field := badField{Message: err.Error()}
+		if d, ok := err.(huma.ErrorDetailer); ok {
+			field = badField{d.ErrorDetail().Location, d.ErrorDetail().Message}
 		}
-		return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {retryAfter}})
+		p.Errors = append(p.Errors, field)
 	}
 	return p
 }
 
-// discreet is the last look at what huma is about to send: a problem does not
-// repeat the caller's values, which may be personal, and one of huma's own
-// making does not tell what went wrong inside.
-func discreet(_ huma.Context, _ string, body any) (any, error) {
-	p, ok := body.(*huma.ErrorModel)
-	if !ok {
-		return body, nil
-	}
-	if p.Status >= http.StatusInternalServerError {
-		p.Errors = nil
-	}
-	for _, e := range p.Errors {
-		e.Value = nil
-	}
-	return p, nil
-}
-
 // writeProblem answers outside huma exactly as huma would.
-func writeProblem(w http.ResponseWriter, p *huma.ErrorModel) {
+func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
+	p.RequestID = requestID(r.Context())
 	h := w.Header()
 	h.Del("Content-Length")
-	h.Set("Content-Type", "application/problem+json")
+	maps.Copy(h, p.headers)
+	h.Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

@@ -32,5 +32,5 @@ func answerPanic(log *slog.Logger, rec *recorder, r *http.Request) {
 	if rec.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	writeProblem(rec, internalError())
+	writeProblem(rec, r, problem(codeInternal, ""))
 }

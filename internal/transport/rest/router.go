@@ -2,14 +2,14 @@ package rest
 
 import "net/http"
 
-// routes answers what the mux has no route for with a problem: 404, or 405
+// router answers what the mux has no route for with a problem: 404, or 405
 // with Allow. Everything else goes on.
-type routes struct {
+type router struct {
 	mux  *http.ServeMux
 	next http.Handler
 }
 
-func (rt *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refusing, pattern := rt.mux.Handler(r)
 	if pattern != "" {
 		r.Pattern = pattern // for those around, who do not see what the mux notes in a copy
@@ -21,12 +21,13 @@ func (rt *routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := discarded{header: make(http.Header)}
 	refusing.ServeHTTP(&answer, r)
 	if answer.status != http.StatusMethodNotAllowed {
-		writeProblem(w, problem(http.StatusNotFound, "there is nothing at this path; /openapi.json lists what there is"))
+		writeProblem(w, r, problem(codeNoRoute, ""))
 		return
 	}
 	allow := answer.header.Get("Allow")
-	w.Header().Set("Allow", allow)
-	writeProblem(w, problem(http.StatusMethodNotAllowed, "this path allows "+allow))
+	p := problem(codeMethodNotAllowed, "this path allows "+allow)
+	p.headers.Set("Allow", allow)
+	writeProblem(w, r, p)
 }
 
 // discarded keeps an answer's status and header, and drops its body.

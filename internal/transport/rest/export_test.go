@@ -1,0 +1,17 @@
+package rest
+
+// Kind is what the tests see of one kind of problem.
+type Kind struct {
+	Code, Title, Detail, Remedy string
+	Status                      int
+	Err                         error
+}
+
+// Kinds is the table of problems.
+func Kinds() []Kind {
+	all := make([]Kind, len(kinds))
+	for i, k := range kinds {
+		all[i] = Kind{k.code, k.title, k.detail, k.remedy, k.status, k.err}
+	}
+	return all
+}
