@@ -57,6 +57,7 @@ func TestTogether(t *testing.T) {
 		})
 	}
 	t.Run("kill -9 at each moment of a batch", func(t *testing.T) { killAtEachMoment(t, broker) })
+	t.Run("a rolling upgrade", func(t *testing.T) { rollingUpgrade(t, broker) })
 	t.Run("Kafka dies and hangs", func(t *testing.T) { brokerFails(t, broker) })
 }
 

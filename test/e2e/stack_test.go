@@ -73,9 +73,15 @@ type instance struct {
 	log string // path
 }
 
-// start runs a program in an empty directory until the test ends. By then it
-// must stop at SIGTERM as promised, and a failed test shows what it printed.
+// start runs a program of this version, see run.
 func (s *stack) start(name string, env []string, args ...string) instance {
+	s.Helper()
+	return s.run(binary(s.T, name), env, args...)
+}
+
+// run runs a program in an empty directory until the test ends. By then it must
+// stop at SIGTERM as promised, and a failed test shows what it printed.
+func (s *stack) run(path string, env []string, args ...string) instance {
 	s.Helper()
 	dir := s.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -83,7 +89,7 @@ func (s *stack) start(name string, env []string, args ...string) instance {
 		s.Fatal(err)
 	}
 	defer log.Close() // the program has its own
-	p, err := program.Start(s.Context(), program.Command{Path: binary(s.T, name), Args: args, Env: env, Dir: dir, Log: log})
+	p, err := program.Start(s.Context(), program.Command{Path: path, Args: args, Env: env, Dir: dir, Log: log})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -95,7 +101,7 @@ func (s *stack) start(name string, env []string, args ...string) instance {
 			}
 		}
 		if s.Failed() {
-			s.Logf("%s printed:\n%s", name, i.tail())
+			s.Logf("%s printed:\n%s", filepath.Base(path), i.tail())
 		}
 	})
 	return i
@@ -105,11 +111,15 @@ func (s *stack) start(name string, env []string, args ...string) instance {
 // where none is lost. settings come on top, KEY=value each.
 func (s *stack) serve(settings ...string) instance {
 	s.Helper()
-	return s.start("service-courier", append([]string{
+	return s.start("service-courier", append(s.settings(), settings...), "serve")
+}
+
+func (s *stack) settings() []string {
+	return []string{
 		"HTTP_ADDR=" + s.serviceAddr, "DATABASE_URL=" + s.database, "ORDER_SERVICE_URL=http://" + s.orderAddr,
 		"KAFKA_BROKERS=" + s.kafka, "KAFKA_ORDER_TOPIC=" + s.topic, "KAFKA_GROUP_ID=" + s.group,
 		"SWEEP_INTERVAL=1h",
-	}, settings...), "serve")
+	}
 }
 
 // serviceOrder starts the neighbour and waits until it answers and has Kafka.
