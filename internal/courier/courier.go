@@ -47,11 +47,14 @@ func (t Transport) DeliveryTime() time.Duration {
 
 // Courier is a person who delivers orders.
 type Courier struct {
-	ID        int64
-	Name      string
-	Phone     string // unique
-	Status    Status
-	Transport Transport
+	ID         int64
+	Name       string
+	Phone      string // unique
+	Status     Status
+	Transport  Transport
+	PauseAfter bool    // he pauses when his delivery ends; only with StatusBusy
+	OrderID    OrderID // of his open delivery; "" unless busy
+	Deliveries int64   // completed ones
 }
 
 // Longest texts accepted of a courier, in characters.
@@ -60,9 +63,8 @@ const (
 	MaxPhoneLen = 32
 )
 
-// Validate reports every field that a new courier must not have so, joined
-// into one error that matches ErrInvalidCourier. A courier is not registered
-// as busy: he becomes so when match gives him an order.
+// Validate reports every field that a courier must not have so, joined into one
+// error that matches ErrInvalidCourier.
 func (c Courier) Validate() error {
 	var problems []error
 	if err := checkText("name", c.Name, MaxNameLen); err != nil {
@@ -71,8 +73,10 @@ func (c Courier) Validate() error {
 	if err := checkText("phone", c.Phone, MaxPhoneLen); err != nil {
 		problems = append(problems, err)
 	}
-	if c.Status != StatusAvailable && c.Status != StatusPaused {
-		problems = append(problems, fmt.Errorf("status must be %s or %s, not %q", StatusAvailable, StatusPaused, c.Status))
+	switch c.Status {
+	case StatusAvailable, StatusBusy, StatusPaused:
+	default:
+		problems = append(problems, fmt.Errorf("status must be %s, %s or %s, not %q", StatusAvailable, StatusBusy, StatusPaused, c.Status))
 	}
 	if c.Transport.DeliveryTime() == 0 {
 		problems = append(problems, fmt.Errorf("transport_type must be %s, %s or %s, not %q", OnFoot, Scooter, Car, c.Transport))

@@ -65,7 +65,7 @@ func TestLadder(t *testing.T) {
 }
 
 func TestValidateNamesEveryProblem(t *testing.T) {
-	err := courier.Courier{Status: courier.StatusBusy, Transport: "bike"}.Validate()
+	err := courier.Courier{Status: "gone", Transport: "bike"}.Validate()
 	if !errors.Is(err, courier.ErrInvalidCourier) {
 		t.Fatalf("err = %v, want ErrInvalidCourier", err)
 	}

@@ -10,6 +10,9 @@ var (
 	// ErrBusyByHand refuses to make a courier busy otherwise than by giving him
 	// an order.
 	ErrBusyByHand = errors.New("a courier becomes busy only with an order")
+	// ErrChanged says that something is not any more what the caller's change was
+	// meant for.
+	ErrChanged = errors.New("it was changed meanwhile")
 	// ErrOrdersUnavailable says that service-order cannot be asked now. The same
 	// request may succeed later; nothing was changed.
 	ErrOrdersUnavailable = errors.New("service-order cannot be asked now")
@@ -21,6 +24,7 @@ var (
 // The refusals: what a command about a delivery may be answered.
 var (
 	ErrNotFound        error = refusal("no such courier")
+	ErrBusy            error = refusal("the courier has an open delivery")
 	ErrNotFree         error = refusal("the courier is not free")
 	ErrNobodyFree      error = refusal("no courier is free; the order waits in line")
 	ErrNoSuchOrder     error = refusal("service-order has no such order")

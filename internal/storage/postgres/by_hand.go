@@ -47,7 +47,7 @@ func (o ordersTx) lockFree(ctx context.Context, id int64) (int64, error) {
 		err = o.tx.QueryRow(ctx, `SELECT id FROM couriers WHERE status = 'available'
 			ORDER BY deliveries, free_since, id LIMIT 1 FOR UPDATE SKIP LOCKED`).Scan(&id)
 	} else {
-		err = o.tx.QueryRow(ctx, `SELECT status FROM couriers WHERE id = $1 FOR UPDATE`, id).Scan(&status)
+		err = o.tx.QueryRow(ctx, `SELECT status FROM couriers WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, id).Scan(&status)
 	}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

@@ -2,9 +2,7 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -19,7 +17,7 @@ const description = `Couriers and the orders they deliver.
 
 Every error is a problem (RFC 9457, ` + "`application/problem+json`" + `) with a stable ` + "`code`" + `; its ` + "`type`" + ` is the page that explains it. ` +
 	`400 is a body that cannot be parsed, 422 one that can and says something unacceptable; ` + "`errors`" + ` then names every place. ` +
-	`Unknown fields are refused. Every answer carries ` + "`X-Request-ID`" + `, the caller's own if it sent a sane one. ` +
+	`Unknown fields are refused; null is as if an optional field were left out. Every answer carries ` + "`X-Request-ID`" + `, the caller's own if it sent a sane one. ` +
 	`Times are RFC 3339 in UTC. Lists are answered in pages: ` + "`next_cursor`" + ` of one asks for the next.`
 
 // api is what the handlers share.
@@ -42,6 +40,7 @@ func newHandler(cfg Config, deps Dependencies) http.Handler {
 	a := &api{humago.New(mux, humaConfig()), deps.Log, mux, make(map[string]route)}
 	a.registerHealth(deps.Readiness)
 	a.registerCouriers(deps.Couriers)
+	a.registerFleet(deps.Couriers)
 	a.registerDeliveries(deps.Deliveries)
 	if deps.Metrics != nil {
 		a.handle(http.MethodGet, "/metrics", route{role: read}, deps.Metrics)
@@ -145,17 +144,5 @@ func (a *api) documentMetrics() {
 			Description: "OK",
 			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
 		}},
-	})
-}
-
-// openAPIHandler serves doc as it is now.
-func openAPIHandler(doc *huma.OpenAPI) http.Handler {
-	body, err := json.Marshal(doc)
-	if err != nil {
-		panic(fmt.Errorf("OpenAPI document: %w", err)) // built from constants: every test would meet it
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(body) // the client has gone: nobody to tell
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,6 +130,13 @@ func exchanges() []exchange {
 			status: 503, is: problemType, want: told("timed_out"), retry: "2",
 		},
 
+		{name: "updated", line: "PUT /courier", body: `{"id":3}`, status: 200, is: jsonType, want: annaGot},
+		{name: "update without id", line: "PUT /courier", body: `{}`, status: 422, is: problemType, want: invalid(`{"location":"body","message":"expected required property id to be present"}`)},
+		{name: "update: nobody", line: "PUT /courier", body: `{"id":3}`, fake: fake{err: courier.ErrNotFound}, status: 404, is: problemType, want: told("courier_not_found")},
+		{name: "update: phone", line: "PUT /courier", body: `{"id":3}`, fake: fake{err: courier.ErrPhoneTaken}, status: 409, is: problemType, want: told("phone_taken")},
+		{name: "update: busy", line: "PUT /courier", body: `{"id":3,"status":"paused"}`, fake: fake{err: courier.ErrBusy}, status: 409, is: problemType, want: told("courier_busy")},
+		{name: "update: by hand", line: "PUT /courier", body: `{"id":3,"status":"busy"}`, fake: fake{err: courier.ErrBusyByHand}, status: 409, is: problemType, want: told("busy_by_hand")},
+
 		{name: "nobody", line: "GET /couriers", status: 200, is: jsonType, want: `[]`},
 		{
 			name: "couriers", line: "GET /couriers", fake: fake{all: []courier.Courier{one}}, status: 200, is: jsonType,
@@ -180,7 +188,7 @@ func exchanges() []exchange {
 		{name: "wrong method", line: "DELETE /ping", status: 405, is: problemType, want: allowed("GET, HEAD"), allow: "GET, HEAD"},
 		{name: "wrong method, with a body", line: "POST /couriers", body: "x", status: 405, is: problemType, want: allowed("GET, HEAD"), allow: "GET, HEAD"},
 		{name: "wrong method of healthcheck", line: "GET /healthcheck", status: 405, is: problemType, want: allowed("HEAD"), allow: "HEAD"},
-		{name: "wrong method of courier", line: "GET /courier", status: 405, is: problemType, want: allowed("POST"), allow: "POST"},
+		{name: "wrong method of courier", line: "GET /courier", status: 405, is: problemType, want: allowed("POST, PUT"), allow: "POST, PUT"},
 	}
 }
 
@@ -193,7 +201,7 @@ func refused(name string, err error, status int, want string) exchange {
 }
 
 func TestExchanges(t *testing.T) {
-	for _, e := range exchanges() {
+	for _, e := range slices.Concat(exchanges(), fleetExchanges()) {
 		t.Run(e.name, func(t *testing.T) {
 			w := do(handler(&e.fake, io.Discard), request(t, e.line, e.body, append(e.headers, "X-Request-ID: r1")...))
 			if w.Code != e.status || w.Header().Get("Content-Type") != e.is {

@@ -7,20 +7,27 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/usecase/couriers"
 )
 
 // Couriers is the use case of keeping the couriers. Its errors match the
 // sentinels of the domain.
 type Couriers interface {
 	Register(ctx context.Context, c courier.Courier) (id int64, err error)
+	Ensure(ctx context.Context, c courier.Courier) (is courier.Courier, created bool, err error)
 	Get(ctx context.Context, id int64) (courier.Courier, error)
 	List(ctx context.Context) ([]courier.Courier, error)
+	Page(ctx context.Context, f couriers.Filter, after int64, limit int) ([]courier.Courier, error)
+	Change(ctx context.Context, id int64, f couriers.Fields, expect couriers.Expect) (courier.Courier, error)
+	Pause(ctx context.Context, id int64, afterDelivery bool, expect couriers.Expect) (courier.Courier, error)
+	Resume(ctx context.Context, id int64, expect couriers.Expect) (courier.Courier, error)
+	Delete(ctx context.Context, id int64, expect couriers.Expect) error
 }
 
 type couriersAPI struct{ couriers Couriers }
 
-func (a *api) registerCouriers(couriers Couriers) {
-	c := couriersAPI{couriers}
+func (a *api) registerCouriers(use Couriers) {
+	c := couriersAPI{use}
 	register(a, operate, huma.Operation{
 		OperationID: "register-courier", Method: http.MethodPost, Path: "/courier", Tags: []string{"couriers"},
 		Summary:       "Register a courier",
@@ -28,6 +35,12 @@ func (a *api) registerCouriers(couriers Couriers) {
 		DefaultStatus: http.StatusCreated,
 		Errors:        []int{http.StatusConflict, http.StatusServiceUnavailable},
 	}, c.register)
+	register(a, operate, huma.Operation{
+		OperationID: "update-courier", Method: http.MethodPut, Path: "/courier", Tags: []string{"couriers"},
+		Summary:     "Change fields of a courier",
+		Description: "Fields that are left out stay. 409: another courier has the phone, busy set by hand, or a busy courier made available or paused.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+	}, c.update)
 	register(a, read, huma.Operation{
 		OperationID: "get-courier", Method: http.MethodGet, Path: "/courier/{id}", Tags: []string{"couriers"},
 		Summary: "Get one courier",
@@ -40,8 +53,8 @@ func (a *api) registerCouriers(couriers Couriers) {
 	}, c.list)
 }
 
-// courierBody is a courier as clients see him.
-type courierBody struct {
+// CourierBody is a courier as clients of the course see him.
+type CourierBody struct {
 	ID            int64  `json:"id" minimum:"1" example:"7"`
 	Name          string `json:"name" example:"Anna"`
 	Phone         string `json:"phone" example:"+79000000001"`
@@ -49,8 +62,8 @@ type courierBody struct {
 	TransportType string `json:"transport_type" enum:"on_foot,scooter,car"`
 }
 
-func newCourierBody(c courier.Courier) courierBody {
-	return courierBody{c.ID, c.Name, c.Phone, string(c.Status), string(c.Transport)}
+func newCourierBody(c courier.Courier) CourierBody {
+	return CourierBody{c.ID, c.Name, c.Phone, string(c.Status), string(c.Transport)}
 }
 
 // registerBody is a courier to be. The lengths are courier.MaxNameLen and
@@ -63,6 +76,12 @@ type registerBody struct {
 	TransportType string `json:"transport_type" enum:"on_foot,scooter,car"`
 }
 
+func (b registerBody) courier() courier.Courier {
+	return courier.Courier{
+		Name: b.Name, Phone: b.Phone, Status: courier.Status(b.Status), Transport: courier.Transport(b.TransportType),
+	}
+}
+
 type registerInput struct{ Body registerBody }
 
 type idBody struct {
@@ -72,23 +91,39 @@ type idBody struct {
 type idOutput struct{ Body idBody }
 
 func (c couriersAPI) register(ctx context.Context, in *registerInput) (*idOutput, error) {
-	id, err := c.couriers.Register(ctx, courier.Courier{
-		Name:      in.Body.Name,
-		Phone:     in.Body.Phone,
-		Status:    courier.Status(in.Body.Status),
-		Transport: courier.Transport(in.Body.TransportType),
-	})
+	id, err := c.couriers.Register(ctx, in.Body.courier())
 	if err != nil {
 		return nil, err
 	}
 	return &idOutput{idBody{id}}, nil
 }
 
+// updateBody names a courier and what he is to have otherwise.
+type updateBody struct {
+	ID            int64              `json:"id" minimum:"1" example:"7"`
+	Name          *string            `json:"name,omitempty" minLength:"1" maxLength:"200" example:"Anna"`
+	Phone         *string            `json:"phone,omitempty" minLength:"1" maxLength:"32" example:"+79000000001"`
+	Status        *courier.Status    `json:"status,omitempty" enum:"available,busy,paused"`
+	TransportType *courier.Transport `json:"transport_type,omitempty" enum:"on_foot,scooter,car"`
+}
+
+type updateInput struct{ Body updateBody }
+
+func (c couriersAPI) update(ctx context.Context, in *updateInput) (*courierOutput, error) {
+	b := in.Body
+	changed, err := c.couriers.Change(ctx, b.ID,
+		couriers.Fields{Name: b.Name, Phone: b.Phone, Status: b.Status, Transport: b.TransportType}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &courierOutput{newCourierBody(changed)}, nil
+}
+
 type courierInput struct {
 	ID int64 `path:"id" minimum:"1" example:"7"`
 }
 
-type courierOutput struct{ Body courierBody }
+type courierOutput struct{ Body CourierBody }
 
 func (c couriersAPI) get(ctx context.Context, in *courierInput) (*courierOutput, error) {
 	found, err := c.couriers.Get(ctx, in.ID)
@@ -99,7 +134,7 @@ func (c couriersAPI) get(ctx context.Context, in *courierInput) (*courierOutput,
 }
 
 type couriersOutput struct {
-	Body []courierBody `nullable:"false"`
+	Body []CourierBody `nullable:"false"`
 }
 
 func (c couriersAPI) list(ctx context.Context, _ *struct{}) (*couriersOutput, error) {
@@ -107,7 +142,7 @@ func (c couriersAPI) list(ctx context.Context, _ *struct{}) (*couriersOutput, er
 	if err != nil {
 		return nil, err
 	}
-	bodies := make([]courierBody, len(all)) // never null
+	bodies := make([]CourierBody, len(all)) // never null
 	for i := range all {
 		bodies[i] = newCourierBody(all[i])
 	}

@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"service-courier/internal/courier"
 	"service-courier/internal/transport/rest"
+	"service-courier/internal/usecase/couriers"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -29,6 +31,7 @@ type fake struct {
 	parts      []rest.PartStatus
 	registered []courier.Courier
 	reason     string // of the last unassign
+	asked      string // of the last page
 	deadline   bool   // the last call had one
 }
 
@@ -53,6 +56,55 @@ func (f *fake) Get(ctx context.Context, id int64) (courier.Courier, error) {
 	return courier.Courier{
 		ID: id, Name: "Anna <&>", Phone: "+79000000001", Status: courier.StatusBusy, Transport: courier.OnFoot,
 	}, f.answer(ctx)
+}
+
+func (f *fake) Ensure(ctx context.Context, c courier.Courier) (courier.Courier, bool, error) {
+	c.ID = 7
+	return c, c.Name == "Anna", f.answer(ctx)
+}
+
+func (f *fake) Page(ctx context.Context, filter couriers.Filter, after int64, limit int) ([]courier.Courier, error) {
+	f.asked = fmt.Sprintf("%+v after %d, %d", filter, after, limit)
+	return f.all, f.answer(ctx)
+}
+
+// changed is courier 3, once expect has taken him for what he is.
+func (f *fake) changed(ctx context.Context, id int64, expect couriers.Expect, change func(*courier.Courier)) (courier.Courier, error) {
+	c, err := f.Get(ctx, id)
+	if err == nil && expect != nil {
+		err = expect(c)
+	}
+	change(&c)
+	return c, err
+}
+
+func (f *fake) Change(ctx context.Context, id int64, fields couriers.Fields, expect couriers.Expect) (courier.Courier, error) {
+	return f.changed(ctx, id, expect, func(c *courier.Courier) {
+		for field, value := range map[*string]*string{&c.Name: fields.Name, &c.Phone: fields.Phone} {
+			if value != nil {
+				*field = *value
+			}
+		}
+		if fields.Status != nil {
+			c.Status = *fields.Status
+		}
+		if fields.Transport != nil {
+			c.Transport = *fields.Transport
+		}
+	})
+}
+
+func (f *fake) Pause(ctx context.Context, id int64, afterDelivery bool, expect couriers.Expect) (courier.Courier, error) {
+	return f.changed(ctx, id, expect, func(c *courier.Courier) { c.PauseAfter = afterDelivery })
+}
+
+func (f *fake) Resume(ctx context.Context, id int64, expect couriers.Expect) (courier.Courier, error) {
+	return f.changed(ctx, id, expect, func(c *courier.Courier) { c.Status = courier.StatusAvailable })
+}
+
+func (f *fake) Delete(ctx context.Context, id int64, expect couriers.Expect) error {
+	_, err := f.changed(ctx, id, expect, func(*courier.Courier) {})
+	return err
 }
 
 func (f *fake) List(ctx context.Context) ([]courier.Courier, error) { return f.all, f.answer(ctx) }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,11 +52,13 @@ func TestOpenAPIDescribesEveryExchange(t *testing.T) {
 	if !strings.HasPrefix(doc.OpenAPI, "3.1.") || strings.Contains(raw, "$schema") {
 		t.Errorf("openapi %q, $schema in it: %t", doc.OpenAPI, strings.Contains(raw, "$schema"))
 	}
-	for _, e := range exchanges() {
+	for _, e := range slices.Concat(exchanges(), fleetExchanges()) {
 		method, path, _ := strings.Cut(e.line, " ")
+		path, _, _ = strings.Cut(path, "?")
 		if strings.HasPrefix(path, "/courier/") {
 			path = "/courier/{id}"
 		}
+		path = regexp.MustCompile(`^(/api/v1/couriers/)[^/]+`).ReplaceAllString(path, "$1{courier_id}")
 		operation, known := doc.Paths[path][strings.ToLower(method)]
 		if !known {
 			if e.status != http.StatusNotFound && e.status != http.StatusMethodNotAllowed {

@@ -20,7 +20,7 @@ func (orderID) Schema(huma.Registry) *huma.Schema {
 	}
 }
 
-// orderInput names an order in the path; embed it.
-type orderInput struct {
+// OrderInput names an order in the path; embed it (exported, or huma does not see it).
+type OrderInput struct {
 	OrderID orderID `path:"order_id"`
 }

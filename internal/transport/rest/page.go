@@ -7,11 +7,13 @@ import (
 	"fmt"
 )
 
-// A list is answered in pages. Its input embeds pageInput, its body is a
+// A list is answered in pages. Its input embeds PageInput, its body is a
 // pageBody; the store is asked for one item more than limit, behind the key in
 // the cursor.
 
-type pageInput struct {
+// PageInput says which page a list is asked for. huma finds embedded fields of
+// exported types only.
+type PageInput struct {
 	Cursor string `query:"cursor" maxLength:"512" doc:"next_cursor of the page before; without it, the first page"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"how many items at most"`
 }

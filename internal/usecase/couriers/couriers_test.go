@@ -32,6 +32,41 @@ func (s *store) Get(_ context.Context, id int64) (courier.Courier, error) {
 	return s.kept[id-1], s.err
 }
 
+func (s *store) ByPhone(_ context.Context, phone string) (courier.Courier, error) {
+	for _, c := range s.kept {
+		if c.Phone == phone {
+			return c, nil
+		}
+	}
+	return courier.Courier{}, courier.ErrNotFound
+}
+
+func (s *store) Page(context.Context, couriers.Filter, int64, int) ([]courier.Courier, error) {
+	return s.kept, s.err
+}
+
+func (s *store) Change(ctx context.Context, id int64, decide couriers.Decide) (courier.Courier, error) {
+	c, err := s.Get(ctx, id)
+	if err != nil {
+		return c, err
+	}
+	if c, err = decide(c); err == nil {
+		s.kept[id-1] = c
+	}
+	return c, err
+}
+
+func (s *store) Delete(ctx context.Context, id int64, allow func(courier.Courier) error) error {
+	c, err := s.Get(ctx, id)
+	if err == nil {
+		err = allow(c)
+	}
+	if err == nil {
+		s.kept = nil
+	}
+	return err
+}
+
 func (s *store) List(context.Context) ([]courier.Courier, error) { return s.kept, s.err }
 
 func anna(change func(*courier.Courier)) courier.Courier {

@@ -62,9 +62,12 @@ WITH input AS MATERIALIZED (
     FOR UPDATE OF c
 ), freed AS (
     -- A courier is freed of that order, never by his id alone: he may have another by now.
+    -- Who was told to pause after it does.
     UPDATE couriers c
     SET deliveries = c.deliveries + l.counts,
-        status     = CASE WHEN c.order_id = ANY (l.order_ids) THEN 'available' ELSE c.status END,
+        status     = CASE WHEN c.order_id <> ALL (l.order_ids) OR c.order_id IS NULL THEN c.status
+                          WHEN c.pause_after_delivery THEN 'paused' ELSE 'available' END,
+        pause_after_delivery = c.pause_after_delivery AND c.order_id <> ALL (l.order_ids),
         free_since = CASE WHEN c.order_id = ANY (l.order_ids) THEN now() ELSE c.free_since END,
         order_id   = CASE WHEN c.order_id = ANY (l.order_ids) THEN NULL ELSE c.order_id END,
         updated_at = now()
