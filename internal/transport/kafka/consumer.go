@@ -42,6 +42,8 @@ type Consumer struct {
 	saving *outage.Log
 	joined atomic.Bool
 	stuck  stuck
+
+	joining atomic.Bool // from the wish to be a member until the session begins
 }
 
 var _ sarama.ConsumerGroupHandler = (*Consumer)(nil)
@@ -94,7 +96,12 @@ func (c *Consumer) Run(ctx context.Context) {
 
 // member joins the group and consumes until that fails or ctx ends.
 func (c *Consumer) member(ctx context.Context) (err error) {
-	group, err := sarama.NewConsumerGroup(c.cfg.Brokers, c.cfg.GroupID, saramaConfig())
+	c.joining.Store(true)
+	bound, done := c.outlivingUnlessJoining(ctx)
+	defer done()
+	conf := saramaConfig()
+	boundBy(bound, conf)
+	group, err := sarama.NewConsumerGroup(c.cfg.Brokers, c.cfg.GroupID, conf)
 	if err != nil {
 		return err
 	}
@@ -110,12 +117,28 @@ func (c *Consumer) member(ctx context.Context) (err error) {
 		<-drained
 	}()
 	for ctx.Err() == nil {
+		c.joining.Store(true)
 		// Consume returns nil when the session ended and is to be joined anew.
 		if err := group.Consume(ctx, []string{c.cfg.Topic}, c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// outlivingUnlessJoining returns a context that ends when ctx has ended and the
+// group is still not joined shutdownGrace later. A join lasts as long as the
+// rebalance, in which one member may let all the others wait; a stop does not.
+// There is no batch in hand then that could lose by it.
+func (c *Consumer) outlivingUnlessJoining(ctx context.Context) (longer context.Context, done func()) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	late, forget := outliving(ctx, shutdownGrace)
+	stop := context.AfterFunc(late, func() {
+		if c.joining.Load() {
+			cancel()
+		}
+	})
+	return longer, func() { stop(); forget(); cancel() }
 }
 
 // clientError looks at what sarama cannot do by itself. It retries most things,
@@ -146,6 +169,7 @@ func (c *Consumer) failed(ctx context.Context, err error) {
 
 // Setup is called by sarama when the group was joined.
 func (c *Consumer) Setup(session sarama.ConsumerGroupSession) error {
+	c.joining.Store(false)
 	c.joined.Store(true)
 	c.kafka.Works(session.Context())
 	c.topic.Works(session.Context())

@@ -22,6 +22,7 @@ func suite(t *testing.T, start func(*testing.T) broker) {
 		"topic comes later":              topicComesLater,
 		"members come and go":            membersComeAndGo,
 		"batch in hand is finished":      batchInHandIsFinished,
+		"stops while joining":            stopsWhileJoining,
 		"stuck is told":                  stuckIsTold,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,6 +165,18 @@ func batchInHandIsFinished(b bench) {
 	if got := b.committed(); got != 1 {
 		b.Errorf("committed %d records, want the one that was in hand", got)
 	}
+}
+
+// stopsWhileJoining: a member that is told to stop while the rebalance waits for
+// another member does not wait for that one. Without ifStillJoining it takes over
+// five seconds.
+func stopsWhileJoining(b bench) {
+	b.memberThatNeverRejoins()
+	ctx, cancel := context.WithCancel(b.Context())
+	wait := b.consumeUntil(ctx, &sink{})
+	b.eventually("the join waits for the other member", func() bool { return b.groupState() == "PreparingRebalance" })
+	cancel()
+	wait()
 }
 
 // stuckIsTold: a compressed batch that is too large to unpack stops its

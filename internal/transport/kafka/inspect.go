@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 
 	"github.com/IBM/sarama"
@@ -85,32 +84,8 @@ func inspectConfig(ctx context.Context) *sarama.Config {
 	c := saramaConfig()
 	c.Metadata.Retry.Max = 0
 	c.Admin.Retry.Max = 0
-	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, dialer{ctx}
+	boundBy(ctx, c)
 	return c
-}
-
-// dialer closes its connections when ctx ends, which is what bounds sarama: its
-// calls know no context.
-type dialer struct{ ctx context.Context }
-
-// Dial connects.
-func (d dialer) Dial(network, addr string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(d.ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	return &boundConn{conn, context.AfterFunc(d.ctx, func() { _ = conn.Close() })}, nil
-}
-
-type boundConn struct {
-	net.Conn
-	stop func() bool
-}
-
-// Close closes the connection and waits for ctx no longer.
-func (c *boundConn) Close() error {
-	c.stop()
-	return c.Conn.Close()
 }
 
 // unless says that the time was over, where that is why it failed.

@@ -157,13 +157,8 @@ func (b bench) consumeUntil(ctx context.Context, sink Sink) (wait func()) {
 // committed returns the sum of the group's committed offsets.
 func (b bench) committed() int64 {
 	b.Helper()
-	admin, err := sarama.NewClusterAdmin([]string{b.addr}, saramaConfig())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = admin.Close() }()
 	all := map[string][]int32{b.cfg.Topic: {0, 1, 2, 3, 4, 5}}
-	resp, err := admin.ListConsumerGroupOffsets(b.cfg.GroupID, all)
+	resp, err := b.admin().ListConsumerGroupOffsets(b.cfg.GroupID, all)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -172,6 +167,59 @@ func (b bench) committed() int64 {
 		sum += max(0, resp.GetBlock(b.cfg.Topic, p).Offset)
 	}
 	return sum
+}
+
+// memberThatNeverRejoins is the only member of the group, for half a minute. It
+// does not come when the group is to be balanced anew.
+func (b bench) memberThatNeverRejoins() {
+	b.Helper()
+	const halfAMinute = 30_000
+	client, err := sarama.NewClient([]string{b.addr}, saramaConfig())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = client.Close() })
+	coordinator, err := client.Coordinator(b.cfg.GroupID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	join := &sarama.JoinGroupRequest{
+		Version: 1, GroupId: b.cfg.GroupID, ProtocolType: "consumer", SessionTimeout: halfAMinute, RebalanceTimeout: halfAMinute,
+	}
+	strategy := saramaConfig().Consumer.Group.Rebalance.GroupStrategies[0].Name()
+	if err := join.AddGroupProtocolMetadata(strategy, &sarama.ConsumerGroupMemberMetadata{Topics: []string{b.cfg.Topic}}); err != nil {
+		b.Fatal(err)
+	}
+	joined, err := coordinator.JoinGroup(join)
+	if err != nil || !errors.Is(joined.Err, sarama.ErrNoError) {
+		b.Fatal(err, joined)
+	}
+	synced, err := coordinator.SyncGroup(&sarama.SyncGroupRequest{
+		GroupId: b.cfg.GroupID, GenerationId: joined.GenerationId, MemberId: joined.MemberId,
+	})
+	if err != nil || !errors.Is(synced.Err, sarama.ErrNoError) {
+		b.Fatal(err, synced)
+	}
+}
+
+// groupState is a broker's word for it.
+func (b bench) groupState() string {
+	b.Helper()
+	groups, err := b.admin().DescribeConsumerGroups([]string{b.cfg.GroupID})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return groups[0].State
+}
+
+func (b bench) admin() sarama.ClusterAdmin {
+	b.Helper()
+	admin, err := sarama.NewClusterAdmin([]string{b.addr}, saramaConfig())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = admin.Close() })
+	return admin
 }
 
 func (b bench) eventually(what string, ok func() bool) {
