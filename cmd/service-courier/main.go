@@ -72,7 +72,12 @@ func serve() *cobra.Command {
 }
 
 func migrate() *cobra.Command {
-	cmd := &cobra.Command{Use: "migrate", Short: "Make, take back or list the schema in DATABASE_URL"}
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Make, take back or list the schema in DATABASE_URL",
+		Args:  cobra.NoArgs, // a mistyped command is an error, and no success to whom waits for it
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "up", Short: "Apply every migration that is missing", Args: cobra.NoArgs,

@@ -117,6 +117,7 @@ func TestBadCommandLines(t *testing.T) {
 		"dev --frob":           "unknown flag: --frob; service-courier dev --help lists the flags",
 		"dev --http-port http": "--http-port\" flag: want a number from 1 to 65535",
 		"dev --kafka-port 0":   "--kafka-port\" flag: want a number from 1 to 65535",
+		"migrate upp":          "unknown command \"upp\" for \"service-courier migrate\"",
 		"dev --data=":          "--data is empty; name a directory, or leave the flag out to keep nothing",
 	} {
 		cmd := root()
