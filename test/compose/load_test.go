@@ -39,7 +39,7 @@ func load(t *testing.T, stack string, environment ...string) *types.Project {
 	if err != nil {
 		t.Fatal(err)
 	}
-	project, err := cli.ProjectFromOptions(t.Context(), options)
+	project, err := options.LoadProject(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
