@@ -53,6 +53,19 @@ type service struct {
 	http       *rest.Server
 }
 
+// resets hears that the group's place in the topic was lost: that is counted, and
+// a sweep looks for what went with the records that nobody read.
+type resets struct {
+	metrics *metrics.Metrics
+	sweeper *worker.Sweeper
+}
+
+// Reset implements kafka.ResetObserver.
+func (r resets) Reset(cause string, records int64) {
+	r.metrics.Reset(cause, records)
+	r.sweeper.Wake()
+}
+
 // newService wires the service. It connects to nothing yet.
 func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*service, error) {
 	client, err := order.NewHTTPClient(order.Config{BaseURL: cfg.OrderServiceURL, Timeout: orderTimeout, Concurrency: orderConns})
@@ -70,7 +83,8 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	matcher := orderevent.NewMatcher(postgres.NewLine(pool), counted)
 	reconciler := orderevent.NewReconciler(breaker, records, matcher, counted, log, batchGETs)
 	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers)
-	consumer := kafka.NewConsumer(kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic, GroupID: cfg.KafkaGroupID}, coalescer, counted, log)
+	sweeper := worker.NewSweeper(client, postgres.NewSweep(pool), breaker, coalescer, log)
+	consumer := kafka.NewConsumer(kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic, GroupID: cfg.KafkaGroupID}, coalescer, counted, resets{counted, sweeper}, log)
 	deliveries := delivery.New(reconciler)
 	var late worker.Deadlines
 	if cfg.DeliveryOverdue == config.OverdueRelease {
@@ -79,7 +93,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	ready := readiness{pool, consumer, client}
 	return &service{
 		log: log, pool: pool, orders: client, breaker: breaker, metrics: counted, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
-		sweeper:    worker.NewSweeper(client, postgres.NewSweep(pool), breaker, coalescer, log),
+		sweeper:    sweeper,
 		sweepEvery: cfg.SweepInterval,
 		deliveries: deliveries,
 		late:       late,
@@ -148,7 +162,8 @@ func (s *service) tellAbsent(ctx context.Context) {
 
 // work consumes and matches from the moment the schema is there until ctx ends.
 func (s *service) work(ctx context.Context) {
-	if !s.awaitSchema(ctx) {
+	worked, ok := s.awaitSchema(ctx)
+	if !ok {
 		return
 	}
 	// The use case outlives the consumer, which still hands over its last batch.
@@ -162,24 +177,28 @@ func (s *service) work(ctx context.Context) {
 	if s.late != nil {
 		wg.Go(func() { worker.Overdue(ctx, s.late, s.deliveries, s.breaker, s.log) })
 	}
-	s.consumer.Run(ctx)
+	s.consumer.Run(ctx, worked)
 	stop()
 	wg.Wait()
 }
 
 // awaitSchema waits for PostgreSQL and then for its schema, which `serve` never
-// makes itself. It returns false when ctx ends first.
-func (s *service) awaitSchema(ctx context.Context) bool {
+// makes itself, and reports whether there are orders already. It returns !ok
+// when ctx ends first.
+func (s *service) awaitSchema(ctx context.Context) (worked, ok bool) {
 	database, schema := outage.New(s.log, "postgresql"), outage.New(s.log, "database schema")
 	for {
 		err := postgres.CheckSchema(ctx, s.pool)
+		if err == nil {
+			worked, err = postgres.NewHealth(s.pool).Worked(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
-			return false
+			return false, false
 		case err == nil:
 			database.Works(ctx)
 			schema.Works(ctx)
-			return true
+			return worked, true
 		case errors.Is(err, postgres.ErrNoSchema):
 			database.Works(ctx)
 			schema.Failed(ctx, err)
@@ -188,7 +207,7 @@ func (s *service) awaitSchema(ctx context.Context) bool {
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return false, false
 		case <-time.After(time.Second):
 		}
 	}

@@ -78,15 +78,15 @@ const endSessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHER
 
 var listening = regexp.MustCompile(`msg=listening addr=(\S+)`)
 
-// serviceURL is where the one replica answers.
+// serviceURL is where the replica answers that was started last.
 func (w *world) serviceURL() (url string) {
 	w.Helper()
 	w.eventually("the service listens", func() bool {
-		found := listening.FindStringSubmatch(w.logs.String())
-		if found != nil {
-			url = "http://" + found[1]
+		found := listening.FindAllStringSubmatch(w.logs.String(), -1)
+		if len(found) > 0 {
+			url = "http://" + found[len(found)-1][1]
 		}
-		return found != nil
+		return len(found) > 0
 	})
 	return url
 }

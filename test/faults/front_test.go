@@ -17,7 +17,9 @@ type front struct {
 	next http.Handler
 	addr string
 	gets atomic.Int64
-	bad  atomic.Pointer[http.HandlerFunc] // answers instead of service-order
+	// lists counts the sweeps: each asks for one.
+	lists atomic.Int64
+	bad   atomic.Pointer[http.HandlerFunc] // answers instead of service-order
 	// unlisted fails the list of orders, and with it every sweep: events alone must do.
 	unlisted atomic.Bool
 
@@ -42,6 +44,9 @@ func (f *front) url() string { return "http://" + f.addr }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.gets.Add(1)
+	if r.URL.Path == listPath {
+		f.lists.Add(1)
+	}
 	if f.unlisted.Load() && r.URL.Path == listPath {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return

@@ -69,6 +69,15 @@ func (h *Health) Standing(ctx context.Context) (s orderevent.Standing, err error
 	return s, nil
 }
 
+// Worked reports whether this database has orders, that is, whether the service
+// has handled events before.
+func (h *Health) Worked(ctx context.Context) (worked bool, err error) {
+	if err = h.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM orders)").Scan(&worked); err != nil {
+		return false, fmt.Errorf("look for orders: %w", err)
+	}
+	return worked, nil
+}
+
 // DeadLetters returns the letters that wait for a person.
 func (h *Health) DeadLetters(ctx context.Context) (Backlog, error) {
 	return h.backlog(ctx, `SELECT count(*), coalesce(now() - min(created_at), '0') FROM dead_letters WHERE status = 'waiting'`)

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"time"
 
@@ -24,19 +23,25 @@ const maxRecords = 500
 func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	ctx := session.Context()
 	defer c.lag.Forget(claim.Partition())
+	if claim.InitialOffset() == sarama.OffsetOldest {
+		if oldest, lost := c.lostPlace(ctx, claim.Partition()); lost {
+			// Nothing is before it, so it is where the next start goes on: that this
+			// partition's place was lost is told once, not at every start until a record comes.
+			session.ResetOffset(claim.Topic(), claim.Partition(), oldest, "")
+			session.MarkOffset(claim.Topic(), claim.Partition(), oldest, "")
+		}
+	}
 	records := make([]*sarama.ConsumerMessage, 0, maxRecords)
-	for first := true; ; first = false {
+	for {
 		records = take(ctx, claim.Messages(), records[:0])
 		if len(records) == 0 {
 			return nil
-		}
-		if first {
-			c.tellGap(ctx, claim, records[0].Offset)
 		}
 		c.lag.Observe(claim.Partition(), claim.HighWaterMarkOffset()-records[0].Offset)
 		if !c.handOver(ctx, records) {
 			return nil // nothing is marked: the next owner reads these again
 		}
+		c.worked.Store(true)
 		if claim.InitialOffset() == sarama.OffsetOldest {
 			// What was committed may lie beyond the end of a topic that was truncated: marks below it would be ignored.
 			session.ResetOffset(claim.Topic(), claim.Partition(), records[0].Offset, "")
@@ -44,16 +49,6 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		last := records[len(records)-1]
 		session.MarkOffset(last.Topic, last.Partition, last.Offset+1, "")
 		c.lag.Observe(last.Partition, claim.HighWaterMarkOffset()-last.Offset-1)
-	}
-}
-
-// tellGap says when a claim begins at the oldest record there is, and that is
-// not the topic's first: records expired, or were deleted, before this group
-// read them. The sweep repairs what they told.
-func (c *Consumer) tellGap(ctx context.Context, claim sarama.ConsumerGroupClaim, first int64) {
-	if claim.InitialOffset() == sarama.OffsetOldest && first > 0 {
-		c.log.WarnContext(ctx, "records are gone that this group has not read; going on from the oldest",
-			slog.String("topic", claim.Topic()), slog.Int("partition", int(claim.Partition())), slog.Int64("offset", first))
 	}
 }
 

@@ -33,25 +33,29 @@ type LagObserver interface {
 
 // Consumer is a member of the consumer group.
 type Consumer struct {
-	cfg    Config
-	sink   Sink
-	lag    LagObserver
-	log    *slog.Logger
-	kafka  *outage.Log
-	topic  *outage.Log
-	saving *outage.Log
-	joined atomic.Bool
-	stuck  stuck
+	cfg        Config
+	sink       Sink
+	lag        LagObserver
+	resets     ResetObserver
+	log        *slog.Logger
+	kafka      *outage.Log
+	topic      *outage.Log
+	saving     *outage.Log
+	joined     atomic.Bool
+	stuck      stuck
+	joining    atomic.Bool // from the wish to be a member until the session begins
+	resetsSaid said
 
-	joining atomic.Bool // from the wish to be a member until the session begins
+	worked       atomic.Bool // events were handled, by this process or one before
+	workedBefore atomic.Bool // … before this session, so that their offsets are committed
 }
 
 var _ sarama.ConsumerGroupHandler = (*Consumer)(nil)
 
 // NewConsumer returns a consumer that hands batches to sink. It connects in Run.
-func NewConsumer(cfg Config, sink Sink, lag LagObserver, log *slog.Logger) *Consumer {
+func NewConsumer(cfg Config, sink Sink, lag LagObserver, resets ResetObserver, log *slog.Logger) *Consumer {
 	return &Consumer{
-		cfg: cfg, sink: sink, lag: lag, log: log,
+		cfg: cfg, sink: sink, lag: lag, resets: resets, log: log,
 		kafka:  outage.New(log, "kafka consumer group"),
 		topic:  outage.New(log, "kafka topic"),
 		saving: outage.New(log, "saving of order events"),
@@ -79,8 +83,10 @@ var (
 const rejoinAfter = time.Second
 
 // Run consumes until ctx ends; then it commits what is marked and leaves the
-// group. Absent brokers or an absent topic are waited for.
-func (c *Consumer) Run(ctx context.Context) {
+// group. Absent brokers or an absent topic are waited for. worked says that
+// events were handled before: a group without offsets has then lost them.
+func (c *Consumer) Run(ctx context.Context, worked bool) {
+	c.worked.Store(worked)
 	for ctx.Err() == nil {
 		err := c.member(ctx)
 		if ctx.Err() != nil {
@@ -171,6 +177,7 @@ func (c *Consumer) failed(ctx context.Context, err error) {
 func (c *Consumer) Setup(session sarama.ConsumerGroupSession) error {
 	c.joining.Store(false)
 	c.joined.Store(true)
+	c.workedBefore.Store(c.worked.Load())
 	c.kafka.Works(session.Context())
 	c.topic.Works(session.Context())
 	c.log.InfoContext(session.Context(), "joined the consumer group",

@@ -196,10 +196,10 @@ func stuckIsTold(b bench) {
 		b.Fatal(err)
 	}
 	var log lockedBuffer
-	c := NewConsumer(b.cfg, &sink{}, noLag{}, slog.New(slog.NewTextHandler(&log, nil)))
+	c := NewConsumer(b.cfg, &sink{}, noLag{}, noLag{}, slog.New(slog.NewTextHandler(&log, nil)))
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); c.Run(ctx) }()
+	go func() { defer close(done); c.Run(ctx, false) }()
 	b.eventually("Status says that it is stuck", func() bool { return errors.Is(c.Status(), errStuck) })
 	cancel()
 	<-done

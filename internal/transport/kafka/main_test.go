@@ -138,11 +138,11 @@ func (b bench) consume(sink Sink) (stop func()) {
 // wait for that.
 func (b bench) consumeUntil(ctx context.Context, sink Sink) (wait func()) {
 	b.Helper()
-	c := NewConsumer(b.cfg, sink, noLag{}, slog.New(slog.DiscardHandler))
+	c := NewConsumer(b.cfg, sink, noLag{}, noLag{}, slog.New(slog.DiscardHandler))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.Run(ctx)
+		c.Run(ctx, false)
 	}()
 	return func() {
 		select {
@@ -238,6 +238,7 @@ type noLag struct{}
 
 func (noLag) Observe(int32, int64) {}
 func (noLag) Forget(int32)         {}
+func (noLag) Reset(string, int64)  {}
 
 // sink remembers what it was handed; while failing it accepts nothing.
 type sink struct {
