@@ -51,6 +51,7 @@ type service struct {
 	late       worker.Deadlines // nil: late deliveries stay as they are
 	readiness  readiness
 	http       *rest.Server
+	pprofAddr  string // "": no profiles
 }
 
 // resets hears that the group's place in the topic was lost: that is counted, and
@@ -69,6 +70,10 @@ func (r resets) Reset(cause string, records int64) {
 // newService wires the service. It connects to nothing yet.
 func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*service, error) {
 	client, err := order.NewHTTPClient(order.Config{BaseURL: cfg.OrderServiceURL, Timeout: orderTimeout, Concurrency: orderConns})
+	if err != nil {
+		return nil, err
+	}
+	callers, err := callersOf(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +103,9 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 		deliveries: deliveries,
 		late:       late,
 		readiness:  ready,
-		http: rest.New(rest.Config{Addr: cfg.HTTPAddr}, rest.Dependencies{
+		pprofAddr:  cfg.PprofAddr,
+		http: rest.New(rest.Config{Addr: cfg.HTTPAddr, RateLimit: cfg.RateLimit}, rest.Dependencies{
+			Callers:    callers,
 			Couriers:   couriers.New(postgres.NewCouriers(pool), matcher.Wake),
 			Deliveries: deliveries,
 			Readiness:  ready,
@@ -114,9 +121,13 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 // waited for.
 func (s *service) run(ctx context.Context) error {
 	defer s.orders.Close()
-	if err := s.http.Start(ctx); err != nil {
+	err := s.http.Start(ctx)
+	if err == nil {
+		err = servePprof(ctx, s.pprofAddr, s.log)
+	}
+	if err != nil {
 		s.pool.Close()
-		return err
+		return errors.Join(err, s.http.Stop(ctx))
 	}
 	s.log.InfoContext(ctx, "listening", slog.String("addr", s.http.Addr()))
 	finished := make(chan struct{})

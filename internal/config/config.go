@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"reflect"
@@ -39,7 +38,10 @@ type Config struct {
 
 	OrderServiceURL string        `env:"ORDER_SERVICE_URL" envDefault:"http://localhost:8080"`
 	DeliveryOverdue string        `env:"DELIVERY_OVERDUE" envDefault:"flag"`
-	APITokens       string        `env:"API_TOKENS"`
+	APITokens       Secret        `env:"API_TOKENS"`                  // empty: nobody is asked who he is
+	APITokensFile   string        `env:"API_TOKENS_FILE"`             // instead of them
+	RateLimit       int           `env:"RATE_LIMIT" envDefault:"100"` // requests a second of one address
+	PprofAddr       string        `env:"PPROF_ADDR"`                  // empty: no profiles
 	Insecure        bool          `env:"INSECURE"`
 	SweepInterval   time.Duration `env:"SWEEP_INTERVAL" envDefault:"1m"`
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
@@ -122,26 +124,11 @@ func (c Config) problems() []error {
 	var out []error
 	for _, err := range []error{
 		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkKafkaTLS(), c.checkSASL(),
-		c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkOverdue(), c.checkNotYetBuilt(),
+		c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkOverdue(), c.checkTokens(), c.checkRateLimit(), c.checkPprof(),
 	} {
 		out = append(out, none(err)...)
 	}
 	return out
-}
-
-// checkHTTPAddr refuses an address that others can reach, since nothing asks
-// callers who they are: whoever reaches the port can register couriers.
-func (c Config) checkHTTPAddr() error {
-	host, _, err := net.SplitHostPort(c.HTTPAddr)
-	if err != nil {
-		return fmt.Errorf("HTTP_ADDR %q: want host:port, such as 127.0.0.1:8082", c.HTTPAddr)
-	}
-	ip := net.ParseIP(host)
-	if host == "localhost" || (ip != nil && ip.IsLoopback()) || c.Insecure {
-		return nil
-	}
-	return fmt.Errorf("HTTP_ADDR %q can be reached from outside and the API asks nobody who he is: "+
-		"use 127.0.0.1, or set INSECURE=1 where the network keeps others out", c.HTTPAddr)
 }
 
 func (c Config) checkDatabaseURL() error {
@@ -191,14 +178,6 @@ func (c Config) checkOverdue() error {
 	return nil
 }
 
-// checkNotYetBuilt refuses settings that would be believed and do nothing.
-func (c Config) checkNotYetBuilt() error {
-	if c.APITokens != "" {
-		return errors.New("API_TOKENS is set, but access tokens are not built yet: leave it empty and keep HTTP_ADDR on 127.0.0.1")
-	}
-	return nil
-}
-
 // mask shows a URL without its secrets; what is no URL is not shown at all.
 func mask(raw string) string {
 	u, err := url.Parse(raw)
@@ -222,6 +201,9 @@ func (c Config) LogValue() slog.Value {
 		slog.String("kafka_sasl_username", c.KafkaSASLUsername),
 		slog.String("order_service_url", mask(c.OrderServiceURL)),
 		slog.String("delivery_overdue", c.DeliveryOverdue),
+		slog.Bool("asks_for_tokens", c.asksCallers()),
+		slog.Int("rate_limit", c.RateLimit),
+		slog.String("pprof_addr", c.PprofAddr),
 		slog.Duration("sweep_interval", c.SweepInterval),
 	)
 }

@@ -50,7 +50,10 @@ func newHandler(cfg Config, deps Dependencies) http.Handler {
 
 	h := a.deadlined(cfg.RequestTimeout, mux)
 	h = bounded(maxBodyBytes, h)
+	h = a.authorised(deps.Callers, h)
 	h = &router{mux: mux, next: h}
+	h = sameOrigin(h)
+	h = limited(cfg.RateLimit, h)
 	h = recovered(deps.Log, h)
 	h = logged(deps.Log, h)
 	return identified(h)
@@ -139,7 +142,7 @@ func (a *api) refuse(ctx context.Context, operation string, err error) error {
 func (a *api) documentMetrics() {
 	a.OpenAPI().AddOperation(&huma.Operation{
 		OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Tags: []string{"health"},
-		Summary: "Metrics in the Prometheus text format",
+		Summary: "Metrics in the Prometheus text format", Security: security(read),
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK",
 			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},

@@ -3,7 +3,8 @@
 // noun; couriers.go is one to copy: register takes an operation and the role that
 // its callers need, page.go makes pages of lists, order_id.go has order ids. A request passes, from the outside in:
 //
-//	identified → logged → recovered → router (404, 405) → bounded → deadlined → mux → huma → handler
+//	identified → logged → recovered → limited (429) → sameOrigin → router (404, 405)
+//	→ authorised (401, 403) → bounded → deadlined → mux → huma → handler
 //
 // The package turns requests into calls of use cases and their outcomes into
 // answers (problems.go has the one table). It must not decide anything about

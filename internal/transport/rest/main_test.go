@@ -33,10 +33,12 @@ type fake struct {
 	reason     string // of the last unassign
 	asked      string // of the last page
 	deadline   bool   // the last call had one
+	actor      string // who made it
 }
 
 func (f *fake) answer(ctx context.Context) error {
 	_, f.deadline = ctx.Deadline()
+	f.actor = courier.Actor(ctx)
 	if f.panics != nil {
 		panic(f.panics)
 	}

@@ -25,15 +25,18 @@ const (
 	maxBodyBytes          = 64 << 10
 )
 
-// Config says where to listen and how long a request may take.
+// Config says where to listen and what a request may take.
 type Config struct {
 	Addr           string        // host:port; port 0 lets the system choose
+	RateLimit      int           // requests a second of one address; 0: any number
 	RequestTimeout time.Duration // 5 s when zero
 }
 
 // Dependencies are what the API serves. Metrics may be nil: there is no
-// /metrics then. Everything else is needed.
+// /metrics then. Callers may be nil: nobody is asked who he is. Everything else
+// is needed.
 type Dependencies struct {
+	Callers    Callers
 	Couriers   Couriers
 	Deliveries Deliveries
 	Readiness  Readiness

@@ -11,11 +11,16 @@ import (
 	"service-courier/internal/usecase/orderevent"
 )
 
-// Who did it, for the journal.
-const (
-	person   = "person"
-	deadline = "deadline"
-)
+// deadline is the clock as the one who did it, for the journal.
+const deadline = "deadline"
+
+// person is a person as the one who did it, by name where he was asked for it.
+func person(ctx context.Context) string {
+	if name := courier.Actor(ctx); name != "" {
+		return "person:" + name
+	}
+	return "person"
+}
 
 // Why an order is held: the person gave no reason, or it was not delivered in time.
 const (
@@ -43,7 +48,7 @@ func New(orders Converger) *Deliveries { return &Deliveries{orders} }
 // way then waits in line.
 func (d *Deliveries) Assign(ctx context.Context, id courier.OrderID, courierID int64) (orderevent.Assignment, error) {
 	var made orderevent.Assignment
-	err := d.command(ctx, id, person, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
+	err := d.command(ctx, id, person(ctx), func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
 		switch {
 		case rec.State == courier.StateAssigned:
 			return orderevent.Saved{}, courier.ErrAlreadyAssigned
@@ -55,7 +60,7 @@ func (d *Deliveries) Assign(ctx context.Context, id courier.OrderID, courierID i
 			return orderevent.Saved{}, courier.ErrOrderEnded
 		}
 		var err error
-		made, err = tx.Assign(ctx, id, courierID, person)
+		made, err = tx.Assign(ctx, id, courierID, person(ctx))
 		if err != nil {
 			return orderevent.Saved{}, err
 		}
@@ -72,11 +77,11 @@ func (d *Deliveries) Unassign(ctx context.Context, id courier.OrderID, reason st
 	if reason == "" {
 		reason = unassigned
 	}
-	err = d.command(ctx, id, person, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, _ bool) (orderevent.Saved, error) {
+	err = d.command(ctx, id, person(ctx), func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, _ bool) (orderevent.Saved, error) {
 		if rec.State != courier.StateAssigned {
 			return orderevent.Saved{}, courier.ErrNotAssigned
 		}
-		saved, err := move(ctx, tx, rec, courier.StateHeld, reason, person)
+		saved, err := move(ctx, tx, rec, courier.StateHeld, reason, person(ctx))
 		if err == nil {
 			courierID = saved.Transitions[0].CourierID
 		}
@@ -89,14 +94,14 @@ func (d *Deliveries) Unassign(ctx context.Context, id courier.OrderID, reason st
 // matches courier.ErrNotHeld, or courier.ErrNoSuchOrder when service-order no
 // longer has it: nobody is sent out for such an order.
 func (d *Deliveries) Release(ctx context.Context, id courier.OrderID) error {
-	return d.command(ctx, id, person, func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
+	return d.command(ctx, id, person(ctx), func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
 		switch {
 		case rec.State != courier.StateHeld:
 			return orderevent.Saved{}, courier.ErrNotHeld
 		case missing:
 			return orderevent.Saved{}, courier.ErrNoSuchOrder
 		}
-		return move(ctx, tx, rec, courier.StateWaiting, "put back in line by a person", person)
+		return move(ctx, tx, rec, courier.StateWaiting, "put back in line by a person", person(ctx))
 	})
 }
 

@@ -1,0 +1,162 @@
+package rest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"service-courier/internal/access"
+	"service-courier/internal/transport/rest"
+)
+
+const (
+	readToken    = "read-read-read-read-read"
+	operateToken = "operate-operate-operate-operate"
+)
+
+// guarded is the API with tokens.
+func guarded(t *testing.T, f *fake, log io.Writer) http.Handler {
+	t.Helper()
+	tokens, err := access.Parse("monitor:read:" + readToken + ",dispatcher:operate:" + operateToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := dependencies(f, log)
+	deps.Callers = tokens
+	return rest.New(rest.Config{}, deps).Handler()
+}
+
+// open are the routes that ask for no token; everything else does.
+var open = []string{"GET /ping", "HEAD /healthcheck", "GET /livez", "GET /readyz"}
+
+// TestEveryRouteAsksForItsRole walks the document: without a valid token 401, with
+// one whose role is too low 403, and no other answer is refused.
+func TestEveryRouteAsksForItsRole(t *testing.T) {
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Security []map[string][]string `json:"security"`
+		} `json:"paths"`
+	}
+	f := new(fake)
+	h := guarded(t, f, io.Discard)
+	if err := json.Unmarshal(do(h, request(t, "GET /openapi.json", "")).Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for path, operations := range doc.Paths {
+		for method, operation := range operations {
+			line := strings.ToUpper(method) + " " + regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(path, "1")
+			isOpen := strings.Contains(strings.Join(open, "\n"), line)
+			if isOpen != (len(operation.Security) == 0) {
+				t.Errorf("%s: described as needing %v", line, operation.Security)
+			}
+			if isOpen {
+				expectRefusal(t, h, line, "", 0)
+				continue
+			}
+			asked++
+			role := operation.Security[0]["bearer"][0]
+			if (role == "read") != (method == "get" || method == "head") {
+				t.Errorf("%s needs the role %s", line, role)
+			}
+			expectRefusal(t, h, line, "", http.StatusUnauthorized)
+			expectRefusal(t, h, line, "Basic "+operateToken, http.StatusUnauthorized)
+			expectRefusal(t, h, line, "Bearer "+operateToken+"x", http.StatusUnauthorized)
+			expectRefusal(t, h, line, "bearer "+operateToken, 0)
+			if role == "read" {
+				expectRefusal(t, h, line, "Bearer "+readToken, 0)
+			} else {
+				expectRefusal(t, h, line, "Bearer "+readToken, http.StatusForbidden)
+			}
+		}
+	}
+	if asked < 10 {
+		t.Errorf("only %d routes ask for a token", asked)
+	}
+}
+
+// expectRefusal expects the status, or with 0 neither 401 nor 403.
+func expectRefusal(t *testing.T, h http.Handler, line, authorization string, want int) {
+	t.Helper()
+	r := request(t, line, "")
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	w := do(h, r)
+	refused := w.Code == http.StatusUnauthorized || w.Code == http.StatusForbidden
+	if refused != (want != 0) || (refused && w.Code != want) {
+		t.Errorf("%s with %q: %d, want %d", line, authorization, w.Code, want)
+	}
+	if refused && (!strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Bearer realm=") || w.Header().Get("Content-Type") != problemType) {
+		t.Errorf("%s: %v", line, w.Header())
+	}
+}
+
+// TestCallerIsNamed: the log tells who changed something and the use case gets
+// to know, and neither learns the token.
+func TestCallerIsNamed(t *testing.T) {
+	var log bytes.Buffer
+	f := new(fake)
+	h := guarded(t, f, &log)
+	for _, line := range []string{"POST /courier", "GET /courier/3"} {
+		do(h, request(t, line, anna, "Authorization: Bearer "+operateToken, "X-Request-ID: r1"))
+		if f.actor != "dispatcher" {
+			t.Errorf("%s: the use case was asked by %q", line, f.actor)
+		}
+	}
+	if want := `level=INFO msg=command request_id=r1 route="POST /courier" caller=dispatcher status=201`; strings.Count(log.String(), "level=INFO") != 1 || !strings.Contains(log.String(), want) {
+		t.Errorf("log:\n%s\nwant once %s", &log, want)
+	}
+	if strings.Contains(log.String(), operateToken) {
+		t.Errorf("the log shows the token:\n%s", &log)
+	}
+}
+
+// TestNothingIsDoneForStrangers fails when the body is read or the use case is
+// called before the token is looked at.
+func TestNothingIsDoneForStrangers(t *testing.T) {
+	f := new(fake)
+	r := request(t, "POST /courier", anna)
+	body := &untouched{}
+	r.Body = body
+	do(guarded(t, f, io.Discard), r)
+	if len(f.registered) != 0 || body.touched {
+		t.Errorf("registered %v; body read: %t", f.registered, body.touched)
+	}
+}
+
+type untouched struct{ touched bool }
+
+func (u *untouched) Read([]byte) (int, error) { u.touched = true; return 0, io.EOF }
+func (u *untouched) Close() error             { return nil }
+
+// TestCrossOrigin: what a browser says of a page elsewhere is refused for writes;
+// programs and pages of the API's own pass.
+func TestCrossOrigin(t *testing.T) {
+	for _, tt := range []struct {
+		line    string
+		headers []string
+		refused bool
+	}{
+		{"POST /courier", nil, false},
+		{"POST /courier", []string{"Sec-Fetch-Site: same-origin"}, false},
+		{"POST /courier", []string{"Sec-Fetch-Site: cross-site"}, true},
+		{"POST /courier", []string{"Sec-Fetch-Site: same-site"}, true},
+		{"POST /courier", []string{"Origin: https://evil.example"}, true},
+		{"POST /courier", []string{"Origin: http://example.com"}, false}, // what httptest asks for
+		{"DELETE /api/v1/couriers/3", []string{"Sec-Fetch-Site: cross-site"}, true},
+		{"PATCH /api/v1/couriers/3", []string{"Sec-Fetch-Site: cross-site"}, true},
+		{"GET /couriers", []string{"Sec-Fetch-Site: cross-site"}, false},
+	} {
+		w := do(handler(new(fake), io.Discard), request(t, tt.line, anna, tt.headers...))
+		if refused := w.Code == http.StatusForbidden; refused != tt.refused {
+			t.Errorf("%s %v: %d", tt.line, tt.headers, w.Code)
+		} else if refused && !strings.Contains(w.Body.String(), `"code":"cross_origin"`) {
+			t.Errorf("%s", w.Body)
+		}
+	}
+}
