@@ -127,7 +127,7 @@ func RedriveDeadLetters(ctx context.Context, s deadletters.Selection, o deadlett
 				return err
 			}
 		}
-		return redriveTo(ctx, kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic}, letters, s, o, out)
+		return redriveTo(ctx, kafkaConfig(cfg), letters, s, o, out)
 	})
 }
 

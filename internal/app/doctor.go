@@ -12,6 +12,7 @@ import (
 	"service-courier/internal/config"
 	"service-courier/internal/doctor"
 	"service-courier/internal/gateway/order"
+	"service-courier/internal/outage"
 )
 
 // checkTimeout bounds each check, whatever hangs.
@@ -96,6 +97,14 @@ func notKnown(why string, checks ...string) []doctor.Finding {
 		findings[i] = doctor.Warning(check, "not known: "+why, "")
 	}
 	return findings
+}
+
+// failure is what err says, with its own word on how to mend it where it has one.
+func failure(check string, err error, mend string) doctor.Finding {
+	if m, ok := errors.AsType[outage.Mendable](err); ok {
+		return doctor.Failure(check, m.Err.Error(), m.Mend)
+	}
+	return doctor.Failure(check, err.Error(), mend)
 }
 
 // roughly is a duration that a person can read.

@@ -102,7 +102,7 @@ func within(ctx context.Context, check string, ask func(context.Context) (doctor
 	case ctx.Err() != nil:
 		return doctor.Warning(check, fmt.Sprintf("not known: it took more than %v", checkTimeout), "ask again when PostgreSQL has less to do")
 	default:
-		return doctor.Failure(check, err.Error(), "see PostgreSQL's log")
+		return failure(check, err, "see PostgreSQL's log")
 	}
 }
 
@@ -113,12 +113,12 @@ func serverFindings(ctx context.Context, health *postgres.Health) (server, clock
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if _, _, _, err := health.Server(ctx); err != nil { // the first one connects, which takes its time
-		return doctor.Failure(checkPostgreSQL, err.Error(), mend), clock, false
+		return failure(checkPostgreSQL, err, mend), clock, false
 	}
 	asked := time.Now()
 	number, name, now, err := health.Server(ctx)
 	if err != nil {
-		return doctor.Failure(checkPostgreSQL, err.Error(), mend), clock, false
+		return failure(checkPostgreSQL, err, mend), clock, false
 	}
 	took := time.Since(asked)
 	return versionFinding(number, name), clockFinding(now.Sub(asked.Add(took/2)), took), true

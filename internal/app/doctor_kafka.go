@@ -19,17 +19,15 @@ const (
 
 // examineKafka asks once for all of its checks.
 func examineKafka(ctx context.Context, cfg config.Config) []doctor.Finding {
-	const mend = "start Kafka, or correct KAFKA_BROKERS"
 	rest := notKnown("Kafka cannot be asked", checkTopic, checkGroup)
 	if len(cfg.KafkaBrokers) == 0 {
 		return append([]doctor.Finding{doctor.Failure(checkKafka, "not asked: KAFKA_BROKERS is not set", "set it to host:port")}, rest...)
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	in, err := kafka.Inspect(ctx, kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic, GroupID: cfg.KafkaGroupID})
+	in, err := kafka.Inspect(ctx, kafkaConfig(cfg))
 	if err != nil {
-		f := doctor.Failure(checkKafka, err.Error(), mend)
-		return append([]doctor.Finding{f}, rest...)
+		return append([]doctor.Finding{failure(checkKafka, err, "start Kafka, or correct KAFKA_BROKERS")}, rest...)
 	}
 	reached := doctor.Okay(checkKafka, fmt.Sprintf("answers, brokers: %d", in.Brokers))
 	return []doctor.Finding{reached, topicFinding(cfg.KafkaTopic, in), groupFinding(cfg.KafkaGroupID, in)}
@@ -59,7 +57,7 @@ const farBehind = 10_000
 // groupFinding tells the members and the lag of each partition.
 func groupFinding(group string, in kafka.Inspection) doctor.Finding {
 	if in.GroupErr != nil {
-		return doctor.Failure(checkGroup, group+": "+in.GroupErr.Error(), "see the brokers' log; is this user allowed to read the group?")
+		return failure(checkGroup, in.GroupErr, "see the brokers' log about the group "+group)
 	}
 	lag, lost, ahead := totals(in.Partitions)
 	f := doctor.Okay(checkGroup, fmt.Sprintf("%s: %s, members: %d, lag: %d", group, orUnknown(in.Group.State), len(in.Group.Members), lag))

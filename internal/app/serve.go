@@ -86,6 +86,17 @@ func MigrateStatus(ctx context.Context, out io.Writer) error {
 	})
 }
 
+// MigrateGrant gives a database role what `serve` needs of the schema.
+func MigrateGrant(ctx context.Context, role string, out io.Writer) error {
+	return withMigrator(func(m *postgres.Migrator) error {
+		if err := m.Grant(ctx, role); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(out, "%s can run the service, and cannot change the schema\n", role)
+		return err
+	})
+}
+
 func withMigrator(do func(*postgres.Migrator) error) (err error) {
 	url, err := config.LoadDatabaseURL()
 	if err != nil {

@@ -89,7 +89,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	reconciler := orderevent.NewReconciler(breaker, records, matcher, counted, log, batchGETs)
 	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers)
 	sweeper := worker.NewSweeper(client, postgres.NewSweep(pool), breaker, coalescer, log)
-	consumer := kafka.NewConsumer(kafka.Config{Brokers: cfg.KafkaBrokers, Topic: cfg.KafkaTopic, GroupID: cfg.KafkaGroupID}, coalescer, counted, resets{counted, sweeper}, log)
+	consumer := kafka.NewConsumer(kafkaConfig(cfg), coalescer, counted, resets{counted, sweeper}, log)
 	deliveries := delivery.New(reconciler)
 	var late worker.Deadlines
 	if cfg.DeliveryOverdue == config.OverdueRelease {

@@ -4,6 +4,7 @@ package outage
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -17,18 +18,29 @@ type Log struct {
 	mu    sync.Mutex
 	since time.Time // zero while it works
 	tries int
+	told  map[string]bool // by what would mend it
 }
 
 // New returns a Log of what, such as "kafka".
 func New(log *slog.Logger, what string) *Log { return &Log{log: log, what: what} }
 
-// Failed reports a failure: the first of an outage is logged.
+// Failed reports a failure: the first of an outage is logged, and after it the
+// first that is to be mended otherwise, since a second fault may lie behind the
+// one that was just mended.
 func (l *Log) Failed(ctx context.Context, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tries++
-	if l.since.IsZero() {
-		l.since = time.Now()
+	begins := l.since.IsZero()
+	if begins {
+		l.since, l.told = time.Now(), make(map[string]bool)
+	}
+	mend := ""
+	if m, ok := errors.AsType[Mendable](err); ok {
+		mend = m.Mend
+	}
+	if begins || mend != "" && !l.told[mend] {
+		l.told[mend] = true
 		l.log.WarnContext(ctx, "unavailable; trying on until it is back", slog.String("what", l.what), slog.Any("error", err))
 	}
 }

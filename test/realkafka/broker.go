@@ -20,16 +20,18 @@ const (
 	stopTimeout  = 15 * time.Second
 )
 
-// Broker is one Kafka node. It is running after Start and Restart, and down
+// Broker is one Kafka node, with a ZooKeeper where its flavour has one. It is running after Start and Restart, and down
 // after Stop and Kill, which keep its data and its ports for Restart. Its
 // methods are for one goroutine at a time.
 type Broker struct {
-	options Options
-	java    string
-	jars    string
-	dir     string
-	ports   ports
-	process *process
+	flavour   Flavour
+	options   Options
+	java      string
+	jars      string
+	dir       string
+	ports     ports
+	zookeeper *process // nil without one
+	process   *process
 }
 
 // Start starts a broker and returns when it serves clients. ctx bounds the
@@ -37,17 +39,21 @@ type Broker struct {
 // machine also fetches the jars. An error that wraps ErrMissing says that the
 // machine has no suitable Java, or no Maven to fetch them with.
 func Start(ctx context.Context, options Options) (*Broker, error) {
+	flavour, err := flavourOfEnv()
+	if err != nil {
+		return nil, err
+	}
 	java, err := findJava(ctx)
 	if err != nil {
 		return nil, err
 	}
-	jars, err := jarDir(ctx)
+	jars, err := flavour.jarDir(ctx)
 	if err != nil {
 		return nil, err
 	}
 	const attempts = 3 // a free port may be taken before the broker binds it
 	for attempt := 1; ; attempt++ {
-		broker := &Broker{options: options.withDefaults(), java: java, jars: jars}
+		broker := &Broker{flavour: flavour, options: options.withDefaults(), java: java, jars: jars}
 		err := broker.first(ctx)
 		if err == nil {
 			return broker, nil
@@ -62,6 +68,11 @@ func Start(ctx context.Context, options Options) (*Broker, error) {
 
 // Addr is where clients find the broker, as host:port.
 func (b *Broker) Addr() string { return fmt.Sprintf("127.0.0.1:%d", b.ports.broker) }
+
+// Listener is where clients find a listener of Options.Listeners, as host:port.
+func (b *Broker) Listener(name string) string {
+	return fmt.Sprintf("127.0.0.1:%d", b.ports.others[name])
+}
 
 // LogPath is the file that holds what the broker printed.
 func (b *Broker) LogPath() string { return filepath.Join(b.dir, "broker.log") }
@@ -99,9 +110,13 @@ func (b *Broker) Pause() error { return b.process.pause() }
 // Resume goes on after Pause.
 func (b *Broker) Resume() error { return b.process.resume() }
 
-// Close stops the broker and removes its directory. It may be called twice.
+// Close stops the broker, and its ZooKeeper, and removes its directory. It may be
+// called twice.
 func (b *Broker) Close() error {
 	err := b.Stop()
+	if b.zookeeper != nil {
+		err = errors.Join(err, b.zookeeper.kill()) // nothing of it is kept
+	}
 	if b.dir == "" {
 		return err
 	}
@@ -125,20 +140,33 @@ func (b *Broker) CreateTopic(ctx context.Context, name string, partitions int) (
 
 // first prepares a new directory and launches the broker there.
 func (b *Broker) first(ctx context.Context) (err error) {
-	if b.ports, err = freePorts(ctx); err != nil {
+	if b.ports, err = b.options.freePorts(ctx); err != nil {
 		return err
 	}
 	if b.dir, err = os.MkdirTemp("", "service-courier-kafka-"); err != nil {
 		return fmt.Errorf("make the broker's directory: %w", err)
 	}
-	properties := b.options.properties(filepath.Join(b.dir, "data"), b.ports)
+	properties := b.options.properties(b.flavour, filepath.Join(b.dir, "data"), b.ports)
 	if err := os.WriteFile(b.propertiesPath(), []byte(properties), 0o600); err != nil {
 		return fmt.Errorf("write the broker's settings: %w", err)
 	}
-	if err := b.format(ctx); err != nil {
+	if err := b.prepare(ctx); err != nil {
 		return err
 	}
 	return b.launch(ctx)
+}
+
+// prepare makes what the broker wants to find when it first starts.
+func (b *Broker) prepare(ctx context.Context) error {
+	if b.flavour == KRaft {
+		return b.format(ctx)
+	}
+	log, err := b.openLog()
+	if err != nil {
+		return err
+	}
+	defer log.Close() // the child has its own descriptor
+	return b.startZooKeeper(ctx, log)
 }
 
 func (b *Broker) propertiesPath() string { return filepath.Join(b.dir, "server.properties") }
@@ -149,8 +177,10 @@ func (b *Broker) format(ctx context.Context) error {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	id[0] = 0               // no leading dash, which would look like an option
-	cmd := exec.CommandContext(ctx, b.java, b.jvm("kafka.tools.StorageTool", "format",
-		"--cluster-id", base64.RawURLEncoding.EncodeToString(id[:]), "--config", b.propertiesPath())...)
+	args := append([]string{
+		"format", "--cluster-id", base64.RawURLEncoding.EncodeToString(id[:]), "--config", b.propertiesPath(),
+	}, b.options.Format...)
+	cmd := exec.CommandContext(ctx, b.java, b.jvm("kafka.tools.StorageTool", args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("format the broker's data directory (if classes are missing, remove %s): %w\n%s", b.jars, err, out)
 	}
@@ -159,9 +189,9 @@ func (b *Broker) format(ctx context.Context) error {
 
 // launch starts the process and waits until it serves clients.
 func (b *Broker) launch(ctx context.Context) error {
-	log, err := os.OpenFile(b.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := b.openLog()
 	if err != nil {
-		return fmt.Errorf("open the broker's log: %w", err)
+		return err
 	}
 	defer log.Close() // the child has its own descriptor
 	b.process, err = startProcess(ctx, b.dir, b.java, b.jvm("kafka.Kafka", b.propertiesPath()), log)
@@ -172,6 +202,14 @@ func (b *Broker) launch(ctx context.Context) error {
 		return errors.Join(err, b.process.kill())
 	}
 	return nil
+}
+
+func (b *Broker) openLog() (*os.File, error) {
+	log, err := os.OpenFile(b.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the broker's log: %w", err)
+	}
+	return log, nil
 }
 
 // jvm is a Java command line; the serial collector leaves the machine's other

@@ -1,6 +1,5 @@
-// Package realkafka starts a real Apache Kafka broker for tests: one node in
-// KRaft mode, a child process on free ports of 127.0.0.1 with a temporary
-// directory of its own. It exists because kfake, which the quick tests use, is
+// Package realkafka starts a real Apache Kafka broker for tests: one node, a child
+// process on free ports of 127.0.0.1 with a temporary directory of its own. It exists because kfake, which the quick tests use, is
 // not the broker that production runs.
 //
 // It is for tests and the benchmark only; nothing that is shipped may import it.
@@ -13,7 +12,10 @@
 //	SERVICE_COURIER_TEST_KAFKA=1     run; skip, saying why, where Java or Maven is missing
 //	SERVICE_COURIER_REQUIRE_KAFKA=1  run; fail where they are missing (what CI sets)
 //
-// `make test-kafka` sets the first.
+// `make test-kafka` sets the first. A third chooses the release (see Flavour):
+//
+//	SERVICE_COURIER_TEST_KAFKA_FLAVOUR=kraft      Kafka 4 in KRaft mode, the default
+//	SERVICE_COURIER_TEST_KAFKA_FLAVOUR=zookeeper  Kafka 3.9 with a ZooKeeper
 //
 // # What it leaves behind
 //

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,29 +22,18 @@ const fetchTimeout = 5 * time.Minute
 //go:embed pom.xml
 var pom []byte
 
-// Version is the Apache Kafka release that pom.xml names.
-func Version() string {
-	var project struct {
-		Version string `xml:"properties>kafka.version"`
-	}
-	if err := xml.Unmarshal(pom, &project); err != nil || project.Version == "" {
-		panic(fmt.Sprintf("realkafka: the embedded pom.xml names no kafka.version: %v", err))
-	}
-	return project.Version
-}
-
-// jarDir returns the folder that holds the broker's jars and fetches them when
+// jarDir returns the folder that holds the flavour's jars and fetches them when
 // it is not there yet. Packages are tested in processes of their own at the same
 // time, so a file lock lets one fetch while the others wait, and the folder
 // appears by a rename: it is complete or it is not there.
-func jarDir(ctx context.Context) (string, error) {
+func (f Flavour) jarDir(ctx context.Context) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("find a folder for the Kafka jars (set HOME or XDG_CACHE_HOME): %w", err)
 	}
 	root := filepath.Join(cache, "service-courier")
 	// The checksum makes an edited pom.xml a new folder.
-	dir := filepath.Join(root, fmt.Sprintf("kafka-%s-%.4x", Version(), sha256.Sum256(pom)))
+	dir := filepath.Join(root, fmt.Sprintf("kafka-%s-%.4x", f.Version(), sha256.Sum256(pom)))
 	if exists(dir) {
 		return dir, nil
 	}
@@ -66,12 +54,12 @@ func jarDir(ctx context.Context) (string, error) {
 	if exists(dir) { // fetched by another process meanwhile
 		return dir, nil
 	}
-	return dir, fetchJars(ctx, maven, dir)
+	return dir, f.fetchJars(ctx, maven, dir)
 }
 
 // fetchJars has Maven copy the jars into a folder beside dir, then renames it.
 // The caller holds the lock.
-func fetchJars(ctx context.Context, maven, dir string) error {
+func (f Flavour) fetchJars(ctx context.Context, maven, dir string) error {
 	part := dir + ".part"
 	if err := os.RemoveAll(part); err != nil { // left by a killed run
 		return fmt.Errorf("remove the unfinished folder of Kafka jars: %w", err)
@@ -83,7 +71,7 @@ func fetchJars(ctx context.Context, maven, dir string) error {
 	if err := os.WriteFile(pomPath, pom, 0o600); err != nil {
 		return fmt.Errorf("write the pom.xml of the Kafka jars: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, maven, "-B", "-q", "-f", pomPath,
+	cmd := exec.CommandContext(ctx, maven, "-B", "-q", "-f", pomPath, "-Dkafka.version="+f.Version(),
 		"dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+part)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("fetch the Kafka jars with Maven (is Maven Central within reach?): %w\n%s", err, out)

@@ -12,8 +12,10 @@ import (
 )
 
 func TestVersion(t *testing.T) {
-	if got := Version(); !strings.HasPrefix(got, "4.") {
-		t.Errorf("Version = %q, want a 4.x", got)
+	for flavour, want := range map[Flavour]string{KRaft: "4.", ZooKeeper: "3.9."} {
+		if got := flavour.Version(); !strings.HasPrefix(got, want) {
+			t.Errorf("the version of %s is %q, want %sx", flavour, got, want)
+		}
 	}
 }
 
@@ -63,7 +65,7 @@ func TestJarsAreFetchedOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
-			dir, err := jarDir(t.Context())
+			dir, err := KRaft.jarDir(t.Context())
 			if err != nil || !exists(filepath.Join(dir, "kafka.jar")) {
 				t.Errorf("jarDir = %q, %v, want a folder with the jar", dir, err)
 			}
@@ -78,14 +80,14 @@ func TestJarsAreFetchedOnce(t *testing.T) {
 // TestUnfinishedJarsAreNotUsed: a killed fetch leaves its folder behind.
 func TestUnfinishedJarsAreNotUsed(t *testing.T) {
 	fakeMaven(t)
-	dir, err := jarDir(t.Context())
+	dir, err := KRaft.jarDir(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(os.Rename(dir, dir+".part"), os.WriteFile(filepath.Join(dir+".part", "half.jar"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if dir, err = jarDir(t.Context()); err != nil || exists(filepath.Join(dir, "half.jar")) {
+	if dir, err = KRaft.jarDir(t.Context()); err != nil || exists(filepath.Join(dir, "half.jar")) {
 		t.Errorf("jarDir = %q, %v, want a folder without half.jar", dir, err)
 	}
 }
@@ -105,9 +107,16 @@ func TestLockGivesUpWithItsContext(t *testing.T) {
 }
 
 func TestPropertiesOfOptionsWin(t *testing.T) {
-	options := Options{Properties: map[string]string{"message.max.bytes": "7", "group.min.session.timeout.ms": "8"}}
-	got := options.properties("/data", ports{broker: 1, controller: 2})
-	for _, line := range []string{"message.max.bytes=7\n", "group.min.session.timeout.ms=8\n", "listeners=BROKER://127.0.0.1:1,CONTROLLER://127.0.0.1:2\n"} {
+	options := Options{
+		Properties: map[string]string{"message.max.bytes": "7", "group.min.session.timeout.ms": "8"},
+		Listeners:  map[string]string{"TLS": "SSL"},
+	}
+	got := options.properties(KRaft, "/data", ports{broker: 1, controller: 2, others: map[string]int{"TLS": 3}})
+	for _, line := range []string{
+		"message.max.bytes=7\n", "group.min.session.timeout.ms=8\n",
+		"listeners=BROKER://127.0.0.1:1,CONTROLLER://127.0.0.1:2,TLS://127.0.0.1:3\n",
+		"advertised.listeners=BROKER://127.0.0.1:1,TLS://127.0.0.1:3\n",
+	} {
 		if strings.Count(got, line) != 1 {
 			t.Errorf("properties lack %q:\n%s", line, got)
 		}

@@ -18,6 +18,12 @@ type Options struct {
 	// Properties are added to the broker's configuration and win over the
 	// harness's own settings, the listeners included: leave those alone.
 	Properties map[string]string
+	// Listeners are further ones by name, with their protocol, such as SASL_SSL.
+	// Their settings are Properties: listener.name.NAME.ssl.keystore.location.
+	Listeners map[string]string
+	// Format are further arguments of the storage tool, such as --add-scram. For
+	// KRaft alone.
+	Format []string
 }
 
 func (o Options) withDefaults() Options {
@@ -27,30 +33,26 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// addListeners adds those of the options, each on its port.
+func (o Options) addListeners(all map[string]string, p ports) {
+	for name, protocol := range o.Listeners {
+		address := fmt.Sprintf(",%s://127.0.0.1:%d", name, p.others[name])
+		all["listeners"] += address
+		all["advertised.listeners"] += address
+		all["listener.security.protocol.map"] += "," + name + ":" + protocol
+	}
+}
+
 // properties renders the broker's server.properties.
-func (o Options) properties(dataDir string, p ports) string {
-	broker := fmt.Sprintf("BROKER://127.0.0.1:%d", p.broker)
-	controller := fmt.Sprintf("127.0.0.1:%d", p.controller)
-	all := map[string]string{
-		"process.roles":                  "broker,controller",
-		"node.id":                        nodeID,
-		"controller.quorum.voters":       nodeID + "@" + controller,
-		"listeners":                      broker + ",CONTROLLER://" + controller,
-		"advertised.listeners":           broker,
-		"listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		"inter.broker.listener.name":     "BROKER",
-		"controller.listener.names":      "CONTROLLER",
-		"log.dirs":                       dataDir,
+func (o Options) properties(f Flavour, dataDir string, p ports) string {
+	all := f.properties(p)
+	maps.Copy(all, map[string]string{
+		"log.dirs": dataDir,
 		// A client that names a wrong topic must see an error, not a new topic.
 		"auto.create.topics.enable": "false",
 		// Groups form at once, and tests may use short session timeouts.
 		"group.initial.rebalance.delay.ms": "0",
 		"group.min.session.timeout.ms":     "100",
-		// After a SIGKILL the controller still trusts the session of the killed
-		// broker and refuses the restarted one until that session expires; the
-		// default is 9 s.
-		"broker.heartbeat.interval.ms": "250",
-		"broker.session.timeout.ms":    "1000",
 		// One node: nothing can have a second replica.
 		"default.replication.factor":               "1",
 		"offsets.topic.num.partitions":             "1",
@@ -60,7 +62,8 @@ func (o Options) properties(dataDir string, p ports) string {
 		"transaction.state.log.min.isr":            "1",
 		// The log cleaner takes its buffer from the heap; the default is 128 MiB.
 		"log.cleaner.dedupe.buffer.size": "8388608",
-	}
+	})
+	o.addListeners(all, p)
 	maps.Copy(all, o.Properties)
 	var out strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(all)) {

@@ -17,25 +17,34 @@ const (
 	lastPort  = 32000
 )
 
-// ports are what one node listens on.
-type ports struct{ broker, controller int }
+// ports are what one node listens on; controller is ZooKeeper's where there is
+// one, others are by the name of the listener.
+type ports struct {
+	broker, controller int
+	others             map[string]int
+}
 
-// freePorts finds two ports that nobody listens on. Another process may take
-// one before the broker does; Start then tries again with others.
-func freePorts(ctx context.Context) (ports, error) {
-	broker, err := freePort(ctx)
-	if err != nil {
-		return ports{}, err
-	}
-	for {
-		controller, err := freePort(ctx)
-		if err != nil {
-			return ports{}, err
+// freePorts finds ports that nobody listens on. Another process may take one
+// before the broker does; Start then tries again with others.
+func (o Options) freePorts(ctx context.Context) (ports, error) {
+	p, taken := ports{others: make(map[string]int)}, make(map[int]bool)
+	next := func() (port int, err error) {
+		for err == nil && (port == 0 || taken[port]) {
+			port, err = freePort(ctx)
 		}
-		if controller != broker {
-			return ports{broker: broker, controller: controller}, nil
-		}
+		taken[port] = true
+		return port, err
 	}
+	var err, errs error
+	p.broker, err = next()
+	errs = errors.Join(errs, err)
+	p.controller, err = next()
+	errs = errors.Join(errs, err)
+	for name := range o.Listeners {
+		p.others[name], err = next()
+		errs = errors.Join(errs, err)
+	}
+	return p, errs
 }
 
 func freePort(ctx context.Context) (int, error) {

@@ -49,11 +49,23 @@ func Open(ctx context.Context, url string, maxConns int) (*pgxpool.Pool, error) 
 			cfg.ConnConfig.RuntimeParams[name] = value
 		}
 	}
+	cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error { return renew(c, url) }
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
 	return pool, nil
+}
+
+// renew reads anew the files that url names, since certificates and passwords
+// may be renewed while the service runs.
+func renew(c *pgx.ConnConfig, url string) error {
+	fresh, err := pgx.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("database URL: %w", err)
+	}
+	c.TLSConfig, c.Fallbacks, c.Password = fresh.TLSConfig, fresh.Fallbacks, fresh.Password
+	return nil
 }
 
 // errRaced says that another transaction made the same order meanwhile.
@@ -69,7 +81,7 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(pgx.Tx) error) error 
 	for try := 1; ; try++ {
 		err := tryTx(ctx, pool, fn)
 		if err == nil || try == maxTries || !retryable(err) {
-			return err
+			return explain(err)
 		}
 		wait := time.Duration(rand.Int64N(int64(try * int(5*time.Millisecond)))) //nolint:gosec // jitter
 		select {

@@ -35,7 +35,7 @@ func (h *Health) Server(ctx context.Context) (number int, name string, now time.
 	err = h.pool.QueryRow(ctx, `
 		SELECT current_setting('server_version_num')::int, current_setting('server_version'), clock_timestamp()`).Scan(&number, &name, &now)
 	if err != nil {
-		return 0, "", now, fmt.Errorf("ask for the version: %w", err)
+		return 0, "", now, fmt.Errorf("ask for the version: %w", explain(err))
 	}
 	return number, name, now, nil
 }

@@ -119,7 +119,7 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	case errors.As(err, &pg) && pg.Code == undefinedTable:
 		return ErrNoSchema
 	case err != nil:
-		return fmt.Errorf("read the schema's version: %w", err)
+		return fmt.Errorf("read the schema's version: %w", explain(err))
 	case have < newestMigration():
 		return fmt.Errorf("%w (it is at %d, %d is needed)", ErrNoSchema, have, newestMigration())
 	}

@@ -45,7 +45,8 @@ func saysNotNow(code string) bool {
 	switch code {
 	case "55P03", // lock_not_available
 		"25006",          // read_only_sql_transaction: a standby, before or after a failover
-		"42P01", "42703": // undefined table or column: the schema is not there yet
+		"42P01", "42703", // undefined table or column: the schema is not there yet
+		"42501": // insufficient privilege: an operator has to mend it, the request is right
 		return true
 	}
 	switch sqlstateClass(code) {

@@ -37,6 +37,7 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		if len(records) == 0 {
 			return nil
 		}
+		c.read.Works(ctx)
 		c.lag.Observe(claim.Partition(), claim.HighWaterMarkOffset()-records[0].Offset)
 		if !c.handOver(ctx, records) {
 			return nil // nothing is marked: the next owner reads these again

@@ -6,11 +6,19 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// Config of the consumer.
+// Config of the clients.
 type Config struct {
 	Brokers []string // host:port each
 	Topic   string
 	GroupID string
+
+	Security Security
+}
+
+// sarama is the configuration of a client of these brokers.
+func (c Config) sarama() (*sarama.Config, error) {
+	conf := saramaConfig()
+	return conf, c.Security.apply(conf)
 }
 
 // maxDecompressedBatch bounds what one compressed batch may become in memory.

@@ -40,9 +40,11 @@ type Consumer struct {
 	log        *slog.Logger
 	kafka      *outage.Log
 	topic      *outage.Log
+	read       *outage.Log
 	saving     *outage.Log
 	joined     atomic.Bool
 	stuck      stuck
+	denied     stuck
 	joining    atomic.Bool // from the wish to be a member until the session begins
 	resetsSaid said
 
@@ -58,6 +60,7 @@ func NewConsumer(cfg Config, sink Sink, lag LagObserver, resets ResetObserver, l
 		cfg: cfg, sink: sink, lag: lag, resets: resets, log: log,
 		kafka:  outage.New(log, "kafka consumer group"),
 		topic:  outage.New(log, "kafka topic"),
+		read:   outage.New(log, "reading of the kafka topic"),
 		saving: outage.New(log, "saving of order events"),
 	}
 }
@@ -70,6 +73,8 @@ func (c *Consumer) Status() error {
 		return errNotJoined
 	case c.stuck.now():
 		return errStuck
+	case c.denied.now():
+		return errDenied
 	}
 	return nil
 }
@@ -77,6 +82,7 @@ func (c *Consumer) Status() error {
 var (
 	errNotJoined = errors.New("not joined: Kafka or the topic is absent, or the group is being joined")
 	errStuck     = errors.New("stuck: a compressed batch is too large to unpack; the runbook says how to step over it")
+	errDenied    = errors.New("joined, but not allowed to read the topic")
 )
 
 // rejoinAfter is the wait between tries to reach Kafka.
@@ -102,10 +108,13 @@ func (c *Consumer) Run(ctx context.Context, worked bool) {
 
 // member joins the group and consumes until that fails or ctx ends.
 func (c *Consumer) member(ctx context.Context) (err error) {
+	conf, err := c.cfg.sarama()
+	if err != nil {
+		return err
+	}
 	c.joining.Store(true)
 	bound, done := c.outlivingUnlessJoining(ctx)
 	defer done()
-	conf := saramaConfig()
 	boundBy(bound, conf)
 	group, err := sarama.NewConsumerGroup(c.cfg.Brokers, c.cfg.GroupID, conf)
 	if err != nil {
@@ -148,28 +157,33 @@ func (c *Consumer) outlivingUnlessJoining(ctx context.Context) (longer context.C
 }
 
 // clientError looks at what sarama cannot do by itself. It retries most things,
-// so they are for whoever debugs; a batch that is too large it retries for ever.
+// so they are for whoever debugs; a batch that is too large and a missing right it
+// retries for ever.
 func (c *Consumer) clientError(ctx context.Context, err error) {
-	if errors.Is(err, sarama.ErrDecompressedBatchTooLarge) {
+	switch {
+	case errors.Is(err, sarama.ErrDecompressedBatchTooLarge):
 		if c.stuck.again() {
 			c.log.ErrorContext(ctx, "stuck at a compressed batch that is too large to unpack; the runbook says how to step over it",
 				slog.Int("limit_bytes", maxDecompressedBatch), slog.Any("error", err))
 		}
-		return
+	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
+		c.denied.again()
+		c.read.Failed(ctx, explain(err))
+	default:
+		c.log.DebugContext(ctx, "kafka client error", slog.Any("error", err))
 	}
-	c.log.DebugContext(ctx, "kafka client error", slog.Any("error", err))
 }
 
-// failed tells an absent topic, which somebody has to create, from whatever
-// else keeps the consumer out.
+// failed tells an absent topic, or one that is not ours to see, which somebody
+// has to mend there, from whatever else keeps the consumer out.
 func (c *Consumer) failed(ctx context.Context, err error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
+	case errors.Is(err, sarama.ErrUnknownTopicOrPartition), errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 		c.kafka.Works(ctx)
-		c.topic.Failed(ctx, fmt.Errorf("%w: create topic %s", err, c.cfg.Topic))
+		c.topic.Failed(ctx, explain(fmt.Errorf("topic %s: %w", c.cfg.Topic, err)))
 	default:
-		c.kafka.Failed(ctx, err)
+		c.kafka.Failed(ctx, explain(err))
 	}
 }
 

@@ -54,7 +54,11 @@ type Member struct {
 
 // Inspect asks Kafka once and changes nothing. ctx bounds it, whatever hangs.
 func Inspect(ctx context.Context, cfg Config) (Inspection, error) {
-	client, err := sarama.NewClient(cfg.Brokers, inspectConfig(ctx))
+	conf, err := cfg.sarama()
+	if err != nil {
+		return Inspection{}, err
+	}
+	client, err := sarama.NewClient(cfg.Brokers, impatient(ctx, conf))
 	if err != nil {
 		return Inspection{}, unless(ctx, err)
 	}
@@ -76,24 +80,25 @@ func Inspect(ctx context.Context, cfg Config) (Inspection, error) {
 	if in.GroupErr = in.askGroup(client, cfg); errors.Is(in.GroupErr, sarama.ErrGroupIDNotFound) {
 		in.GroupErr = nil // brokers differ in whether a group that never was is an error
 	}
+	in.GroupErr = explain(in.GroupErr)
 	return in, nil
 }
 
-// inspectConfig gives up at the first failure: the operator asks again.
-func inspectConfig(ctx context.Context) *sarama.Config {
-	c := saramaConfig()
+// impatient gives up at the first failure: the operator asks again.
+func impatient(ctx context.Context, c *sarama.Config) *sarama.Config {
 	c.Metadata.Retry.Max = 0
 	c.Admin.Retry.Max = 0
 	boundBy(ctx, c)
 	return c
 }
 
-// unless says that the time was over, where that is why it failed.
+// unless says that the time was over, where that is why it failed, else how to
+// mend it.
 func unless(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("no answer in time: %w", ctx.Err())
 	}
-	return err
+	return explain(err)
 }
 
 func partition(client sarama.Client, topic string, id int32) (PartitionState, error) {

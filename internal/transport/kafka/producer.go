@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -22,17 +21,20 @@ var _ deadletters.Publisher = (*Producer)(nil)
 
 // NewProducer connects to Kafka.
 func NewProducer(cfg Config) (*Producer, error) {
-	p, err := sarama.NewSyncProducer(cfg.Brokers, producerConfig())
+	conf, err := cfg.sarama()
 	if err != nil {
-		return nil, fmt.Errorf("no connection to Kafka at %v: %w", cfg.Brokers, err)
+		return nil, err
+	}
+	p, err := sarama.NewSyncProducer(cfg.Brokers, patient(conf))
+	if err != nil {
+		return nil, fmt.Errorf("no connection to Kafka at %v: %w", cfg.Brokers, explain(err))
 	}
 	return &Producer{cfg.Topic, p}, nil
 }
 
-// producerConfig waits for every in-sync replica, for a bounded time: a broker
+// patient waits for every in-sync replica, for a bounded time: a broker
 // that hangs is told after some seconds.
-func producerConfig() *sarama.Config {
-	c := saramaConfig()
+func patient(c *sarama.Config) *sarama.Config {
 	c.Net.ReadTimeout = 10 * time.Second
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Timeout = 5 * time.Second
@@ -69,22 +71,6 @@ func encoder(b []byte) sarama.Encoder {
 		return nil
 	}
 	return sarama.ByteEncoder(b)
-}
-
-// explain says how to mend what a broker refuses.
-func explain(err error) error {
-	hints := map[sarama.KError]string{
-		sarama.ErrUnknownTopicOrPartition:      "create the topic, or correct KAFKA_ORDER_TOPIC",
-		sarama.ErrMessageSizeTooLarge:          "raise the topic's max.message.bytes, or edit or drop the letter",
-		sarama.ErrInvalidRecord:                "edit or drop the letter: the topic takes no such record",
-		sarama.ErrTopicAuthorizationFailed:     "allow this user to write to the topic",
-		sarama.ErrNotEnoughReplicas:            "start the missing brokers: too few replicas are in sync",
-		sarama.ErrNotEnoughReplicasAfterAppend: "start the missing brokers: too few replicas are in sync",
-	}
-	if code, ok := errors.AsType[sarama.KError](err); ok && hints[code] != "" {
-		return fmt.Errorf("%w; %s", err, hints[code])
-	}
-	return err
 }
 
 // WhyDead says why a record with this payload would become a dead letter at

@@ -10,7 +10,8 @@ const (
 	stuckSaid = time.Minute
 )
 
-// stuck remembers that the consumer meets a batch that it can never read.
+// stuck remembers that the consumer meets what keeps it from reading, such as a
+// batch that it can never unpack.
 type stuck struct {
 	mu   sync.Mutex
 	last time.Time
