@@ -43,7 +43,7 @@ test-race: ## run the tests under the race detector (needs a C compiler)
 
 .PHONY: docs
 docs: ## write the documents that are made from the code: docs/errors.md, docs/openapi.json
-	$(GO) test ./internal/transport/rest -run 'Documented' -update
+	$(GO) test ./internal/transport/rest -run Documented -update
 
 .PHONY: bench
 bench: ## measure events a second through the real program, Kafka and PostgreSQL

@@ -46,6 +46,7 @@ func newHandler(cfg Config, deps Dependencies) http.Handler {
 		a.handle(http.MethodGet, "/metrics", route{role: read}, deps.Metrics)
 		a.documentMetrics()
 	}
+	a.registerPages()
 	a.handle(http.MethodGet, "/openapi.json", route{role: public}, openAPIHandler(a.OpenAPI())) // last: it describes all the others
 
 	h := a.deadlined(cfg.RequestTimeout, mux)

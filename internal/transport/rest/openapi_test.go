@@ -1,14 +1,18 @@
 package rest_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"service-courier/internal/courier"
 )
@@ -43,6 +47,27 @@ func openAPI(t *testing.T) (doc document, raw string) {
 		t.Fatal(err)
 	}
 	return doc, raw
+}
+
+// TestOpenAPIIsDocumented holds docs/openapi.json, for those who have no server at
+// hand and for the reviewer of a change, against the document that is served.
+func TestOpenAPIIsDocumented(t *testing.T) {
+	const path = "../../../docs/openapi.json"
+	_, raw := openAPI(t)
+	var want bytes.Buffer
+	if err := json.Indent(&want, []byte(raw), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	want.WriteByte('\n')
+	if *update {
+		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil { //nolint:gosec // a document
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if diff := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(want.String(), "\n")); diff != "" || err != nil {
+		t.Errorf("%s is not up to date (make docs): %v (-file +served):\n%s", path, err, diff)
+	}
 }
 
 // TestOpenAPIDescribesEveryExchange holds the document against what the table

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -49,7 +48,7 @@ func (p *Problem) ContentType(string) string { return "application/problem+json"
 func problem(code, detail string) *Problem {
 	k := kindOf(code)
 	p := &Problem{
-		Type: problemsPath + strings.ReplaceAll(k.code, "_", "-"), Title: k.title, Status: k.status, Code: k.code,
+		Type: k.path(), Title: k.title, Status: k.status, Code: k.code,
 		Detail: cmp.Or(detail, k.detail), headers: make(http.Header),
 	}
 	if k.retry != "" {

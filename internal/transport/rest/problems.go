@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"service-courier/internal/courier"
 )
@@ -42,6 +43,9 @@ type kind struct {
 	err    error  // the use case's; nil: this package refuses so itself
 	retry  string // seconds after which the same request may succeed
 }
+
+// path is where the kind is explained.
+func (k kind) path() string { return problemsPath + strings.ReplaceAll(k.code, "_", "-") }
 
 // kinds is the one table of what can go wrong; the first err that matches counts.
 // What is not in it is a fault of this service: 500. docs/errors.md shows the

@@ -1,0 +1,51 @@
+package rest_test
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"service-courier/internal/transport/rest"
+)
+
+// TestPagesLoadNothingFromElsewhere follows what the pages refer to: all of it is
+// served here, under a policy that allows nothing else.
+func TestPagesLoadNothingFromElsewhere(t *testing.T) {
+	h := handler(new(fake), io.Discard)
+	pages := map[string]string{"/docs": "text/html", "/docs/docs.js": "text/javascript", "/docs/pages.css": "text/css"}
+	for _, k := range rest.Kinds() {
+		pages["/problems/"+strings.ReplaceAll(k.Code, "_", "-")] = "text/html"
+	}
+	for path, media := range pages {
+		w := do(h, request(t, "GET "+path, ""))
+		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), media) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Header().Get("Content-Type"))
+		}
+		policy := w.Header().Get("Content-Security-Policy")
+		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") {
+			t.Errorf("%s: policy %q", path, policy)
+		}
+		for _, found := range regexp.MustCompile(`(?:src|href)="([^"]*)"|fetch\("([^"]*)"\)`).FindAllStringSubmatch(w.Body.String(), -1) {
+			target := found[1] + found[2]
+			if got := do(h, request(t, "GET "+target, "")); !strings.HasPrefix(target, "/") || got.Code != http.StatusOK {
+				t.Errorf("%s refers to %s: %d", path, target, got.Code)
+			}
+		}
+	}
+}
+
+// TestEveryTypeIsExplained: what a problem's type refers to says what to do.
+func TestEveryTypeIsExplained(t *testing.T) {
+	h := handler(new(fake), io.Discard)
+	for _, k := range rest.Kinds() {
+		w := do(h, request(t, "GET /problems/"+strings.ReplaceAll(k.Code, "_", "-"), ""))
+		if !strings.Contains(w.Body.String(), k.Code) || !strings.Contains(w.Body.String(), k.Remedy) {
+			t.Errorf("%s: %s", k.Code, w.Body)
+		}
+	}
+	if w := do(h, request(t, "GET /problems/none", "")); w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != problemType {
+		t.Errorf("no such kind: %d %s", w.Code, w.Body)
+	}
+}
