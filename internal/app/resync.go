@@ -9,6 +9,7 @@ import (
 
 	"service-courier/internal/config"
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/worker"
 )
 
 // Resync sweeps once, now: every order that service-order lists as created at
@@ -49,7 +50,7 @@ func (s *service) resync(ctx context.Context, since time.Time) error {
 		defer close(done)
 		s.coalescer.Run(working)
 	}()
-	err := s.sweeper.Since(ctx, since)
+	err := s.sweeper.Since(ctx, since.Add(-worker.SweepOverlap)) // since is by this machine's clock
 	stop()
 	<-done
 	if err != nil {

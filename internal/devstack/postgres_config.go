@@ -46,6 +46,10 @@ type PostgresConfig struct {
 	// over the ones chosen here.
 	Settings map[string]string
 
+	// Env are further variables of the server's environment, as NAME=value. It
+	// sees nothing of this process's own beside PATH.
+	Env []string
+
 	// StartTimeout bounds a start, crash recovery included, beside the
 	// context. It defaults to a minute.
 	StartTimeout time.Duration

@@ -104,7 +104,7 @@ func startStranger(t *testing.T, dir string) *process {
 	t.Helper()
 	who, err := serverAccount()
 	must(t, err)
-	stranger, err := startProcess(t.Context(), who, nil, "/bin/sleep", "60")
+	stranger, err := startProcess(t.Context(), who, nil, nil, "/bin/sleep", "60")
 	must(t, err)
 	t.Cleanup(func() { stranger.stop(context.Background(), immediately[len(immediately)-1]) })
 

@@ -24,10 +24,11 @@ type process struct {
 	err  error
 }
 
-// startProcess runs a command that outlives ctx, in a session of its own.
-func startProcess(ctx context.Context, who account, output *os.File, name string, args ...string) (*process, error) {
+// startProcess runs a command that outlives ctx, in a session of its own; env is
+// what it sees beside childEnv.
+func startProcess(ctx context.Context, who account, output *os.File, env []string, name string, args ...string) (*process, error) {
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), name, args...)
-	cmd.Env = childEnv()
+	cmd.Env = append(childEnv(), env...)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = who.sysProcAttr()

@@ -45,7 +45,7 @@ func (p *Postgres) startOn(ctx context.Context, port int) error {
 	}
 	defer func() { _ = log.Close() }() // the server has its own handle
 
-	proc, err := startProcess(ctx, p.who, log, p.bin.postgres(), p.cfg.serverArgs(p.dir.cluster(), port)...)
+	proc, err := startProcess(ctx, p.who, log, p.cfg.Env, p.bin.postgres(), p.cfg.serverArgs(p.dir.cluster(), port)...)
 	if err != nil {
 		return err
 	}

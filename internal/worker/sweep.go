@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// sweepOverlap is how far a sweep looks back behind the one before: PostgreSQL's
-	// clock and service-order's may differ by ten minutes and more.
-	sweepOverlap = 15 * time.Minute
+	// SweepOverlap is how far a sweep looks back behind the one before, or behind
+	// what a person says: clocks may differ by ten minutes and more.
+	SweepOverlap = 15 * time.Minute
 	// firstSweep is how far the very first one looks back.
 	firstSweep = 24 * time.Hour
 	// sweepBatch is small, for the sweep is the least urgent of all.
@@ -95,7 +95,7 @@ func (s *Sweeper) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	from := until.Add(-sweepOverlap)
+	from := until.Add(-SweepOverlap)
 	if until.IsZero() {
 		from = now.Add(-firstSweep)
 	}

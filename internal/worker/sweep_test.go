@@ -186,7 +186,7 @@ func TestSweepRemembersOnlyWhatItFinished(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		<-done
-		want := []time.Time{began.Add(-firstSweep), began.Add(time.Minute - firstSweep), began.Add(time.Minute - sweepOverlap)}
+		want := []time.Time{began.Add(-firstSweep), began.Add(time.Minute - firstSweep), began.Add(time.Minute - SweepOverlap)}
 		if !slices.EqualFunc(w.from, want, time.Time.Equal) {
 			t.Errorf("swept from %v, want %v", w.from, want)
 		}

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"flag"
 	"net/http"
 	"sync"
 	"testing"
@@ -13,8 +14,10 @@ import (
 	"service-courier/internal/courier"
 )
 
+var membersEvery = flag.Duration("members-every", 300*time.Millisecond, "how often a member joins or leaves in TestMembersComeAndGo")
+
 // TestMembersComeAndGo: thirty times a replica joins the group or leaves it, too
-// quickly for a rebalance to end, while orders keep coming. The work must go on
+// quickly for a rebalance to end (or every 2 s, by the flag), while orders keep coming. The work must go on
 // meanwhile, and nothing may be lost or done twice.
 func TestMembersComeAndGo(t *testing.T) {
 	t.Parallel()
@@ -32,7 +35,7 @@ func TestMembersComeAndGo(t *testing.T) {
 			leaving.Go(members[0])
 			members = members[1:]
 		}
-		passes(300 * time.Millisecond)
+		passes(*membersEvery)
 		if i%10 == 9 {
 			before := done
 			w.eventually("orders are handled meanwhile", func() bool {

@@ -16,7 +16,15 @@ import (
 // newWorldWithOwnServer has a PostgreSQL that the test may break.
 func newWorldWithOwnServer(t *testing.T, couriers int, neighbour ...func(*ordersim.Config)) (*world, *devstack.Postgres) {
 	t.Helper()
-	pg, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{Fast: true, Logger: slog.New(slog.DiscardHandler)})
+	return newWorldWithServer(t, couriers, devstack.PostgresConfig{}, neighbour...)
+}
+
+func newWorldWithServer(
+	t *testing.T, couriers int, cfg devstack.PostgresConfig, neighbour ...func(*ordersim.Config),
+) (*world, *devstack.Postgres) {
+	t.Helper()
+	cfg.Fast, cfg.Logger = true, slog.New(slog.DiscardHandler)
+	pg, err := devstack.StartPostgres(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
