@@ -154,9 +154,6 @@ func nothing(out io.Writer, err error) error {
 // finish says what was done in all, and makes failures the command's own.
 func finish(out io.Writer, done string, r deadletters.Report, err error) error {
 	fmt.Fprintf(out, "%d %s, %d failed, %d skipped\n", r.Done, done, r.Failed, r.Skipped)
-	if r.Purged > 0 {
-		fmt.Fprintf(out, "removed %s handled over %d days ago\n", lettersOf(r.Purged), int(deadletters.KeepHandled.Hours()/24))
-	}
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"service-courier/internal/transport/kafka"
 	"service-courier/internal/transport/rest"
 	"service-courier/internal/usecase/couriers"
+	"service-courier/internal/usecase/deadletters"
 	"service-courier/internal/usecase/delivery"
 	"service-courier/internal/usecase/orderevent"
 	"service-courier/internal/worker"
@@ -184,6 +185,7 @@ func (s *service) work(ctx context.Context) {
 	wg.Go(func() { worker.Match(inner, s.matcher, s.log) })
 	wg.Go(func() { worker.Due(ctx, s.looks, s.breaker, s.coalescer, s.log) })
 	wg.Go(func() { s.sweeper.Run(ctx, s.sweepEvery) })
+	wg.Go(func() { worker.Retain(ctx, deadletters.New(postgres.NewDeadLetters(s.pool)), s.log) })
 	wg.Go(func() { worker.Watch(ctx, postgres.NewHealth(s.pool), s.metrics, s.log) })
 	if s.late != nil {
 		wg.Go(func() { worker.Overdue(ctx, s.late, s.deliveries, s.breaker, s.log) })

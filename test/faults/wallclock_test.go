@@ -13,18 +13,18 @@ import (
 // ofNoConsequence are the functions of the product that read this machine's wall
 // clock, with the reason why it may be wrong.
 var ofNoConsequence = map[string]string{
-	"internal/gateway/order/breaker.go Get":             "a duration: monotonic",
-	"internal/gateway/order/breaker.go succeeded":       "a duration: monotonic",
-	"internal/metrics/alarms.go Stand":                  "said to be this machine's; the scraper is as good",
-	"internal/app/banner.go newCourier":                 "a phone number for the banner of dev",
-	"internal/app/deadletters.go ListDeadLetters":       "ages, for a person",
-	"internal/app/resync.go Resync":                     "a duration: monotonic",
-	"internal/app/doctor_database.go serverFindings":    "compares the two clocks",
-	"internal/outage/outage.go Failed":                  "a duration: monotonic",
-	"internal/transport/rest/access_log.go logged": "a duration: monotonic",
-	"internal/transport/kafka/stuck.go again":           "a duration: monotonic",
-	"internal/transport/kafka/reset.go due":             "a duration: monotonic",
-	"cmd/service-courier/resync.go resync":    "what a person means by --since; the sweep looks its overlap further back",
+	"internal/gateway/order/breaker.go Get":          "a duration: monotonic",
+	"internal/gateway/order/breaker.go succeeded":    "a duration: monotonic",
+	"internal/metrics/alarms.go Stand":               "said to be this machine's; the scraper is as good",
+	"internal/app/banner.go newCourier":              "a phone number for the banner of dev",
+	"internal/app/deadletters.go ListDeadLetters":    "ages, for a person",
+	"internal/app/resync.go Resync":                  "a duration: monotonic",
+	"internal/app/doctor_database.go serverFindings": "compares the two clocks",
+	"internal/outage/outage.go Failed":               "a duration: monotonic",
+	"internal/transport/rest/access_log.go logged":   "a duration: monotonic",
+	"internal/transport/kafka/stuck.go again":        "a duration: monotonic",
+	"internal/transport/kafka/reset.go due":          "a duration: monotonic",
+	"cmd/service-courier/resync.go resync":           "what a person means by --since; the sweep looks its overlap further back",
 }
 
 // TestNothingGoesByTheWallClock: whatever comes due does so by PostgreSQL's clock,

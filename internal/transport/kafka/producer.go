@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,23 +14,37 @@ import (
 // Producer sends records to the order topic, one at a time, for a person who
 // redrives dead letters. The service itself publishes nothing.
 type Producer struct {
-	topic    string
-	producer sarama.SyncProducer
+	cfg      Config
+	within   time.Duration       // a record is acknowledged, or given up
+	producer sarama.SyncProducer // nil after one that hung
 }
 
 var _ deadletters.Publisher = (*Producer)(nil)
 
+// publishWithin bounds the wait for one record. It is more than all the tries of
+// a client whose broker answers take: sarama's producer may wait for ever after
+// the broker hung for a while.
+const publishWithin = 30 * time.Second
+
 // NewProducer connects to Kafka.
 func NewProducer(cfg Config) (*Producer, error) {
-	conf, err := cfg.sarama()
-	if err != nil {
+	p := &Producer{cfg: cfg, within: publishWithin}
+	if err := p.connect(); err != nil {
 		return nil, err
 	}
-	p, err := sarama.NewSyncProducer(cfg.Brokers, patient(conf))
+	return p, nil
+}
+
+func (p *Producer) connect() error {
+	conf, err := p.cfg.sarama()
 	if err != nil {
-		return nil, fmt.Errorf("no connection to Kafka at %v: %w", cfg.Brokers, explain(err))
+		return err
 	}
-	return &Producer{cfg.Topic, p}, nil
+	if p.producer, err = sarama.NewSyncProducer(p.cfg.Brokers, patient(conf)); err != nil {
+		p.producer = nil // not a nil pointer in an interface
+		return fmt.Errorf("no connection to Kafka at %v: %w", p.cfg.Brokers, explain(err))
+	}
+	return nil
 }
 
 // patient waits for every in-sync replica, for a bounded time: a broker
@@ -49,21 +64,51 @@ func patient(c *sarama.Config) *sarama.Config {
 }
 
 // Publish implements deadletters.Publisher. It takes no notice of ctx: once a
-// record is on its way, whether it arrived is worth the wait.
+// record is on its way, whether it arrived is worth the wait, which is bounded.
 func (p *Producer) Publish(_ context.Context, r deadletters.Record) (deadletters.Position, error) {
-	m := &sarama.ProducerMessage{Topic: p.topic, Key: encoder(r.Key), Value: encoder(r.Payload)}
+	if p.producer == nil {
+		if err := p.connect(); err != nil {
+			return deadletters.Position{}, err
+		}
+	}
+	m := &sarama.ProducerMessage{Topic: p.cfg.Topic, Key: encoder(r.Key), Value: encoder(r.Payload)}
 	for _, h := range r.Headers {
 		m.Headers = append(m.Headers, sarama.RecordHeader{Key: h.Key, Value: h.Value})
 	}
-	partition, offset, err := p.producer.SendMessage(m)
-	if err != nil {
-		return deadletters.Position{}, fmt.Errorf("publish to topic %s: %w", p.topic, explain(err))
+	if err := p.send(m); err != nil {
+		return deadletters.Position{}, fmt.Errorf("publish to topic %s: %w", p.cfg.Topic, explain(err))
 	}
-	return deadletters.Position{Partition: partition, Offset: offset}, nil
+	return deadletters.Position{Partition: m.Partition, Offset: m.Offset}, nil
 }
 
+// send waits for the acknowledgement, and gives the connection up when it does
+// not come: the next record goes over a new one.
+func (p *Producer) send(m *sarama.ProducerMessage) error {
+	sent := make(chan error, 1)
+	go func(to sarama.SyncProducer) {
+		_, _, err := to.SendMessage(m)
+		sent <- err
+	}(p.producer)
+	select {
+	case err := <-sent:
+		return err
+	case <-time.After(p.within):
+		go func(hung sarama.SyncProducer) { _ = hung.Close() }(p.producer) // which may hang as well
+		p.producer = nil
+		return fmt.Errorf("%w within %v, so it may have arrived or not; see that every broker answers, then redrive the letter again: twice does no harm",
+			errNotAcknowledged, p.within)
+	}
+}
+
+var errNotAcknowledged = errors.New("no broker acknowledged the record")
+
 // Close drops the connections.
-func (p *Producer) Close() error { return p.producer.Close() }
+func (p *Producer) Close() error {
+	if p.producer == nil {
+		return nil
+	}
+	return p.producer.Close()
+}
 
 // encoder keeps absent bytes apart from empty ones.
 func encoder(b []byte) sarama.Encoder {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
@@ -56,6 +57,7 @@ func TestProducerOnRealKafka(t *testing.T) {
 		t.Fatal(err)
 	}
 	publishesByteForByte(t, b.Addr())
+	t.Run("a broker that hangs", func(t *testing.T) { survivesAPause(t, b) })
 	t.Run("an absent topic is not made", func(t *testing.T) { refusesAnAbsentTopic(t, b.Addr()) })
 }
 
@@ -151,6 +153,61 @@ func TestWhyDead(t *testing.T) {
 	} {
 		if got := WhyDead([]byte(payload)); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
 			t.Errorf("WhyDead(%q) = %q, want %q", payload, got, want)
+		}
+	}
+}
+
+// TestProducerGivesUpInTime: a broker takes the record and never answers. The
+// wait is bounded, whatever sarama does; the next record arrives over a new
+// connection. Without the bound this takes sarama's own half a minute, and on a
+// broker that was stopped and continued it was seen to take for ever.
+func TestProducerGivesUpInTime(t *testing.T) {
+	k := startKfake(t)
+	p := newProducer(t, k.Addr(), topic)
+	p.within = 300 * time.Millisecond
+	held := make(chan struct{})
+	k.Cluster().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.Cluster().SleepControl(func() { <-held })
+		return nil, nil, false
+	})
+	began := time.Now()
+	_, err := p.Publish(t.Context(), deadletters.Record{Payload: []byte("x")})
+	if took := time.Since(began); !errors.Is(err, errNotAcknowledged) || took > 5*time.Second {
+		t.Errorf("Publish: %v after %v", err, took)
+	}
+	close(held)
+	p.within = publishWithin
+	if _, err := p.Publish(t.Context(), deadletters.Record{Payload: []byte("y")}); err != nil {
+		t.Error(err)
+	}
+}
+
+// survivesAPause: a broker is stopped and continued, again and again, with a
+// record on its way. Each record is acknowledged, or the wait for it ends with an
+// error; and when the broker answers, so does the producer.
+func survivesAPause(t *testing.T, b *realkafka.Broker) {
+	p := newProducer(t, b.Addr(), topic)
+	p.within = 2 * time.Second
+	record := deadletters.Record{Payload: []byte("x")}
+	for range 3 {
+		if err := b.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := p.Publish(t.Context(), record); err == nil {
+			t.Error("a broker that is stopped acknowledged a record")
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("it took %v to give up", took)
+		}
+		if err := b.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		deadline := time.Now().Add(patience)
+		for _, err := p.Publish(t.Context(), record); err != nil; _, err = p.Publish(t.Context(), record) {
+			if time.Now().After(deadline) {
+				t.Fatalf("nothing can be published after %v: %v", patience, err)
+			}
 		}
 	}
 }

@@ -25,10 +25,7 @@ type Result struct {
 }
 
 // Report counts what a command did.
-type Report struct {
-	Done, Failed, Skipped int
-	Purged                int // letters removed that were handled long ago
-}
+type Report struct{ Done, Failed, Skipped int }
 
 func (r *Report) add(o Outcome) {
 	switch o {

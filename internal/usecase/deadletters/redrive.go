@@ -18,7 +18,7 @@ type RedriveOptions struct {
 func (u *Letters) Redrive(ctx context.Context, s Selection, to Publisher, o RedriveOptions, tell func(Result)) (Report, error) {
 	p := newPace(o.Rate)
 	defer p.stop()
-	report, err := u.handle(ctx, s, func(id int64) Result {
+	return u.handle(ctx, s, func(id int64) Result {
 		letter, result := u.waiting(ctx, id)
 		switch {
 		case result.Outcome != "":
@@ -32,11 +32,6 @@ func (u *Letters) Redrive(ctx context.Context, s Selection, to Publisher, o Redr
 		p.wait(ctx)
 		return u.redrive(ctx, letter, to)
 	}, tell)
-	if err != nil || o.DryRun {
-		return report, err
-	}
-	report.Purged, err = u.purge(ctx)
-	return report, err
 }
 
 // markWithin bounds the marking of a letter whose record is published, which is
