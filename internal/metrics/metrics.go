@@ -4,6 +4,7 @@ package metrics
 
 import (
 	"net/http"
+	"regexp"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -99,4 +100,21 @@ func (m *Metrics) Observe(partition int32, records int64) {
 // Forget implements kafka.LagObserver.
 func (m *Metrics) Forget(partition int32) {
 	m.lag.DeleteLabelValues(strconv.Itoa(int(partition)))
+}
+
+var fullName = regexp.MustCompile(`fqName: "([^"]+)"`)
+
+// Names returns the names of all metrics, also of those that have no value yet.
+func (m *Metrics) Names() (names []string) {
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		defer close(descriptions)
+		m.registry.Describe(descriptions)
+	}()
+	for d := range descriptions {
+		if found := fullName.FindStringSubmatch(d.String()); found != nil {
+			names = append(names, found[1])
+		}
+	}
+	return names
 }

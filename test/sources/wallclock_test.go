@@ -1,12 +1,7 @@
-package faults
+package sources
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
-	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -20,6 +15,8 @@ var ofNoConsequence = map[string]string{
 	"internal/app/deadletters.go ListDeadLetters":    "ages, for a person",
 	"internal/app/resync.go Resync":                  "a duration: monotonic",
 	"internal/app/doctor_database.go serverFindings": "compares the two clocks",
+	"internal/access/file.go reread":                 "a duration: monotonic",
+	"internal/transport/rest/access.go authorised":   "a duration: monotonic",
 	"internal/outage/outage.go Failed":               "a duration: monotonic",
 	"internal/transport/rest/access_log.go logged":   "a duration: monotonic",
 	"internal/transport/kafka/stuck.go again":        "a duration: monotonic",
@@ -58,41 +55,4 @@ func TestNothingGoesByTheWallClock(t *testing.T) {
 			t.Errorf("%s does not ask for the time any more", who)
 		}
 	}
-}
-
-// eachSource calls do with every source file of the product: not its tests, nor
-// service-order's simulator and the embedded servers of dev.
-func eachSource(t *testing.T, do func(path string, file *ast.File)) {
-	t.Helper()
-	const root = "../.."
-	for _, folder := range []string{"internal", "cmd"} {
-		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
-			name, relErr := filepath.Rel(root, path)
-			name = filepath.ToSlash(name)
-			switch {
-			case err != nil:
-				return err
-			case relErr != nil:
-				return relErr
-			case name == "internal/ordersim", name == "internal/devstack", name == "cmd/service-order":
-				return fs.SkipDir
-			case entry.IsDir(), !strings.HasSuffix(name, ".go"), strings.HasSuffix(name, "_test.go"):
-				return nil
-			}
-			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-			if err == nil {
-				do(name, file)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// isSelector reports pkg.name.
-func isSelector(e *ast.SelectorExpr, pkg, name string) bool {
-	x, ok := e.X.(*ast.Ident)
-	return ok && x.Name == pkg && e.Sel.Name == name
 }
