@@ -9,7 +9,7 @@ import (
 )
 
 // kept are the tables of a backup.
-var kept = []string{"couriers", "orders", "courier_orders", "journal", "sweep", "dead_letters"}
+var kept = []string{"couriers", "orders", "courier_orders", "courier_days", "fleet_days", "journal", "sweep", "dead_letters"}
 
 // TestDatabaseIsRestored: the database is set back to an older backup, behind
 // the offsets that are committed, so that Kafka hands out nothing again. `resync`

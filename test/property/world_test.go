@@ -86,7 +86,7 @@ type flight struct {
 // newWorld empties the database, which the test's runs share.
 func newWorld(ctx context.Context, t *rapid.T, pool *pgxpool.Pool, couriers int) *world {
 	w := &world{T: t, ctx: ctx, pool: pool, truth: &truth{status: make(map[courier.OrderID]string)}}
-	w.exec("TRUNCATE couriers, orders, courier_orders, journal RESTART IDENTITY")
+	w.exec("TRUNCATE couriers, orders, courier_orders, courier_days, fleet_days, journal RESTART IDENTITY")
 	w.exec("INSERT INTO couriers (name, phone, status, transport_type) SELECT 'c', i::text, 'available', 'car' FROM generate_series(1, $1::int) i", couriers)
 	return w
 }

@@ -38,3 +38,7 @@ FROM orders o
 WHERE o.state = 'waiting' AND o.missing_since IS NULL AND o.updated_at < now() - interval '1 second'
   AND EXISTS (SELECT FROM couriers c WHERE c.status = 'available'
               AND greatest(c.free_since, c.updated_at) < now() - interval '1 second')
+UNION ALL
+SELECT 'statistics of a courier differ from his completed deliveries', courier_id || ' ' || day FROM courier_days_lack
+UNION ALL
+SELECT 'statistics of the fleet differ from those of its couriers', day::text FROM fleet_days_lack

@@ -10,7 +10,7 @@ WITH fleet AS (
     SELECT count(*) AS free
     FROM (SELECT FROM couriers WHERE status = 'available' ORDER BY deliveries, free_since, id LIMIT $1) f
 ), line AS MATERIALIZED (
-    SELECT o.order_id, o.place
+    SELECT o.order_id, o.place, o.created_at
     FROM orders o
     WHERE o.state = 'waiting'
       AND o.missing_since IS NULL
@@ -31,14 +31,15 @@ WITH fleet AS (
     -- Side by side as arrays: joined by number, the planner, which cannot know how
     -- many there are, might compare every order with every courier.
     SELECT p.*
-    FROM (SELECT array_agg(order_id ORDER BY place) AS order_ids FROM line) l,
+    FROM (SELECT array_agg(order_id ORDER BY place) AS order_ids,
+                 array_agg(created_at ORDER BY place) AS known_since FROM line) l,
          (SELECT array_agg(id ORDER BY deliveries, free_since, id) AS courier_ids,
                  array_agg(transport_type ORDER BY deliveries, free_since, id) AS transport_types FROM free) f,
-         unnest(l.order_ids, f.courier_ids, f.transport_types) AS p(order_id, courier_id, transport_type)
+         unnest(l.order_ids, l.known_since, f.courier_ids, f.transport_types) AS p(order_id, known_since, courier_id, transport_type)
     WHERE p.order_id IS NOT NULL AND p.courier_id IS NOT NULL
 ), delivered AS (
-    INSERT INTO courier_orders (order_id, courier_id, deadline)
-    SELECT p.order_id, p.courier_id, now() + t.delivery_time
+    INSERT INTO courier_orders (order_id, courier_id, deadline, waiting_since)
+    SELECT p.order_id, p.courier_id, now() + t.delivery_time, p.known_since
     FROM pairs p
     JOIN unnest($2::text[], $3::interval[]) AS t(transport_type, delivery_time) USING (transport_type)
     ON CONFLICT DO NOTHING

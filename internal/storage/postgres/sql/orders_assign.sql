@@ -1,8 +1,8 @@
 -- Gives one order to one courier, both locked by the statements before. Only what
 -- the INSERT took becomes assigned and busy, as in match.sql.
 WITH delivered AS (
-    INSERT INTO courier_orders (order_id, courier_id, deadline)
-    SELECT o.order_id, c.id, now() + t.delivery_time
+    INSERT INTO courier_orders (order_id, courier_id, deadline, waiting_since)
+    SELECT o.order_id, c.id, now() + t.delivery_time, o.created_at
     FROM orders o, couriers c
     JOIN unnest($3::text[], $4::interval[]) AS t(transport_type, delivery_time) USING (transport_type)
     WHERE o.order_id = $1 AND o.state IN ('waiting', 'held')
