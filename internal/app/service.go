@@ -20,6 +20,7 @@ import (
 	"service-courier/internal/usecase/deadletters"
 	"service-courier/internal/usecase/delivery"
 	"service-courier/internal/usecase/orderevent"
+	"service-courier/internal/usecase/statistics"
 	"service-courier/internal/worker"
 )
 
@@ -109,6 +110,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 			Callers:    callers,
 			Couriers:   couriers.New(postgres.NewCouriers(pool), matcher.Wake),
 			Deliveries: deliveries,
+			Statistics: statistics.New(postgres.NewStatistics(pool), time.Now),
 			Readiness:  ready,
 			Metrics:    counted.Handler(),
 			Log:        log,

@@ -98,8 +98,8 @@ func (f fixture) trySave(ctx context.Context, steps ...orderevent.Record) (saved
 		}
 		var changes []orderevent.Change
 		for _, s := range steps {
-			if from := records[s.OrderID].State; s.State != courier.StateNone && s.State.Class() < from.Class() {
-				continue // as the use case would
+			if !possible(records[s.OrderID].State, s.State) {
+				continue
 			}
 			changes = append(changes, orderevent.Change{From: records[s.OrderID].State, Next: s, Source: "0@1", Reason: "test"})
 		}
@@ -107,6 +107,22 @@ func (f fixture) trySave(ctx context.Context, steps ...orderevent.Record) (saved
 		return err
 	})
 	return saved, err
+}
+
+// possible reports whether the use cases would take an order that step: none goes
+// down the ladder, none that has a courier back in line, and only an active one
+// is held.
+func possible(from, to courier.State) bool {
+	switch to {
+	case courier.StateNone:
+		return true
+	case courier.StateWaiting:
+		return from != courier.StateAssigned && from.Class() <= courier.ClassActive
+	case courier.StateHeld:
+		return from.Class() == courier.ClassActive
+	case courier.StateSeen, courier.StateAssigned, courier.StateCompleted, courier.StateCancelled:
+	}
+	return to.Class() >= from.Class()
 }
 
 func to(id courier.OrderID, s courier.State) orderevent.Record {

@@ -17,6 +17,7 @@ import (
 	"service-courier/internal/devstack/pgtest"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/orderevent"
+	"service-courier/internal/usecase/statistics"
 )
 
 // planBatch is the size of the batches whose plans are held.
@@ -52,6 +53,7 @@ func newPlanFixture(t *testing.T, url string, seen *planLog) fixture {
 	f.exec("LOAD 'auto_explain'")
 	for _, set := range []string{
 		"log_level = notice", "log_format = json", "log_analyze = on", "log_timing = off", "log_min_duration = 0",
+		"log_nested_statements = on", // those of the triggers
 	} {
 		f.exec("SET auto_explain." + set)
 	}
@@ -68,6 +70,9 @@ func (f fixture) checkPlans(pass int, seen *planLog) {
 		{"insert", func() { f.save(planNew(pass)...) }, []string{"orders_pkey"}},
 		{"advance to completed", func() { f.save(planOpen(pass, courier.StateCompleted)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
 		{"cancel completed", func() { f.save(planOpen(pass, courier.StateCancelled)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
+		{"statistics of the fleet", func() { f.askStatistics(0) }, []string{"fleet_days_pkey"}},
+		{"statistics of a courier", func() { f.askStatistics(7) }, []string{"courier_days_pkey"}},
+		{"statistics of couriers", func() { f.askStatistics(-1) }, []string{"courier_days_pkey", "couriers_pkey"}},
 		{"match", func() { f.match(planBatch) }, []string{
 			"courier_orders_one_open", "courier_orders_pkey", "couriers_free", "couriers_order_key", "couriers_pkey", "orders_line", "orders_pkey",
 		}},
@@ -112,6 +117,25 @@ func (f fixture) assignByHand(id courier.OrderID) {
 	f.Helper()
 	f.save(to(id, courier.StateHeld))
 	if _, err := f.assign(id, 0); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// askStatistics asks for those of the fleet (0), of one courier, or of a page of them.
+func (f fixture) askStatistics(who int64) {
+	f.Helper()
+	s := postgres.NewStatistics(f.pool)
+	month := statistics.Period{From: time.Now().AddDate(0, 0, -29), To: time.Now().AddDate(0, 0, 1)}
+	var err error
+	switch who {
+	case 0:
+		_, err = s.Fleet(f.Context(), month)
+	case -1:
+		_, err = s.Couriers(f.Context(), month, 100, 51)
+	default:
+		_, err = s.Courier(f.Context(), who, month)
+	}
+	if err != nil {
 		f.Fatal(err)
 	}
 }

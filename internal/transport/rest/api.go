@@ -42,6 +42,7 @@ func newHandler(cfg Config, deps Dependencies) http.Handler {
 	a.registerCouriers(deps.Couriers)
 	a.registerFleet(deps.Couriers)
 	a.registerDeliveries(deps.Deliveries)
+	a.registerStatistics(deps.Statistics)
 	if deps.Metrics != nil {
 		a.handle(http.MethodGet, "/metrics", route{role: read}, deps.Metrics)
 		a.documentMetrics()

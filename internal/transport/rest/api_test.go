@@ -201,7 +201,7 @@ func refused(name string, err error, status int, want string) exchange {
 }
 
 func TestExchanges(t *testing.T) {
-	for _, e := range slices.Concat(exchanges(), fleetExchanges()) {
+	for _, e := range slices.Concat(exchanges(), fleetExchanges(), statisticsExchanges()) {
 		t.Run(e.name, func(t *testing.T) {
 			w := do(handler(&e.fake, io.Discard), request(t, e.line, e.body, append(e.headers, "X-Request-ID: r1")...))
 			if w.Code != e.status || w.Header().Get("Content-Type") != e.is {

@@ -135,6 +135,7 @@ func dependencies(f *fake, w io.Writer) rest.Dependencies {
 	return rest.Dependencies{
 		Couriers:   f,
 		Deliveries: f,
+		Statistics: fakeStatistics{f},
 		Readiness:  f,
 		Metrics:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 		Log:        slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),

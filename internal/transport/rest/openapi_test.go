@@ -77,7 +77,7 @@ func TestOpenAPIDescribesEveryExchange(t *testing.T) {
 	if !strings.HasPrefix(doc.OpenAPI, "3.1.") || strings.Contains(raw, "$schema") {
 		t.Errorf("openapi %q, $schema in it: %t", doc.OpenAPI, strings.Contains(raw, "$schema"))
 	}
-	for _, e := range slices.Concat(exchanges(), fleetExchanges()) {
+	for _, e := range slices.Concat(exchanges(), fleetExchanges(), statisticsExchanges()) {
 		method, path, _ := strings.Cut(e.line, " ")
 		path, _, _ = strings.Cut(path, "?")
 		if strings.HasPrefix(path, "/courier/") {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/usecase/statistics"
 )
 
 // problemsPath is where problems are explained, each at its code.
@@ -65,6 +66,7 @@ var kinds = []kind{
 	{code: codeRateLimited, status: http.StatusTooManyRequests, title: "Too many requests", detail: "this address asks too often", remedy: "Wait as long as Retry-After says.", retry: "1"},
 	{code: codeInternal, status: http.StatusInternalServerError, title: "Internal error", detail: "an internal error; the log has it under this answer's request_id", remedy: "Tell the operator the request_id."},
 
+	{code: "bad_period", status: http.StatusUnprocessableEntity, title: "Bad period", detail: "the period ends before it begins, or is too long", remedy: fmt.Sprintf("Ask for at most %d days, the first day first.", statistics.MaxDays), err: statistics.ErrBadPeriod},
 	ofError(courier.ErrNotFound, "courier_not_found", http.StatusNotFound, "No such courier", "Look the id up in /api/v1/couriers."),
 	ofError(courier.ErrPhoneTaken, "phone_taken", http.StatusConflict, "Phone taken", "A courier is known by his phone: use the one there is, or another phone."),
 	ofError(courier.ErrBusyByHand, "busy_by_hand", http.StatusConflict, "Busy is not set by hand", "Assign him an order."),

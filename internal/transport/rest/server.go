@@ -39,6 +39,7 @@ type Dependencies struct {
 	Callers    Callers
 	Couriers   Couriers
 	Deliveries Deliveries
+	Statistics Statistics
 	Readiness  Readiness
 	Metrics    http.Handler
 	Log        *slog.Logger

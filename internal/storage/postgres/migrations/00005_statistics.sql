@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS fleet_days (
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION delivery_histogram(took interval) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN 1e9 ^ least(ceil(ln(greatest(extract(epoch FROM took)::float8 / 10, 1)) / ln(1.2::float8)), 39)::integer::numeric;
+RETURN ('1e' || (9 * least(ceil(ln(greatest(date_part('epoch', took) / 10, 1)) / ln(1.2::float8)), 39)::integer)::text)::numeric;
 -- +goose StatementEnd
 
 -- What a change of courier_orders does to the statistics. "changed" are rows after

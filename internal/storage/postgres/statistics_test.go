@@ -1,0 +1,284 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/orderevent"
+	"service-courier/internal/usecase/statistics"
+)
+
+// TestStatisticsEqualARecount: after any history (batches of several replicas at
+// once, matches, a person's corrections, deliveries of several days and of the
+// version before, which tells no waiting time) the statistics are what a recount
+// in Go finds in courier_orders. It fails without any one of the triggers that
+// count updates and deletions.
+func TestStatisticsEqualARecount(t *testing.T) {
+	f := newFixture(t)
+	rapid.Check(t, func(r *rapid.T) {
+		for _, table := range []string{"courier_orders", "orders", "couriers", "courier_days", "fleet_days"} { // cheaper than TRUNCATE
+			f.exec("DELETE FROM " + table)
+		}
+		f.couriers(4)
+		for range rapid.IntRange(1, 6).Draw(r, "rounds") {
+			f.batchesAtOnce(r)
+			f.match(10)
+			f.correct(r)
+		}
+		f.sound()
+		f.statisticsAreRight()
+	})
+}
+
+// batchesAtOnce moves random orders to random states, in four transactions.
+func (f fixture) batchesAtOnce(r *rapid.T) {
+	states := []courier.State{courier.StateWaiting, courier.StateCompleted, courier.StateCompleted, courier.StateCancelled, courier.StateHeld}
+	var wg sync.WaitGroup
+	for n := range 4 {
+		ids := rapid.SliceOfNDistinct(rapid.IntRange(1, 12), 1, 8, rapid.ID[int]).Draw(r, fmt.Sprintf("orders of batch %d", n))
+		state := rapid.SampledFrom(states).Draw(r, "state")
+		steps := make([]orderevent.Record, len(ids))
+		for i, id := range ids {
+			steps[i] = to(courier.OrderID(fmt.Sprintf("o%d", id)), state)
+		}
+		wg.Go(func() {
+			if _, err := f.trySave(f.Context(), steps...); err != nil {
+				f.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// correct changes the times of some deliveries, as only a person would.
+func (f fixture) correct(r *rapid.T) {
+	for range rapid.IntRange(0, 4).Draw(r, "corrections") {
+		f.exec(`UPDATE courier_orders
+			SET assigned_at   = assigned_at - make_interval(secs => $2),
+			    deadline      = deadline - make_interval(secs => $2),
+			    completed_at  = completed_at - make_interval(hours => $3),
+			    waiting_since = CASE WHEN $4 THEN waiting_since - make_interval(secs => 7) END
+			WHERE order_id = $1`,
+			fmt.Sprintf("o%d", rapid.IntRange(1, 12).Draw(r, "order")),
+			rapid.IntRange(0, 20000).Draw(r, "seconds"), rapid.IntRange(-60, 0).Draw(r, "hours"), rapid.Bool().Draw(r, "waiting known"))
+	}
+}
+
+// figuresBy are a recount, by courier (0: all of them) and day.
+type figuresBy map[int64]map[time.Time]statistics.Figures
+
+// recount reads every completed delivery and counts in Go.
+func (f fixture) recount() figuresBy {
+	f.Helper()
+	rows, _ := f.pool.Query(f.Context(), `SELECT courier_id, assigned_at, deadline, completed_at, waiting_since
+		FROM courier_orders WHERE completed_at IS NOT NULL`)
+	found := make(figuresBy)
+	var id int64
+	var assigned, deadline, completed time.Time
+	var waiting *time.Time
+	_, err := pgx.ForEachRow(rows, []any{&id, &assigned, &deadline, &completed, &waiting}, func() error {
+		for _, who := range []int64{0, id} {
+			found.count(who, assigned, deadline, completed, waiting)
+		}
+		return nil
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	return found
+}
+
+func (b figuresBy) count(who int64, assigned, deadline, completed time.Time, waiting *time.Time) {
+	if b[who] == nil {
+		b[who] = make(map[time.Time]statistics.Figures)
+	}
+	day := completed.UTC().Truncate(24 * time.Hour)
+	n := b[who][day]
+	took := completed.Sub(assigned)
+	n.Deliveries++
+	n.DeliveryTime += took.Seconds()
+	if completed.After(deadline) {
+		n.Late++
+	}
+	if waiting != nil {
+		n.Waits++
+		n.WaitingTime += assigned.Sub(*waiting).Seconds()
+	}
+	bucket := 0
+	for bucket < len(n.Histogram)-1 && took > statistics.Bound(bucket) {
+		bucket++
+	}
+	n.Histogram[bucket]++
+	b[who][day] = n
+}
+
+// statisticsAreRight holds what is answered against the recount.
+func (f fixture) statisticsAreRight() {
+	f.Helper()
+	store := postgres.NewStatistics(f.pool)
+	all := statistics.Period{From: time.Now().AddDate(-1, 0, 0), To: time.Now().AddDate(1, 0, 0)}
+	got := make(figuresBy)
+	keep := func(who int64, days []statistics.Day, err error) {
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, d := range days {
+			if got[who] == nil {
+				got[who] = make(map[time.Time]statistics.Figures)
+			}
+			got[who][d.Day] = d.Figures
+		}
+	}
+	days, err := store.Fleet(f.Context(), all)
+	keep(0, days, err)
+	couriers, err := store.Couriers(f.Context(), all, 0, 100)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, c := range couriers {
+		days, err := store.Courier(f.Context(), c.CourierID, all)
+		keep(c.CourierID, days, err)
+		if diff := cmp.Diff(statistics.Sum(days), c.Figures, nearly); diff != "" {
+			f.Errorf("courier %d in the list (-sum of days +period):\n%s", c.CourierID, diff)
+		}
+	}
+	if diff := cmp.Diff(f.recount(), got, nearly); diff != "" {
+		f.Errorf("statistics (-recount +kept):\n%s", diff)
+	}
+}
+
+// nearly allows for the rounding of sums of seconds in Go.
+var nearly = cmpopts.EquateApprox(0, 1e-3)
+
+// TestOldDeliveriesKeepCounting: what is deleted because it is old was delivered
+// all the same; what is deleted because its order was cancelled was not.
+func TestOldDeliveriesKeepCounting(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting))
+	f.match(2)
+	f.save(to("a", courier.StateCompleted), to("b", courier.StateCompleted))
+	f.exec("DELETE FROM courier_orders WHERE order_id = 'a'")
+	f.expect("2 2", "SELECT (SELECT sum(deliveries) FROM courier_days) || ' ' || (SELECT sum(deliveries) FROM fleet_days)")
+	f.save(to("b", courier.StateCancelled))
+	f.expect("1 1", "SELECT (SELECT sum(deliveries) FROM courier_days) || ' ' || (SELECT sum(deliveries) FROM fleet_days)")
+}
+
+// TestStatisticsHaveNoHotRow: a batch that is not committed yet does not keep
+// another session from counting. It fails with one row a day for the fleet.
+func TestStatisticsHaveNoHotRow(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting))
+	f.match(2)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	slots := make(map[int]bool)
+	for len(slots) < 2 { // a session shares its slot with every sixteenth
+		tx, err := f.pool.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback(context.WithoutCancel(ctx))
+		var slot int
+		if err := tx.QueryRow(ctx, "SELECT pg_backend_pid() % 16").Scan(&slot); err != nil {
+			t.Fatal(err)
+		}
+		if slots[slot] {
+			continue
+		}
+		slots[slot] = true
+		if _, err := tx.Exec(ctx, "UPDATE courier_orders SET completed_at = now() WHERE order_id = $1", []string{"a", "b"}[len(slots)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestMigrationCountsBesideWriters: the deliveries there are get counted while
+// the version before, which knows nothing of statistics, completes and cancels.
+func TestMigrationCountsBesideWriters(t *testing.T) {
+	url := pgtest.NewDatabase(t, postgres.Migrate)
+	m, err := postgres.NewMigrator(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	for name := ""; name != "00005_statistics.sql"; {
+		if name, err = m.Down(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool, err := postgres.Open(t.Context(), url, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	f := fixture{t, pool, postgres.NewOrders(pool), postgres.NewLine(pool)}
+	f.exec(`INSERT INTO orders (order_id, state) SELECT 'o' || i, 'completed' FROM generate_series(0, 19999) i`)
+	f.exec(`INSERT INTO courier_orders (order_id, courier_id, assigned_at, deadline, completed_at)
+		SELECT 'o' || i, i, now() - i * interval '3 min', now(), CASE WHEN i % 2 = 0 THEN now() - i * interval '2 min' END
+		FROM generate_series(0, 19999) i`)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { f.writeUntil(done) })
+	_, err = m.Up(t.Context())
+	close(done)
+	wg.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.nothingLacks()
+	f.exec("DELETE FROM fleet_days")
+	f.exec("UPDATE courier_days SET late = late + 1 WHERE courier_id = 4")
+	f.exec("CALL mend_statistics()")
+	f.nothingLacks()
+}
+
+func (f fixture) nothingLacks() {
+	f.Helper()
+	f.expect("0 0", "SELECT (SELECT count(*) FROM courier_days_lack) || ' ' || (SELECT count(*) FROM fleet_days_lack)")
+	f.expect(f.one("SELECT count(*) FROM courier_orders WHERE completed_at IS NOT NULL"), "SELECT sum(deliveries) FROM fleet_days")
+}
+
+// writeUntil completes the odd deliveries and cancels every fourth, one by one.
+func (f fixture) writeUntil(done <-chan struct{}) {
+	for i := 1; ; i = (i + 2) % 20000 {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		f.exec("UPDATE courier_orders SET completed_at = now() WHERE completed_at IS NULL AND order_id = 'o' || $1::int", i)
+		f.exec("WITH c AS (UPDATE orders SET state = 'cancelled' WHERE order_id = 'o' || $1::int) DELETE FROM courier_orders WHERE order_id = 'o' || $1::int", (i-1)*2%20000)
+	}
+}
+
+// TestBucketsAreTheUseCases: the database sorts by the bounds that the use case
+// answers by.
+func TestBucketsAreTheUseCases(t *testing.T) {
+	f := newFixture(t)
+	var want, got []int
+	for i := range len(statistics.Histogram{}) {
+		took := statistics.Bound(i) - time.Millisecond
+		var digits int
+		if err := f.pool.QueryRow(t.Context(), "SELECT length(trim_scale(delivery_histogram($1))::text)", took).Scan(&digits); err != nil {
+			t.Fatal(err)
+		}
+		want, got = append(want, i), append(got, (digits-1)/9)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("buckets %v", got)
+	}
+}
