@@ -23,7 +23,8 @@ func (o ordersTx) Overdue(ctx context.Context, id courier.OrderID) (overdue bool
 // most overdue first. There are never more than couriers.
 func (o *Orders) Overdue(ctx context.Context) ([]courier.OrderID, error) {
 	rows, err := o.pool.Query(ctx,
-		`SELECT order_id FROM courier_orders WHERE completed_at IS NULL AND deadline < now() ORDER BY deadline`)
+		`SELECT order_id FROM courier_orders
+		WHERE completed_at IS NULL AND deadline > '-infinity' AND deadline < now() ORDER BY deadline`)
 	if err != nil {
 		return nil, fmt.Errorf("find late deliveries: %w", err)
 	}

@@ -37,12 +37,17 @@ func TestPlansOfTheHotStatements(t *testing.T) {
 	var seen planLog
 	f := newPlanFixture(t, url, &seen)
 	f.plansOfEmptyTables()
+	f.exec("TRUNCATE orders, courier_orders, journal")
+	f.exec("VACUUM ANALYZE")
+	known := newPlanFixture(t, url, &seen)
+	known.plansOfEmptyHotTables()
 	filler := fixture{T: t, pool: openPool(t, url, nil)}
 	filler.fillForPlans()
 	t.Run("made when the tables were empty", func(*testing.T) { f.checkPlans(0, &seen) })
-	t.Run("not analyzed yet", func(t *testing.T) { newPlanFixture(t, url, &seen).checkPlans(1, &seen) })
+	t.Run("made when the tables were known to be empty", func(*testing.T) { known.checkHotPlans(1, &seen) })
+	t.Run("not analyzed yet", func(t *testing.T) { newPlanFixture(t, url, &seen).checkPlans(2, &seen) })
 	filler.exec("ANALYZE")
-	t.Run("analyzed", func(t *testing.T) { newPlanFixture(t, url, &seen).checkPlans(2, &seen) })
+	t.Run("analyzed", func(t *testing.T) { newPlanFixture(t, url, &seen).checkPlans(3, &seen) })
 }
 
 // newPlanFixture has one connection, which tells the plan of what it executes.
@@ -60,13 +65,17 @@ func newPlanFixture(t *testing.T, url string, seen *planLog) fixture {
 	return f
 }
 
-// checkPlans runs each statement once. Each pass has orders of its own.
-func (f fixture) checkPlans(pass int, seen *planLog) {
-	for _, step := range []struct {
-		name string
-		run  func()
-		want []string // the indexes that may be used, and all of them are
-	}{
+// planStep is a statement, run once, and the indexes that may be used for it,
+// all of which are.
+type planStep struct {
+	name string
+	run  func()
+	want []string
+}
+
+// hotPlans are the statements that every event takes. Each pass has orders of its own.
+func (f fixture) hotPlans(pass int) []planStep {
+	return []planStep{
 		{"insert", func() { f.save(planNew(pass)...) }, []string{"orders_pkey"}},
 		{"advance to completed", func() { f.save(planOpen(pass, courier.StateCompleted)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
 		{"cancel completed", func() { f.save(planOpen(pass, courier.StateCancelled)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
@@ -76,18 +85,35 @@ func (f fixture) checkPlans(pass int, seen *planLog) {
 		{"match", func() { f.match(planBatch) }, []string{
 			"courier_orders_one_open", "courier_orders_pkey", "couriers_free", "couriers_order_key", "couriers_pkey", "orders_line", "orders_pkey",
 		}},
-		{"claim due", func() { f.claim(planBatch, planBatch) }, []string{"orders_looks", "orders_pkey"}},
-		{"forget", func() { f.forget(planSeen(pass)) }, []string{"orders_pkey"}},
-		{"late deliveries", func() { f.late() }, []string{"courier_orders_deadline"}},
-		{"assign by hand", func() { f.assignByHand(planNew(pass)[0].OrderID) }, []string{
-			"courier_orders_pkey", "couriers_free", "couriers_pkey", "orders_open", "orders_pkey",
-		}},
-		{"sweep", func() { f.sweepPage(pass, planBatch) }, []string{"orders_open", "orders_pkey"}},
-		{"journal", func() { f.journalPage(planBatch) }, []string{"couriers_pkey", "journal_pkey", "orders_pkey"}},
-	} {
+	}
+}
+
+// checkHotPlans holds the plans of a moment when the planner knew every table to
+// be empty and every index to be as good as any other. What it joins it may
+// compare row by row, which costs as much as the batch is long and no more.
+func (f fixture) checkHotPlans(pass int, seen *planLog) {
+	for _, step := range f.hotPlans(pass) {
 		seen.forget()
 		step.run()
-		seen.check(f.T, step.name, step.want)
+		seen.check(f.T, step.name, step.want, false)
+	}
+}
+
+func (f fixture) checkPlans(pass int, seen *planLog) {
+	for _, step := range append(
+		f.hotPlans(pass),
+		planStep{"claim due", func() { f.claim(planBatch, planBatch) }, []string{"orders_looks", "orders_pkey"}},
+		planStep{"forget", func() { f.forget(planSeen(pass)) }, []string{"orders_pkey"}},
+		planStep{"late deliveries", func() { f.late() }, []string{"courier_orders_late"}},
+		planStep{"assign by hand", func() { f.assignByHand(planNew(pass)[0].OrderID) }, []string{
+			"courier_orders_pkey", "couriers_free", "couriers_pkey", "orders_open", "orders_pkey",
+		}},
+		planStep{"sweep", func() { f.sweepPage(pass, planBatch) }, []string{"orders_open", "orders_pkey"}},
+		planStep{"journal", func() { f.journalPage(planBatch) }, []string{"couriers_pkey", "journal_pkey", "orders_pkey"}},
+	) {
+		seen.forget()
+		step.run()
+		seen.check(f.T, step.name, step.want, true)
 	}
 }
 
@@ -103,6 +129,13 @@ func (f fixture) plansOfEmptyTables() {
 	f.late()
 	f.sweepPage(0, 0)
 	f.journalPage(3) // waiting, completed, cancelled
+}
+
+// plansOfEmptyHotTables does so for the statements that every event takes.
+func (f fixture) plansOfEmptyHotTables() {
+	f.save(to("second", courier.StateWaiting))
+	f.save(to("second", courier.StateCompleted))
+	f.match(1)
 }
 
 func (f fixture) late() {
@@ -288,8 +321,9 @@ func (l *planLog) forget() {
 }
 
 // check fails the test when a plan read a table without an index, touched more
-// rows than a few for each of the batch, or used other indexes than those named.
-func (l *planLog) check(t *testing.T, step string, want []string) {
+// rows than a few for each of the batch (of what it has read before only when
+// joins count), or used other indexes than those named.
+func (l *planLog) check(t *testing.T, step string, want []string, joins bool) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -303,7 +337,7 @@ func (l *planLog) check(t *testing.T, step string, want []string) {
 		if p.Node == "Seq Scan" && p.Table != "" {
 			t.Errorf("%s: sequential scan of %s", step, p.Table)
 		}
-		if touched := p.Loops * (p.Rows + p.Filtered); touched > most {
+		if touched := p.Loops * (p.Rows + p.Filtered); touched > most && (joins || p.Table != "") {
 			t.Errorf("%s: %s %s%s touched %.0f rows for a batch of %d", step, p.Node, p.Table, p.Index, touched, planBatch)
 		}
 		if p.Index != "" {

@@ -3,7 +3,9 @@
 -- numbering and locking do not go together; what is locked elsewhere is skipped.
 -- Only what the INSERT took becomes assigned and busy, so that a bad row costs
 -- nobody else a courier; the subselects keep it from standing first for ever
--- (as scalar ones they stay index look-ups however large the history grows).
+-- (as scalar ones they stay index look-ups however large the history grows). What
+-- is changed is named by an array of keys: so it is found by the primary key also
+-- under a plan that was made when the tables were empty.
 WITH fleet AS (
     -- The order is the index's: without it the planner may look for the few free
     -- couriers among all of them.
@@ -45,13 +47,13 @@ WITH fleet AS (
     ON CONFLICT DO NOTHING
     RETURNING order_id, courier_id, deadline
 ), assigned AS (
-    UPDATE orders o SET state = 'assigned', updated_at = now()
-    FROM delivered d
-    WHERE o.order_id = d.order_id
+    UPDATE orders SET state = 'assigned', updated_at = now()
+    WHERE order_id = ANY (ARRAY(SELECT order_id FROM delivered))
 ), busy AS (
     UPDATE couriers c SET status = 'busy', order_id = d.order_id, updated_at = now()
     FROM delivered d
-    WHERE c.id = d.courier_id
+    WHERE c.id = ANY (ARRAY(SELECT courier_id FROM delivered))
+      AND c.id = d.courier_id
 ), journalled AS (
     INSERT INTO journal (order_id, what, courier_id, source)
     SELECT order_id, 'assigned', courier_id, 'match' FROM delivered

@@ -1,6 +1,8 @@
 -- Takes locked orders one step: the record, its delivery, its courier and the
 -- journal in one statement. Everything follows from the rows that really moved
--- (RETURNING), never from what the caller expected.
+-- (RETURNING), never from what the caller expected. Each table's rows are named by
+-- an array of keys, whatever is joined to them afterwards: so they are found by
+-- the primary key also under a plan that was made when the tables were empty.
 WITH input AS MATERIALIZED (
     SELECT a.*, CASE WHEN a.state = 'waiting' THEN nextval('order_places') END AS place
     FROM (
@@ -30,23 +32,21 @@ WITH input AS MATERIALIZED (
                                 WHEN i.look_reason IS NOT NULL THEN o.look_token END,
         updated_at       = now()
     FROM input i
-    WHERE o.order_id = i.order_id
+    WHERE o.order_id = ANY ($1::text[])
+      AND o.order_id = i.order_id
       AND o.state = i.was
     RETURNING o.order_id, i.was, o.state, i.source, i.reason
 ), completed AS (
-    UPDATE courier_orders d
+    -- The coalesce says IS NULL in a way that no partial index answers to.
+    UPDATE courier_orders
     SET completed_at = now()
-    FROM moved m
-    WHERE m.state = 'completed' AND m.was <> 'completed'
-      AND d.order_id = m.order_id
-      AND d.completed_at IS NULL
-    RETURNING d.order_id, d.courier_id
+    WHERE order_id = ANY (ARRAY(SELECT order_id FROM moved WHERE state = 'completed' AND was <> 'completed'))
+      AND coalesce(completed_at, 'infinity') = 'infinity'
+    RETURNING order_id, courier_id
 ), undone AS (
-    DELETE FROM courier_orders d
-    USING moved m
-    WHERE m.state IN ('cancelled', 'held')
-      AND d.order_id = m.order_id
-    RETURNING d.order_id, d.courier_id, d.completed_at IS NOT NULL AS was_counted
+    DELETE FROM courier_orders
+    WHERE order_id = ANY (ARRAY(SELECT order_id FROM moved WHERE state IN ('cancelled', 'held')))
+    RETURNING order_id, courier_id, completed_at IS NOT NULL AS was_counted
 ), closed AS (
     SELECT order_id, courier_id, 1 AS counts FROM completed
     UNION ALL
@@ -56,23 +56,25 @@ WITH input AS MATERIALIZED (
     FROM closed
     GROUP BY courier_id
 ), locked AS MATERIALIZED (
-    SELECT c.id, t.counts, t.order_ids
-    FROM couriers c JOIN tally t ON t.courier_id = c.id
-    ORDER BY c.id
-    FOR UPDATE OF c
+    SELECT id
+    FROM couriers
+    WHERE id = ANY (ARRAY(SELECT courier_id FROM tally))
+    ORDER BY id
+    FOR UPDATE
 ), freed AS (
     -- A courier is freed of that order, never by his id alone: he may have another by now.
     -- Who was told to pause after it does.
     UPDATE couriers c
-    SET deliveries = c.deliveries + l.counts,
-        status     = CASE WHEN c.order_id <> ALL (l.order_ids) OR c.order_id IS NULL THEN c.status
+    SET deliveries = c.deliveries + t.counts,
+        status     = CASE WHEN c.order_id <> ALL (t.order_ids) OR c.order_id IS NULL THEN c.status
                           WHEN c.pause_after_delivery THEN 'paused' ELSE 'available' END,
-        pause_after_delivery = c.pause_after_delivery AND c.order_id <> ALL (l.order_ids),
-        free_since = CASE WHEN c.order_id = ANY (l.order_ids) THEN now() ELSE c.free_since END,
-        order_id   = CASE WHEN c.order_id = ANY (l.order_ids) THEN NULL ELSE c.order_id END,
+        pause_after_delivery = c.pause_after_delivery AND c.order_id <> ALL (t.order_ids),
+        free_since = CASE WHEN c.order_id = ANY (t.order_ids) THEN now() ELSE c.free_since END,
+        order_id   = CASE WHEN c.order_id = ANY (t.order_ids) THEN NULL ELSE c.order_id END,
         updated_at = now()
-    FROM locked l
-    WHERE c.id = l.id
+    FROM tally t
+    WHERE c.id = ANY (ARRAY(SELECT id FROM locked))
+      AND c.id = t.courier_id
 ), told AS MATERIALIZED (
     -- moved LEFT JOIN closed, by sorting: the planner cannot know how long a batch
     -- is, takes it for short, and would compare every row with every other.

@@ -1,0 +1,102 @@
+package postgres_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/orderevent"
+)
+
+// BenchmarkLifecycle takes orders through their life in batches of 500, one
+// batch an iteration, and reports what each statement costs the server: µs of
+// its CPU an order, which a busy machine changes little. Run it with
+// -benchtime 40x or more: a plan and a table that hold nothing cost nothing.
+func BenchmarkLifecycle(b *testing.B) {
+	const batch = 500
+	pool, err := postgres.Open(b.Context(), pgtest.NewDatabase(b, postgres.Migrate), 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer pool.Close()
+	var backend int
+	if err := pool.QueryRow(b.Context(), "SELECT pg_backend_pid()").Scan(&backend); err != nil {
+		b.Fatal(err)
+	}
+	_, err = pool.Exec(b.Context(), `INSERT INTO couriers (name, phone, status, transport_type)
+		SELECT 'c' || i, '+' || i, 'available', 'scooter' FROM generate_series(1, $1::int) i`, batch*b.N)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err = pool.Exec(b.Context(), "vacuum analyze"); err != nil {
+		b.Fatal(err)
+	}
+	orders, line := postgres.NewOrders(pool), postgres.NewLine(pool)
+	save := func(ids []courier.OrderID, s courier.State) {
+		err := orders.InTx(b.Context(), func(tx orderevent.Tx) error {
+			records, err := tx.LockOrders(b.Context(), ids)
+			if err != nil {
+				return err
+			}
+			changes := make([]orderevent.Change, len(ids))
+			for i, id := range ids {
+				rec := records[id]
+				from := rec.State
+				rec.OrderID, rec.State, rec.CreatedAt = id, s, time.Unix(1_700_000_000, 0)
+				changes[i] = orderevent.Change{From: from, Next: rec, Source: fmt.Sprintf("3@%d", i), Reason: "service-order says created"}
+			}
+			_, err = tx.Save(b.Context(), changes, nil)
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	chance := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // ids for a measurement
+	batches := make([][]courier.OrderID, b.N)
+	for i := range batches {
+		for range batch {
+			id := fmt.Sprintf("%016x%016x", chance.Uint64(), chance.Uint64())
+			batches[i] = append(batches[i], courier.OrderID(id[:8]+"-"+id[8:12]+"-4"+id[13:16]+"-a"+id[17:20]+"-"+id[20:]))
+		}
+	}
+	step := func(name string, run func(ids []courier.OrderID)) {
+		cpu, began := backendCPU(b, backend), time.Now()
+		for _, ids := range batches {
+			run(ids)
+		}
+		orders := float64(batch * b.N)
+		b.ReportMetric(float64((backendCPU(b, backend)-cpu).Microseconds())/orders, name+"-cpu-µs/order")
+		b.ReportMetric(float64(time.Since(began).Microseconds())/orders, name+"-µs/order")
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	step("park", func(ids []courier.OrderID) { save(ids, courier.StateWaiting) })
+	step("match", func([]courier.OrderID) {
+		if a, err := line.Match(b.Context(), batch); err != nil || len(a) != batch {
+			b.Fatal(len(a), err)
+		}
+	})
+	step("complete", func(ids []courier.OrderID) { save(ids, courier.StateCompleted) })
+}
+
+// backendCPU is the CPU time of a process, from /proc.
+func backendCPU(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Skip("no /proc:", err)
+	}
+	var user, system int64
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
