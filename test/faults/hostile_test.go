@@ -1,10 +1,16 @@
 package faults
 
 import (
+	"bytes"
+	"compress/gzip"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,8 +20,17 @@ import (
 	"service-courier/internal/courier"
 )
 
-// produce sends values to the order topic as they are, a few headers with each.
+// produce sends values to the order topic as they are.
 func (w *world) produce(values ...string) {
+	w.Helper()
+	messages := make([]*sarama.ProducerMessage, len(values))
+	for i, v := range values {
+		messages[i] = &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(v)}
+	}
+	w.send(messages)
+}
+
+func (w *world) send(messages []*sarama.ProducerMessage) {
 	w.Helper()
 	cfg := sarama.NewConfig()
 	cfg.Producer.Return.Successes = true
@@ -23,15 +38,11 @@ func (w *world) produce(values ...string) {
 	p, err := sarama.NewSyncProducer([]string{w.kafka.Addr()}, cfg)
 	w.must(err)
 	defer func() { w.check(p.Close()) }()
-	messages := make([]*sarama.ProducerMessage, len(values))
-	for i, v := range values {
-		messages[i] = &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(v)}
-	}
 	w.must(p.SendMessages(messages))
 }
 
 // TestHostileEvents: no panic, no request to any path but an order's, a dead
-// letter for each, and the order among them is assigned.
+// letter for each, told and counted, and the order among them is assigned.
 func TestHostileEvents(t *testing.T) {
 	w := newWorld(t, 5)
 	var mu sync.Mutex
@@ -44,15 +55,32 @@ func TestHostileEvents(t *testing.T) {
 	})
 	w.serve()
 	hostile := []string{
-		"", "null", "[]", "{", "\xff\xfe\x00", strings.Repeat("[", 100_000), `{"order_id":null}`, `{"order_id":7}`, `{"order_id":{}}`,
+		"", "null", "[]", "{", "{}", "\xff\xfe\x00", "{\"order_id\":\"a\xff\"}", `{"order_id":"a` + "\x00" + `"}`,
+		`{"order_id":"good","order_id":"../couriers"}`, `{"order_id":"good","ORDER_ID":"..","Order_Id":7}`, `{"order_id":["good"]}`,
+		`{"order_id":"` + strings.Repeat("a", 65) + `"}`, `"` + strings.Repeat("x", 1_048_000) + `"`, // as large as the broker takes
+		`{"order_id":"a","x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`,
+		strings.Repeat("[", 100_000), `{"order_id":null}`, `{"order_id":7}`, `{"order_id":{}}`,
 		`{"order_id":".."}`, `{"order_id":"../couriers"}`, `{"order_id":"a/b"}`, `{"order_id":"%2e%2e"}`, `{"order_id":"a?x=1"}`,
 		`{"order_id":"a#b"}`, `{"order_id":"a\r\nX-Bypass-Auth: true"}`, `{"order_id":"a\u0000"}`, `{"order_id":"` + strings.Repeat("a", 900_000) + `"}`,
 	}
 	w.produce(hostile...)
 	good := w.create(1)[0]
 	w.produce(hostile...)
+	w.produceWithHeaders(10_000)
 	w.eventually("the good one is assigned", func() bool { return w.inState(courier.StateAssigned) == 1 })
-	w.eventually("all others are dead letters", func() bool { return w.count("SELECT count(*) FROM dead_letters") == 2*len(hostile) })
+	w.eventually("all others are dead letters", func() bool { return w.count("SELECT count(*) FROM dead_letters") == 2*len(hostile)+1 })
+	if n := w.count("SELECT max(cardinality(header_values)) FROM dead_letters"); n != 10_000 {
+		t.Errorf("the letter has %d of 10,000 headers", n)
+	}
+	if n := w.metric("courier_dead_letters_total", ""); n != float64(2*len(hostile)+1) {
+		t.Errorf("%v dead letters are counted, want %d", n, 2*len(hostile)+1)
+	}
+	if w.logs.times("records can never be processed") == 0 {
+		t.Error("the log does not tell of them")
+	}
+	if strings.Contains(w.logs.String(), "\x00") || strings.Contains(w.logs.String(), "\r") {
+		t.Error("the log has bytes of the records that are not quoted")
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	for p := range paths {
@@ -60,6 +88,16 @@ func TestHostileEvents(t *testing.T) {
 			t.Errorf("asked for %s", p)
 		}
 	}
+}
+
+// produceWithHeaders sends one bad record with so many headers.
+func (w *world) produceWithHeaders(n int) {
+	w.Helper()
+	m := &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder("with headers"), Headers: make([]sarama.RecordHeader, n)}
+	for i := range m.Headers {
+		m.Headers[i] = sarama.RecordHeader{Key: fmt.Appendf(nil, "k%d", i), Value: []byte{0xff, 0}}
+	}
+	w.send([]*sarama.ProducerMessage{m})
 }
 
 // TestForgedCompletedChangesNothing: an event is only a hint.
@@ -82,24 +120,37 @@ func TestForgedCompletedChangesNothing(t *testing.T) {
 // TestHostileAnswers: whatever service-order answers, the memory is bounded,
 // nobody is sent anywhere, and the order is looked at again.
 func TestHostileAnswers(t *testing.T) {
-	gib := strings.Repeat(" ", 1<<20)
+	mib := strings.Repeat(" ", 1<<20)
+	bomb := gzipOfZeros(t, 256<<20)
+	elsewhere := newElsewhere(t)
 	answers := map[string]http.HandlerFunc{
 		"another order": func(rw http.ResponseWriter, _ *http.Request) {
 			_, _ = rw.Write([]byte(`{"id":"other","status":"completed"}`))
 		},
 		"redirect": func(rw http.ResponseWriter, r *http.Request) {
-			http.Redirect(rw, r, "http://127.0.0.1:1/elsewhere", http.StatusFound)
+			http.Redirect(rw, r, elsewhere.url+orderPath+"stolen", http.StatusFound)
 		},
 		"a gibibyte": func(rw http.ResponseWriter, _ *http.Request) {
 			for range 1 << 10 {
-				if _, err := rw.Write([]byte(gib)); err != nil {
+				if _, err := rw.Write([]byte(mib)); err != nil {
 					return
 				}
 			}
 		},
-		"compressed": func(rw http.ResponseWriter, _ *http.Request) {
+		"gzip bomb": func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Encoding", "gzip")
-			_, _ = rw.Write([]byte("\x1f\x8b\x08\x00"))
+			_, _ = rw.Write(bomb)
+		},
+		"endless chunks": func(rw http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				if _, err := rw.Write([]byte("x")); err != nil {
+					return
+				}
+				_ = http.NewResponseController(rw).Flush()
+			}
+		},
+		"unknown status": func(rw http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(rw, `{"id":%q,"status":"refunded\u0000\u001b[2J"}`, strings.TrimPrefix(r.URL.Path, orderPath))
 		},
 		"wrong types": func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte(`{"id":["x"],"status":7}`)) },
 	}
@@ -114,7 +165,7 @@ func TestHostileAnswers(t *testing.T) {
 			w.sim.Emit(id, "completed")
 			w.eventually("it is looked at again", func() bool {
 				w.hurry()
-				return w.count("SELECT coalesce(max(look_failures), 0) FROM orders WHERE look_reason = 'unavailable'") > 3
+				return w.count("SELECT coalesce(max(look_failures), 0) FROM orders WHERE look_reason IN ('unavailable', 'unknown_status')") > 3
 			})
 			if grown := int64(heapInUse()) - int64(before); grown > 16<<20 {
 				t.Errorf("the heap grew by %d MiB", grown>>20)
@@ -129,25 +180,94 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestFloodOfUnknownIDs: orders that nobody has cost one look each and a few
-// more later, leave no row behind, and keep nobody waiting.
+// gzipOfZeros is a small answer that would be large unpacked.
+func gzipOfZeros(t *testing.T, size int) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	pack, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := make([]byte, 1<<20)
+	for range size >> 20 {
+		if _, err := pack.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := pack.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// elsewhere is another host, which nobody must ask.
+type elsewhere struct{ url string }
+
+func newElsewhere(t *testing.T) elsewhere {
+	t.Helper()
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(func() {
+		server.Close()
+		if n := asked.Load(); n != 0 {
+			t.Errorf("another host was asked %d times", n)
+		}
+	})
+	return elsewhere{server.URL}
+}
+
+var flood = flag.Int("flood", 2000, "how many unknown ids TestFloodOfUnknownIDs sends")
+
+// TestFloodOfUnknownIDs: orders that nobody has cost one look each and five more
+// later, never more than so many at a time, leave no row behind, and keep nobody
+// waiting.
 func TestFloodOfUnknownIDs(t *testing.T) {
 	w := newWorld(t, 2)
+	var now, most atomic.Int64
+	w.front.fail(func(rw http.ResponseWriter, r *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
+		}
+		w.sim.Handler().ServeHTTP(rw, r)
+	})
 	w.serve()
-	const flood = 2000
-	values := make([]string, flood)
+	luck := rand.New(rand.NewPCG(seedOf(t), 0))
+	values := make([]string, *flood)
 	for i := range values {
-		values[i] = fmt.Sprintf(`{"order_id":"flood-%d","status":"completed"}`, i)
+		values[i] = fmt.Sprintf(`{"order_id":"%016x%d","status":"completed"}`, luck.Uint64(), i)
 	}
 	w.produce(values...)
 	w.create(1)
+	began := time.Now()
 	w.eventually("the real one is assigned", func() bool { return w.inState(courier.StateAssigned) == 1 })
-	w.eventually("all are seen or forgotten", func() bool { return w.front.gets.Load() >= flood })
-	w.eventually("no row is left of them", func() bool {
+	t.Logf("the real one was assigned after %v", time.Since(began))
+	w.patiently("all are seen or forgotten", func() bool { return w.front.gets.Load() >= int64(*flood) })
+	rows := 0
+	w.patiently("no row is left of them", func() bool {
 		w.hurry()
-		return w.count("SELECT count(*) FROM orders") == 1
+		n := w.count("SELECT count(*) FROM orders")
+		rows = max(rows, n)
+		return n == 1
 	})
-	if gets := w.front.gets.Load(); gets > flood*7+100 {
-		t.Errorf("%d GETs for %d ids, want at most a look and five more each", gets, flood)
+	if gets := w.front.gets.Load(); gets > int64(*flood)*7+100 {
+		t.Errorf("%d GETs for %d ids, want at most a look and five more each, and some that are made twice", gets, *flood)
+	}
+	if n := most.Load(); n > 256 {
+		t.Errorf("%d GETs at a time, want at most 256", n)
+	}
+	if rows > *flood+1 {
+		t.Errorf("%d rows of %d ids", rows, *flood)
+	}
+	w.sound()
+}
+
+// patiently is eventually, for what takes as long as there is to do.
+func (w *world) patiently(what string, ok func() bool) {
+	w.Helper()
+	for deadline := time.Now().Add(patience + time.Duration(*flood)*2*time.Millisecond); !ok(); <-time.After(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.Fatalf("not in time: %s", what)
+		}
 	}
 }

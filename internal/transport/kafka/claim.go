@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"time"
 
@@ -108,6 +109,7 @@ func (c *Consumer) handOver(ctx context.Context, records []*sarama.ConsumerMessa
 		err := c.sink.Submit(inHand, b)
 		if err == nil {
 			c.saving.Works(ctx)
+			c.tellLetters(ctx, b.Letters)
 			return true
 		}
 		if ctx.Err() != nil {
@@ -127,4 +129,16 @@ func (c *Consumer) handOver(ctx context.Context, records []*sarama.ConsumerMessa
 			return false
 		}
 	}
+}
+
+// tellLetters says once a batch that it had records which can never be processed,
+// and of the first of them why; slog quotes what came from outside.
+func (c *Consumer) tellLetters(ctx context.Context, letters []orderevent.DeadLetter) {
+	if len(letters) == 0 {
+		return
+	}
+	first := letters[0]
+	c.log.WarnContext(ctx, "records can never be processed; they are dead letters", slog.Int("letters", len(letters)),
+		slog.Int("partition", int(first.Partition)), slog.Int64("offset", first.Offset),
+		slog.String("reason", first.Reason), slog.String("detail", first.Detail))
 }
