@@ -12,7 +12,7 @@ GOFUMPT       := bin/gofumpt-$(GOFUMPT_VERSION)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: dev
 dev: ## run everything in one process: Kafka, PostgreSQL, service-order, the service
@@ -31,6 +31,15 @@ test: ## run the tests, on an embedded Kafka and a real PostgreSQL
 .PHONY: test-kafka
 test-kafka: ## run the tests that need a real Kafka broker (Java 17 or newer, Maven)
 	SERVICE_COURIER_TEST_KAFKA=1 $(GO) test -count=1 -p 1 -timeout 10m $$($(MAKE) -s kafka-packages)
+
+.PHONY: test-tls
+test-tls: ## run the tests of TLS, SASL and rights, on a real Kafka and PostgreSQL
+	SERVICE_COURIER_REQUIRE_KAFKA=1 $(GO) test -count=1 -timeout 10m ./test/e2e -run '^TestSecure'
+
+.PHONY: test-zookeeper
+test-zookeeper: ## run both programs end to end on Kafka 3.9 with ZooKeeper
+	SERVICE_COURIER_REQUIRE_KAFKA=1 SERVICE_COURIER_TEST_KAFKA_FLAVOUR=zookeeper $(GO) test -count=1 -timeout 10m ./test/e2e \
+		-run '^TestTogether$$/^(the_life_of_orders|the_line_drains.*|kill_-9_under_load|Kafka_dies_and_hangs)$$'
 
 .PHONY: kafka-packages
 kafka-packages:

@@ -33,6 +33,7 @@ type stack struct {
 	orderAddr           string
 	pool                *pgxpool.Pool
 	http                *http.Client
+	secrets             []string // no program may print them
 }
 
 // newStack starts nothing; the broker and the database may be absent.
@@ -100,6 +101,11 @@ func (s *stack) run(path string, env []string, args ...string) instance {
 				s.Error(err)
 			}
 		}
+		for _, secret := range s.secrets {
+			if i.printed(secret) == nil {
+				s.Errorf("%s printed a secret", filepath.Base(path))
+			}
+		}
 		if s.Failed() {
 			s.Logf("%s printed:\n%s", filepath.Base(path), i.tail())
 		}
@@ -134,15 +140,30 @@ func (s *stack) serviceOrder(args ...string) {
 // migrate makes the schema with the program's own command.
 func (s *stack) migrate() {
 	s.Helper()
-	i := s.start("service-courier", []string{"DATABASE_URL=" + s.database}, "migrate", "up")
+	s.runs([]string{"DATABASE_URL=" + s.database}, "migrate", "up")
+}
+
+// runs runs a command of the service to its end, which has to be good, and
+// returns what it printed.
+func (s *stack) runs(settings []string, args ...string) (printed string) {
+	s.Helper()
+	code, printed := s.tries(settings, args...)
+	if code != 0 {
+		s.Fatalf("%v ended with exit code %d:\n%s", args, code, printed)
+	}
+	return printed
+}
+
+// tries runs a command of the service to its end, whatever it is.
+func (s *stack) tries(settings []string, args ...string) (code int, printed string) {
+	s.Helper()
+	i := s.start("service-courier", settings, args...)
 	select {
 	case <-i.Done():
 	case <-time.After(patience):
-		s.Fatal("migrate up does not end")
+		s.Fatalf("%v does not end", args)
 	}
-	if code := i.ExitCode(); code != 0 {
-		s.Fatalf("migrate up ended with exit code %d", code)
-	}
+	return i.ExitCode(), string(i.read())
 }
 
 // eventually polls, for what is waited for happens in another process. check

@@ -38,6 +38,7 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		if len(records) == 0 {
 			return nil
 		}
+		c.denied.over()
 		c.read.Works(ctx)
 		c.lag.Observe(claim.Partition(), claim.HighWaterMarkOffset()-records[0].Offset)
 		if !c.handOver(ctx, records) {

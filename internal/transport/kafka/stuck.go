@@ -30,6 +30,13 @@ func (s *stuck) again() (tell bool) {
 	return true
 }
 
+// over forgets it: something was read.
+func (s *stuck) over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = time.Time{}
+}
+
 func (s *stuck) now() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,106 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"service-courier/internal/outage"
+	"service-courier/test/certificates"
+)
+
+// TestSecurity: the ways in that are right, and of those that are wrong what the
+// error says about mending them. That a broker of another kind agrees is for
+// TestSecure in test/e2e.
+func TestSecurity(t *testing.T) {
+	const user, password = "courier", "sesame"
+	ca := certificates.NewAuthority(t, "the company")
+	address := map[bool]string{false: secureKfake(t, ca, time.Hour), true: secureKfake(t, ca, -time.Minute)}
+	dir := t.TempDir()
+	put := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	right := Security{TLS: true, CAFile: put("ca.pem", ca.PEM), Username: user, Password: password}
+	other := put("other.pem", certificates.NewAuthority(t, "somebody else").PEM)
+	passwords := put("password", []byte(password+"\n"))
+	for _, test := range []struct {
+		name    string
+		expired bool
+		change  func(*Security)
+		mend    string // "": it is let in
+	}{
+		{"PLAIN", false, func(s *Security) { s.Mechanism = "PLAIN" }, ""},
+		{"SCRAM-SHA-256", false, func(s *Security) { s.Mechanism = "SCRAM-SHA-256" }, ""},
+		{"SCRAM-SHA-512, password in a file", false, func(s *Security) { s.Mechanism, s.Password, s.PasswordFile = "SCRAM-SHA-512", "", passwords }, ""},
+		// (which kfake refuses by hanging up, where Kafka says so)
+		{"a wrong password", false, func(s *Security) { s.Mechanism, s.Password = "SCRAM-SHA-512", "other" }, "KAFKA_SASL_"},
+		{"another authority", false, func(s *Security) { s.Mechanism, s.CAFile = "PLAIN", other }, "KAFKA_TLS_CA_FILE"},
+		{"the authority's file has gone", false, func(s *Security) { s.CAFile = "gone" }, "KAFKA_TLS_CA_FILE"},
+		{"the password's file has gone", false, func(s *Security) { s.Mechanism, s.PasswordFile = "PLAIN", "gone" }, "KAFKA_SASL_PASSWORD_FILE"},
+		{"an expired certificate", true, func(s *Security) { s.Mechanism = "PLAIN" }, "renew the server's certificate"},
+		{"in the clear", false, func(s *Security) { s.TLS = false }, "KAFKA_TLS"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := right
+			test.change(&s)
+			_, err := Inspect(t.Context(), Config{Brokers: []string{address[test.expired]}, Topic: topic, GroupID: "g", Security: s})
+			if (err == nil) != (test.mend == "") {
+				t.Fatalf("Inspect: %v", err)
+			}
+			m, ok := errors.AsType[outage.Mendable](err)
+			if ok != (test.mend != "") || !strings.Contains(m.Mend, test.mend) {
+				t.Errorf("to mend it: %q (%v), want %s", m.Mend, err, test.mend)
+			}
+			if err != nil && strings.Contains(err.Error(), password) {
+				t.Errorf("it shows the password: %v", err)
+			}
+		})
+	}
+}
+
+// secureKfake is a Kafka behind TLS and SASL, whose certificate is valid so long.
+func secureKfake(t *testing.T, ca *certificates.Authority, validFor time.Duration) (addr string) {
+	t.Helper()
+	const user, password = "courier", "sesame"
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic), kfake.EnableSASL(),
+		kfake.Superuser("PLAIN", user, password), kfake.Superuser("SCRAM-SHA-256", user, password), kfake.Superuser("SCRAM-SHA-512", user, password),
+		kfake.TLS(&tls.Config{Certificates: []tls.Certificate{ca.Issue("broker", validFor).TLS(t)}, MinVersion: tls.VersionTLS12}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	return k.ListenAddrs()[0]
+}
+
+// TestConsumerTellsThatItMayNotRead: sarama retries a refused fetch for ever, and
+// the member stays in its group.
+func TestConsumerTellsThatItMayNotRead(t *testing.T) {
+	var log lockedBuffer
+	c := NewConsumer(Config{Topic: topic}, nil, nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	c.joined.Store(true)
+	for range 3 {
+		c.clientError(t.Context(), &sarama.ConsumerError{Topic: topic, Err: sarama.ErrTopicAuthorizationFailed})
+	}
+	if n := strings.Count(log.String(), "READ the topic"); n != 1 {
+		t.Errorf("it tells %d times, want once:\n%s", n, log.String())
+	}
+	if err := c.Status(); !errors.Is(err, errDenied) {
+		t.Errorf("Status() = %v, want %v", err, errDenied)
+	}
+	c.denied.over()
+	if err := c.Status(); err != nil {
+		t.Errorf("Status() = %v after something was read", err)
+	}
+}

@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"service-courier/test/certificates"
+)
+
+// kafkaRefuses: one refusal behind the other, from a wrong authority to a missing
+// right, each mended as the service runs; and a right that is taken away later.
+func (x *secure) kafkaRefuses(t *testing.T) {
+	s := x.stack(t)
+	const principal = "User:" + user
+	files := folder{t, t.TempDir()}
+	ca := files.put("ca.pem", certificates.NewAuthority(t, "somebody else").PEM)
+	password := files.put("password", []byte("not-"+x.password))
+	s.serviceOrder("--step", "created=24h")
+	service := s.serve(append(x.settings(s, listenSASL, url.UserPassword(user, x.password)),
+		"KAFKA_TLS_CA_FILE="+ca, "KAFKA_SASL_MECHANISM=SCRAM-SHA-512", "KAFKA_SASL_USERNAME="+user, "KAFKA_SASL_PASSWORD_FILE="+password)...)
+	const group, topic = "kafka consumer group", "kafka topic"
+	read := s.topicRight(sarama.AclOperationRead)
+	reading := refusal{"reading of the kafka topic", "READ the topic", func() { s.allow(principal, read) }}
+	s.mends(service,
+		refusal{group, "KAFKA_TLS_CA_FILE", func() { files.put("ca.pem", x.ca.PEM) }},
+		refusal{group, "KAFKA_SASL_USERNAME", func() { files.put("password", []byte(x.password)) }},
+		refusal{topic, "READ the topic", func() { s.allow(principal, s.topicRight(sarama.AclOperationDescribe)) }},
+		refusal{group, "READ the group", func() { s.allow(principal, s.groupRight()) }},
+		reading,
+	)
+
+	s.forbid(principal, read)
+	s.eventually("it tells it again", func() error { return want(2, service.told(reading)) })
+	reading.change()
+	s.assigns()
+}
+
+// brokerHasExpired: the broker shows an expired certificate, until it is given
+// another.
+func (x *secure) brokerHasExpired(t *testing.T) {
+	s := x.stack(t)
+	s.serviceOrder("--step", "created=24h")
+	service := s.serve(x.settings(s, listenExpired, url.UserPassword(user, x.password))...)
+	s.mends(service, refusal{"kafka consumer group", "renew the server's certificate", func() {
+		p := x.ca.Issue("broker", time.Hour)
+		s.renewKeystore("expired", x.files.put("renewed.keystore", append(p.Key, p.Certificate...)))
+	}})
+}
+
+// clientHasExpired: the service shows an expired certificate, until its files are
+// renewed.
+func (x *secure) clientHasExpired(t *testing.T) {
+	s := x.stack(t)
+	s.allow("User:CN="+user, s.topicRight(sarama.AclOperationRead), s.groupRight())
+	files := folder{t, t.TempDir()}
+	certificate, key := files.putPair("client", x.ca.Issue(user, -time.Minute))
+	s.serviceOrder("--step", "created=24h")
+	service := s.serve(append(x.settings(s, listenMutual, url.UserPassword(user, x.password)),
+		"KAFKA_TLS_CERT_FILE="+certificate, "KAFKA_TLS_KEY_FILE="+key)...)
+	s.mends(service, refusal{"kafka consumer group", "KAFKA_TLS_CERT_FILE", func() {
+		files.putPair("client", x.ca.Issue(user, time.Hour))
+	}})
+}
+
+// postgresRefuses: one refusal behind the other, from an expired certificate to a
+// missing right, on a cluster of its own.
+func (x *secure) postgresRefuses(t *testing.T) {
+	p := newSecurePostgres(t, x.ca, x.ca.Issue("postgres", -time.Minute), x.password)
+	s := newStack(t, x.broker.Addr(), p.URL("courier"))
+	s.secrets = []string{x.password}
+	if err := x.broker.CreateTopic(t.Context(), s.topic, partitions); err != nil {
+		t.Fatal(err)
+	}
+	s.migrate()
+	files := folder{t, t.TempDir()}
+	ca := files.put("ca.pem", certificates.NewAuthority(t, "somebody else").PEM)
+	s.serviceOrder("--step", "created=24h")
+	service := s.serve("DATABASE_URL=" + p.as(url.UserPassword(user, "not-"+x.password), s.database, "sslrootcert="+ca))
+	const what = "postgresql"
+	s.mends(service,
+		refusal{what, "renew the server's certificate", func() { p.shows(x.ca.Issue("postgres", time.Hour)) }},
+		refusal{what, "sslrootcert", func() { files.put("ca.pem", x.ca.PEM) }},
+		refusal{what, "password of DATABASE_URL", func() { p.admin("ALTER ROLE " + user + " PASSWORD 'not-" + x.password + "'") }},
+		refusal{what, "migrate grant", func() { s.runs([]string{"DATABASE_URL=" + s.database}, "migrate", "grant", user) }},
+	)
+}
+
+// roleHasExpired: the service shows PostgreSQL an expired certificate, until its
+// files are renewed.
+func (x *secure) roleHasExpired(t *testing.T) {
+	s := x.stack(t)
+	files := folder{t, t.TempDir()}
+	certificate, key := files.putPair("role", x.ca.Issue(certified, -time.Minute))
+	s.serviceOrder("--step", "created=24h")
+	service := s.serve("DATABASE_URL=" + x.postgres.as(url.User(certified), s.database,
+		"sslrootcert="+x.files.path("ca.pem"), "sslcert="+certificate, "sslkey="+key))
+	s.mends(service, refusal{"postgresql", "sslcert", func() { files.putPair("role", x.ca.Issue(certified, time.Hour)) }})
+}
