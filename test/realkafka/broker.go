@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	startTimeout = 60 * time.Second // a few seconds on an idle machine
+	startTimeout = 2 * time.Minute // a few seconds on an idle machine
 	stopTimeout  = 15 * time.Second
 )
 
