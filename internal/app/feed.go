@@ -10,11 +10,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/livefeed"
 )
 
 const (
 	feedEvery  = 200 * time.Millisecond
-	feedPage   = 200
+	letterPage = 200
 	tellWithin = 2 * time.Second
 )
 
@@ -22,9 +23,8 @@ const (
 // journal, as any reader of it could.
 type feed struct {
 	pool    *pgxpool.Pool
-	journal *postgres.Journal
+	journal *livefeed.Reader
 	letters *postgres.DeadLetters
-	cursor  postgres.Cursor
 	letter  int64 // id of the last dead letter told
 	failing bool  // it was told that the database cannot be read
 
@@ -38,9 +38,11 @@ func newFeed(ctx context.Context, url string) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{pool: pool, journal: postgres.NewJournal(pool), letters: postgres.NewDeadLetters(pool), quit: make(chan struct{})}
-	f.cursor, err = f.journal.End(ctx)
+	f := &feed{pool: pool, letters: postgres.NewDeadLetters(pool), quit: make(chan struct{})}
+	journal := postgres.NewJournal(pool)
+	end, err := journal.End(ctx)
 	if err == nil {
+		f.journal = livefeed.NewReader(journal, end)
 		f.letter, err = f.letters.Last(ctx)
 	}
 	if err != nil {
@@ -93,28 +95,17 @@ func (f *feed) tell(ctx context.Context, out io.Writer) {
 	f.failing = err != nil
 }
 
-// tellJournal tells all there is, a page at a time.
 func (f *feed) tellJournal(ctx context.Context, out io.Writer) error {
-	for {
-		entries, err := f.journal.After(ctx, f.cursor, feedPage)
-		if err != nil {
-			return err
+	return f.journal.Read(ctx, func(c livefeed.Change) {
+		if line := changeLine(c); line != "" {
+			fmt.Fprintln(out, line)
 		}
-		for _, e := range entries {
-			f.cursor = e.Cursor
-			if line := entryLine(e); line != "" {
-				fmt.Fprintln(out, line)
-			}
-		}
-		if len(entries) < feedPage {
-			return nil
-		}
-	}
+	})
 }
 
 func (f *feed) tellLetters(ctx context.Context, out io.Writer) error {
 	for {
-		letters, err := f.letters.After(ctx, f.letter, feedPage)
+		letters, err := f.letters.After(ctx, f.letter, letterPage)
 		if err != nil {
 			return err
 		}
@@ -122,7 +113,7 @@ func (f *feed) tellLetters(ctx context.Context, out io.Writer) error {
 			f.letter = l.ID
 			fmt.Fprintln(out, letterLine(l))
 		}
-		if len(letters) < feedPage {
+		if len(letters) < letterPage {
 			return nil
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"service-courier/internal/courier"
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/livefeed"
 )
 
 // A line of the feed: when, what, which order, and more. Ids are whole, since a
@@ -17,32 +18,32 @@ func feedLine(at time.Time, what, whose, more string) string {
 	return fmt.Sprintf("%s  %-9s  %-36s  %s", at.Local().Format(time.TimeOnly), what, whose, more)
 }
 
-// entryLine words an entry of the journal; "" for one that is not worth a line.
-func entryLine(e postgres.Entry) string {
+// changeLine words a change of an order; "" for one that is not worth a line.
+func changeLine(c livefeed.Change) string {
 	more := ""
 	switch {
-	case e.What == courier.StateAssigned:
-		more = "to " + who(e)
-	case e.What == courier.StateWaiting && e.Now == courier.StateWaiting:
+	case c.What == courier.StateAssigned:
+		more = "to " + who(c)
+	case c.What == courier.StateWaiting && c.Now == courier.StateWaiting:
 		more = "stands in line"
-	case e.What == courier.StateHeld && e.CourierID != 0:
-		more = "taken from " + who(e)
-	case e.What == courier.StateCompleted && e.CourierID != 0:
-		more = "by " + who(e)
-	case e.What == courier.StateCancelled && e.CourierID != 0:
-		more = "taken off " + who(e)
-	case e.What == courier.StateCompleted || e.What == courier.StateCancelled:
+	case c.What == courier.StateHeld && c.CourierID != 0:
+		more = "taken from " + who(c)
+	case c.What == courier.StateCompleted && c.CourierID != 0:
+		more = "by " + who(c)
+	case c.What == courier.StateCancelled && c.CourierID != 0:
+		more = "taken off " + who(c)
+	case c.What == courier.StateCompleted || c.What == courier.StateCancelled:
 		more = "had no courier"
 	default:
 		return ""
 	}
-	return feedLine(e.At, string(e.What), string(e.OrderID), more)
+	return feedLine(c.At, string(c.What), string(c.OrderID), more)
 }
 
-// who names the courier of an entry.
-func who(e postgres.Entry) string {
-	transport := strings.ReplaceAll(string(e.Transport), "_", " ")
-	return fmt.Sprintf("%s (courier %d, %s)", clip(e.CourierName), e.CourierID, transport)
+// who names the courier of a change.
+func who(c livefeed.Change) string {
+	transport := strings.ReplaceAll(string(c.Transport), "_", " ")
+	return fmt.Sprintf("%s (courier %d, %s)", clip(c.CourierName), c.CourierID, transport)
 }
 
 // letterLine says where a dead letter came from and how to see it.

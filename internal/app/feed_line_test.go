@@ -7,17 +7,18 @@ import (
 
 	"service-courier/internal/courier"
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/livefeed"
 )
 
 func TestFeedLines(t *testing.T) {
 	t.Parallel()
 	const id = "cced8fec-4c5f-4197-bd8d-bddc71f21146"
 	at := time.Date(2026, 3, 4, 15, 6, 7, 0, time.Local) //nolint:gosmopolitan // what a person's clock shows
-	entry := func(what, now courier.State, courierID int64, name string) postgres.Entry {
-		return postgres.Entry{At: at.UTC(), OrderID: id, What: what, Now: now, CourierID: courierID, CourierName: name, Transport: courier.OnFoot}
+	entry := func(what, now courier.State, courierID int64, name string) livefeed.Change {
+		return livefeed.Change{At: at.UTC(), OrderID: id, What: what, Now: now, CourierID: courierID, CourierName: name, Transport: courier.OnFoot}
 	}
 	for _, tt := range []struct {
-		entry postgres.Entry
+		entry livefeed.Change
 		want  string
 	}{
 		{entry(courier.StateAssigned, courier.StateAssigned, 3, "Vera"), "15:06:07  assigned   " + id + "  to Vera (courier 3, on foot)"},
@@ -34,7 +35,7 @@ func TestFeedLines(t *testing.T) {
 			"15:06:07  cancelled  " + id + "  taken off [31mMaximil… (courier 99, on foot)",
 		},
 	} {
-		got := entryLine(tt.entry)
+		got := changeLine(tt.entry)
 		if got != tt.want {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
 		}

@@ -19,6 +19,7 @@ import (
 	"service-courier/internal/usecase/couriers"
 	"service-courier/internal/usecase/deadletters"
 	"service-courier/internal/usecase/delivery"
+	"service-courier/internal/usecase/livefeed"
 	"service-courier/internal/usecase/orderevent"
 	"service-courier/internal/usecase/statistics"
 	"service-courier/internal/worker"
@@ -52,6 +53,7 @@ type service struct {
 	deliveries *delivery.Deliveries
 	late       worker.Deadlines // nil: late deliveries stay as they are
 	readiness  readiness
+	feed       *livefeed.Hub
 	http       *rest.Server
 	pprofAddr  string // "": no profiles
 }
@@ -98,6 +100,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 		late = records
 	}
 	ready := readiness{pool, consumer, client}
+	feed := livefeed.NewHub(postgres.NewJournal(pool), rest.StreamEncoder{}, outage.New(log, "live feed"))
 	return &service{
 		log: log, pool: pool, orders: client, breaker: breaker, metrics: counted, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
 		sweeper:    sweeper,
@@ -105,6 +108,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 		deliveries: deliveries,
 		late:       late,
 		readiness:  ready,
+		feed:       feed,
 		pprofAddr:  cfg.PprofAddr,
 		http: rest.New(rest.Config{Addr: cfg.HTTPAddr, RateLimit: cfg.RateLimit}, rest.Dependencies{
 			Callers:    callers,
@@ -113,6 +117,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 			Statistics: statistics.New(postgres.NewStatistics(pool), time.Now),
 			Readiness:  ready,
 			Metrics:    counted.Handler(),
+			Stream:     feed,
 			Log:        log,
 		}),
 	}, nil
@@ -138,6 +143,7 @@ func (s *service) run(ctx context.Context) error {
 		defer close(finished)
 		var telling sync.WaitGroup
 		telling.Go(func() { s.tellAbsent(ctx) })
+		telling.Go(func() { s.feed.Run(ctx) })
 		s.work(ctx)
 		telling.Wait()
 	}()

@@ -3,68 +3,78 @@ package postgres
 import (
 	"context"
 	_ "embed" // for the statements
+	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"service-courier/internal/courier"
+	"service-courier/internal/usecase/livefeed"
 )
 
-//go:embed sql/journal_after.sql
-var journalAfter string
+var (
+	//go:embed sql/journal_after.sql
+	journalAfter string
+	//go:embed sql/journal_latest.sql
+	journalLatest string
+)
+
+// journalHorizon is the oldest transaction that still runs, or the next one: all
+// before it have ended.
+const journalHorizon = "SELECT pg_snapshot_xmin(pg_current_snapshot())"
 
 // Journal reads what was done, in an order that every reader agrees on.
 type Journal struct{ pool *pgxpool.Pool }
 
+var _ livefeed.Source = (*Journal)(nil)
+
 // NewJournal returns the journal in pool's database.
 func NewJournal(pool *pgxpool.Pool) *Journal { return &Journal{pool} }
 
-// Cursor is a place in the journal. Neither part alone is commit order.
-type Cursor struct {
-	XID string // transaction id, decimal
-	ID  int64
-}
-
-// Entry is one applied transition, with who and what it concerns as they are now.
-type Entry struct {
-	Cursor
-	At          time.Time
-	OrderID     courier.OrderID
-	What        courier.State // the state that the order reached
-	Source      string        // partition@offset, or the worker or person that caused it
-	Reason      string
-	CourierID   int64 // 0 when none is concerned
-	CourierName string
-	Transport   courier.Transport
-	Now         courier.State // the state the order has by now
-}
-
-// End returns the cursor after everything that is committed by now and older
-// than every transaction still running.
-func (j *Journal) End(ctx context.Context) (Cursor, error) {
-	var c Cursor
-	if err := j.pool.QueryRow(ctx, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text").Scan(&c.XID); err != nil {
+// End implements livefeed.Journal.
+func (j *Journal) End(ctx context.Context) (c livefeed.Cursor, err error) {
+	if err := j.pool.QueryRow(ctx, journalHorizon).Scan(&c.Tx); err != nil {
 		return c, fmt.Errorf("end of the journal: %w", err)
 	}
 	return c, nil
 }
 
-// After returns at most limit entries after the cursor. A reader that goes on
-// from the last entry's cursor sees every entry once.
-func (j *Journal) After(ctx context.Context, c Cursor, limit int) ([]Entry, error) {
-	rows, err := j.pool.Query(ctx, journalAfter, c.XID, c.ID, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
+// Latest implements livefeed.Journal.
+func (j *Journal) Latest(ctx context.Context, end livefeed.Cursor, changes int) (c livefeed.Cursor, err error) {
+	err = j.pool.QueryRow(ctx, journalLatest, end.Tx, changes).Scan(&c.Tx, &c.ID)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return end, nil
+	case err != nil:
+		return c, fmt.Errorf("look back in the journal: %w", err)
 	}
-	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Entry, error) {
-		var e Entry
-		return e, row.Scan(&e.XID, &e.ID, &e.At, &e.OrderID, &e.What, &e.Source, &e.Reason,
-			&e.CourierID, &e.CourierName, &e.Transport, &e.Now)
+	return c, nil
+}
+
+// After implements livefeed.Journal in one round trip. The horizon is asked for
+// first: what is below it is among the rows that follow, unless the page is full.
+func (j *Journal) After(ctx context.Context, from livefeed.Cursor, limit int) (page []livefeed.Change, next livefeed.Cursor, err error) {
+	var batch pgx.Batch
+	var horizon livefeed.Cursor
+	batch.Queue(journalHorizon).QueryRow(func(row pgx.Row) error { return row.Scan(&horizon.Tx) })
+	batch.Queue(journalAfter, from.Tx, from.ID, limit).Query(func(rows pgx.Rows) (err error) {
+		page, err = pgx.CollectRows(rows, scanChange)
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
+	if err := j.pool.SendBatch(ctx, &batch).Close(); err != nil {
+		return nil, from, fmt.Errorf("read the journal: %w", err)
 	}
-	return entries, nil
+	next = from
+	if len(page) > 0 {
+		next = page[len(page)-1].Cursor
+	}
+	if len(page) < limit && horizon.Compare(next) > 0 {
+		next = horizon
+	}
+	return page, next, nil
+}
+
+func scanChange(row pgx.CollectableRow) (c livefeed.Change, err error) {
+	return c, row.Scan(&c.Tx, &c.ID, &c.At, &c.OrderID, &c.What, &c.Source, &c.Reason,
+		&c.CourierID, &c.CourierName, &c.Transport, &c.Deadline, &c.Now)
 }

@@ -16,6 +16,7 @@ import (
 	"service-courier/internal/courier"
 	"service-courier/internal/devstack/pgtest"
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/livefeed"
 	"service-courier/internal/usecase/orderevent"
 	"service-courier/internal/usecase/statistics"
 )
@@ -109,7 +110,7 @@ func (f fixture) checkPlans(pass int, seen *planLog) {
 			"courier_orders_pkey", "couriers_free", "couriers_pkey", "orders_open", "orders_pkey",
 		}},
 		planStep{"sweep", func() { f.sweepPage(pass, planBatch) }, []string{"orders_open", "orders_pkey"}},
-		planStep{"journal", func() { f.journalPage(planBatch) }, []string{"couriers_pkey", "journal_pkey", "orders_pkey"}},
+		planStep{"journal", func() { f.journalPage(planBatch) }, []string{"courier_orders_pkey", "couriers_pkey", "journal_pkey", "orders_pkey"}},
 	) {
 		seen.forget()
 		step.run()
@@ -278,7 +279,7 @@ func (f fixture) sweepPage(pass, want int) {
 func (f fixture) journalPage(want int) {
 	f.Helper()
 	j := postgres.NewJournal(f.pool)
-	entries, err := j.After(f.Context(), postgres.Cursor{XID: "0"}, planBatch)
+	entries, _, err := j.After(f.Context(), livefeed.Cursor{}, planBatch)
 	if err != nil || len(entries) != want {
 		f.Fatalf("%d entries, %v", len(entries), err)
 	}

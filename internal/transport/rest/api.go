@@ -35,7 +35,7 @@ type route struct {
 }
 
 // newHandler builds the whole API with what surrounds it; doc.go has the order.
-func newHandler(cfg Config, deps Dependencies) http.Handler {
+func newHandler(cfg Config, deps Dependencies, stopping context.Context) http.Handler {
 	mux := http.NewServeMux()
 	a := &api{humago.New(mux, humaConfig()), deps.Log, mux, make(map[string]route)}
 	a.registerHealth(deps.Readiness)
@@ -43,6 +43,9 @@ func newHandler(cfg Config, deps Dependencies) http.Handler {
 	a.registerFleet(deps.Couriers)
 	a.registerDeliveries(deps.Deliveries)
 	a.registerStatistics(deps.Statistics)
+	if deps.Stream != nil {
+		a.registerStream(deps.Stream, stopping)
+	}
 	if deps.Metrics != nil {
 		a.handle(http.MethodGet, "/metrics", route{role: read}, deps.Metrics)
 		a.documentMetrics()
@@ -126,7 +129,7 @@ func commonErrors(role role, method string) []int {
 
 // refuse logs what the operator has to know of err and returns what the caller
 // gets to know.
-func (a *api) refuse(ctx context.Context, operation string, err error) error {
+func (a *api) refuse(ctx context.Context, operation string, err error) *Problem {
 	p := problemOf(err)
 	p.RequestID = requestID(ctx)
 	attrs := []slog.Attr{

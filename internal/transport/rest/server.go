@@ -32,8 +32,8 @@ type Config struct {
 	RequestTimeout time.Duration // 5 s when zero
 }
 
-// Dependencies are what the API serves. Metrics may be nil: there is no
-// /metrics then. Callers may be nil: nobody is asked who he is. Everything else
+// Dependencies are what the API serves. Metrics and Stream may be nil: there is no
+// such route then. Callers may be nil: nobody is asked who he is. Everything else
 // is needed.
 type Dependencies struct {
 	Callers    Callers
@@ -42,6 +42,7 @@ type Dependencies struct {
 	Statistics Statistics
 	Readiness  Readiness
 	Metrics    http.Handler
+	Stream     Stream
 	Log        *slog.Logger
 }
 
@@ -64,8 +65,9 @@ func New(cfg Config, deps Dependencies) *Server {
 	if cfg.RequestTimeout == 0 {
 		cfg.RequestTimeout = defaultRequestTimeout
 	}
-	return &Server{addr: cfg.Addr, log: deps.Log, http: &http.Server{
-		Handler:           newHandler(cfg, deps),
+	stopping, stop := context.WithCancel(context.Background())
+	s := &Server{addr: cfg.Addr, log: deps.Log, http: &http.Server{
+		Handler:           newHandler(cfg, deps, stopping),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -73,6 +75,8 @@ func New(cfg Config, deps Dependencies) *Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(deps.Log.Handler(), slog.LevelWarn),
 	}}
+	s.http.RegisterOnShutdown(stop)
+	return s
 }
 
 // Handler returns the whole API without a network, for tests.

@@ -1,0 +1,1 @@
+SELECT status, count(*) FROM couriers GROUP BY status

@@ -1,0 +1,88 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"service-courier/internal/usecase/livefeed"
+)
+
+// heartbeatEvery tells a silent client, and what is between, that the stream lives.
+const heartbeatEvery = 15 * time.Second
+
+// Stream is the feed of what happens. Its error matches courier.ErrUnavailable.
+type Stream interface {
+	Subscribe(ctx context.Context, lastID string) (*livefeed.Subscription, error)
+}
+
+type streamAPI struct {
+	*api
+	stream   Stream
+	stopping context.Context //nolint:containedctx // ends with the server, as no request's does
+}
+
+func (a *api) registerStream(stream Stream, stopping context.Context) {
+	s := streamAPI{a, stream, stopping}
+	a.handle(http.MethodGet, versioned+"/stream", route{role: read, endless: true}, s)
+	a.documentStream(versioned + "/stream")
+}
+
+// ServeHTTP tells what happens until the client leaves or the server stops, which
+// waits for its handlers.
+func (s streamAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	feed, err := s.stream.Subscribe(ctx, r.Header.Get("Last-Event-ID"))
+	if err != nil {
+		writeProblem(w, r, s.refuse(ctx, "stream", err))
+		return
+	}
+	defer feed.Close()
+	out := newEventWriter(w)
+	for err := out.open(); err == nil; err = tell(ctx, feed, out) {
+	}
+}
+
+// tell waits for the next that is to be told, at most until a heartbeat is due.
+// Any error ends the stream: the client has gone or is stuck, or the server stops.
+func tell(ctx context.Context, feed *livefeed.Subscription, out *eventWriter) error {
+	limited, cancel := context.WithTimeout(ctx, heartbeatEvery)
+	defer cancel()
+	messages, err := feed.Next(limited)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return out.heartbeat()
+	case err != nil:
+		return err
+	}
+	return out.events(messages)
+}
+
+const streamDescription = "Server-sent events. `snapshot` tells how things stand; `change` is one order that reached a state, in the order in which they were committed; " +
+	"`live` (no data) ends the part of a snapshot: from there on every change has an `id`. Come back with the last one in `Last-Event-ID`, and what follows is told, " +
+	"none missed and none twice. Without one, with one that is unknown or too old, and to a client that reads too slowly, a `snapshot` is told (again): it replaces " +
+	"all that was told before. Lists in a snapshot are bounded, counts are not. A comment line every 15 s shows that the stream lives."
+
+func (a *api) documentStream(path string) {
+	schemas := a.OpenAPI().Components.Schemas
+	schemas.Schema(reflect.TypeFor[snapshotBody](), true, "")
+	schemas.Schema(reflect.TypeFor[changeBody](), true, "")
+	op := &huma.Operation{
+		OperationID: "stream", Method: http.MethodGet, Path: path, Tags: []string{"stream"},
+		Summary: "What happens, while it happens", Description: streamDescription, Security: security(read),
+		Parameters: []*huma.Param{{
+			Name: "Last-Event-ID", In: "header", Description: "the id of the last event that was told; opaque", Schema: &huma.Schema{Type: huma.TypeString},
+		}},
+		Responses: map[string]*huma.Response{"200": {
+			Description: "Events until the client leaves; `data` of a snapshot is a SnapshotBody, of a change a ChangeBody",
+			Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}},
+	}
+	a.OpenAPI().AddOperation(op)
+}

@@ -1,0 +1,139 @@
+package rest_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/transport/rest"
+	"service-courier/internal/usecase/livefeed"
+)
+
+// still is a journal in which nothing happens.
+type still struct{ err error }
+
+func (s still) After(_ context.Context, from livefeed.Cursor, _ int) ([]livefeed.Change, livefeed.Cursor, error) {
+	return nil, from, s.err
+}
+func (s still) End(context.Context) (livefeed.Cursor, error) { return livefeed.Cursor{Tx: 7}, s.err }
+func (s still) Latest(_ context.Context, end livefeed.Cursor, _ int) (livefeed.Cursor, error) {
+	return end, s.err
+}
+
+func (s still) Snapshot(context.Context) (livefeed.Snapshot, error) {
+	return livefeed.Snapshot{Seen: livefeed.Seen{From: 7, To: 7}, Couriers: map[courier.Status]int{courier.StatusBusy: 3}}, s.err
+}
+
+type untold struct{}
+
+func (untold) Failed(context.Context, error) {}
+func (untold) Works(context.Context)         {}
+
+// wire is a client's connection: it keeps what was written and the deadlines.
+type wire struct {
+	mu      sync.Mutex
+	header  http.Header
+	status  int
+	body    strings.Builder
+	flushes int
+	write   time.Time // the deadline
+	stuck   bool      // it takes nothing any more
+}
+
+func (w *wire) Header() http.Header    { return w.header }
+func (w *wire) WriteHeader(status int) { w.status = status }
+func (w *wire) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stuck {
+		<-time.After(time.Until(w.write))
+		return 0, context.DeadlineExceeded
+	}
+	return w.body.Write(b)
+}
+func (w *wire) Flush()                             { w.flushes++ }
+func (w *wire) SetReadDeadline(time.Time) error    { return nil }
+func (w *wire) SetWriteDeadline(t time.Time) error { w.write = t; return nil }
+func (w *wire) told() string                       { w.mu.Lock(); defer w.mu.Unlock(); return w.body.String() }
+
+// stream serves one client until it is stopped.
+func stream(t *testing.T, journal still, w *wire) (ended <-chan struct{}, leave func()) {
+	t.Helper()
+	deps := dependencies(new(fake), io.Discard)
+	hub := livefeed.NewHub(journal, rest.StreamEncoder{}, untold{})
+	deps.Stream = hub
+	h := rest.New(rest.Config{}, deps).Handler()
+	ctx, cancel := context.WithCancel(t.Context())
+	go hub.Run(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.ServeHTTP(w, request(t, "GET /api/v1/stream", "").WithContext(ctx))
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	return done, cancel
+}
+
+// TestStreamOutlivesTheRequestTimeout also holds what a silent client is told.
+func TestStreamOutlivesTheRequestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{header: make(http.Header)}
+		ended, leave := stream(t, still{}, w)
+		<-time.After(40 * time.Second)
+		want := `event: snapshot
+data: {"at":"0001-01-01T00:00:00Z","couriers":{"available":0,"busy":3,"paused":0},` +
+			`"waiting":{"count":0,"missing":0,"late":0,"orders":[]},"assigned":{"count":0,"missing":0,"late":0,"orders":[]},` +
+			`"held":{"count":0,"missing":0,"late":0,"orders":[]}}
+
+id: 7.0
+event: live
+data: ` + `
+
+:
+
+:
+
+`
+		if got := w.told(); got != want {
+			t.Errorf("told\n%s\nwant\n%s", got, want)
+		}
+		if w.header.Get("Content-Type") != "text/event-stream" || w.header.Get("Cache-Control") != "no-store" || w.flushes < 3 {
+			t.Errorf("headers %v, %d flushes", w.header, w.flushes)
+		}
+		leave()
+		<-ended
+	})
+}
+
+func TestStuckClientIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{header: make(http.Header)}
+		ended, _ := stream(t, still{}, w)
+		<-time.After(time.Second)
+		w.mu.Lock()
+		w.stuck = true
+		w.mu.Unlock()
+		began := time.Now()
+		<-ended
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("it was kept for %v", took)
+		}
+	})
+}
+
+func TestStreamCannotBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{header: make(http.Header)}
+		ended, _ := stream(t, still{err: io.ErrUnexpectedEOF}, w)
+		<-ended
+		if w.status != http.StatusServiceUnavailable || w.header.Get("Retry-After") == "" || !strings.Contains(w.told(), `"code"`) {
+			t.Errorf("status %d, %v: %s", w.status, w.header, w.told())
+		}
+	})
+}
