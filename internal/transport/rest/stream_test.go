@@ -21,7 +21,9 @@ type still struct{ err error }
 func (s still) After(_ context.Context, from livefeed.Cursor, _ int) ([]livefeed.Change, livefeed.Cursor, error) {
 	return nil, from, s.err
 }
+
 func (s still) End(context.Context) (livefeed.Cursor, error) { return livefeed.Cursor{Tx: 7}, s.err }
+
 func (s still) Latest(_ context.Context, end livefeed.Cursor, _ int) (livefeed.Cursor, error) {
 	return end, s.err
 }

@@ -4,7 +4,7 @@ SELECT count(*) FILTER (WHERE o.state = 'waiting'),
        count(o.missing_since) FILTER (WHERE o.state = 'waiting'),
        count(*) FILTER (WHERE o.state = 'assigned'),
        count(o.missing_since) FILTER (WHERE o.state = 'assigned'),
-       (SELECT count(*) FROM courier_orders WHERE completed_at IS NULL AND deadline < now()),
+       (SELECT count(*) FROM courier_orders WHERE completed_at IS NULL AND deadline < now() AND deadline > '-infinity'),
        count(*) FILTER (WHERE o.state = 'held'),
        count(o.missing_since) FILTER (WHERE o.state = 'held')
 FROM orders o
