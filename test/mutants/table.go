@@ -34,7 +34,7 @@ var mutants = []mutant{
 	},
 	{
 		"by-order freeing", sql + "orders_advance.sql",
-		"order_id   = CASE WHEN c.order_id = ANY (l.order_ids) THEN NULL ELSE c.order_id END,",
+		"order_id   = CASE WHEN c.order_id = ANY (t.order_ids) THEN NULL ELSE c.order_id END,",
 		"order_id   = NULL,",
 		storage + "TestFreeingIsByOrder",
 	},
@@ -43,6 +43,30 @@ var mutants = []mutant{
 		"AND o.state = i.was",
 		"",
 		storage + "TestStaleChangeHasNoEffect",
+	},
+	{
+		"RETURNING", sql + "match.sql",
+		"WHERE order_id = ANY (ARRAY(SELECT order_id FROM delivered))",
+		"WHERE order_id = ANY (ARRAY(SELECT order_id FROM pairs))",
+		storage + "TestMatchActsOnWhatWasInserted",
+	},
+	{
+		"lost place is told", "internal/transport/kafka/claim.go",
+		"if claim.InitialOffset() == sarama.OffsetOldest {\n\t\tif oldest",
+		"if false {\n\t\tif oldest",
+		"./test/faults TestOffsetsExpire",
+	},
+	{
+		"a redrive's bound", "internal/transport/kafka/producer.go",
+		"case <-time.After(p.within):",
+		"case <-(chan time.Time)(nil):",
+		"./internal/transport/kafka TestProducerGivesUpInTime",
+	},
+	{
+		"sweep's overlap", "internal/worker/sweep.go",
+		"until.Add(-SweepOverlap)",
+		"until",
+		"./internal/worker TestSweepRemembersOnlyWhatItFinished",
 	},
 	{
 		"row lock", sql + "orders_lock.sql",
@@ -124,8 +148,8 @@ var mutants = []mutant{
 	},
 	{
 		"held frees the courier", sql + "orders_advance.sql",
-		"m.state IN ('cancelled', 'held')",
-		"m.state = 'cancelled'",
+		"FROM moved WHERE state IN ('cancelled', 'held')",
+		"FROM moved WHERE state = 'cancelled'",
 		storage + "TestHeldFreesTheCourierAndKeepsThePlace",
 	},
 	{

@@ -21,3 +21,18 @@ func TestEveryGuardIsThere(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryGuardIsDocumented in docs/guarantees.md.
+func TestEveryGuardIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/guarantees.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, guards, _ := strings.Cut(string(text), "\n## Guards\n")
+	guards = strings.Join(strings.Fields(guards), " ")
+	for _, m := range mutants {
+		if !strings.Contains(guards, " "+m.name+",") && !strings.Contains(guards, " "+m.name+".") {
+			t.Errorf("docs/guarantees.md does not name the guard %q", m.name)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"service-courier/internal/courier"
 	"service-courier/internal/usecase/orderevent"
@@ -96,6 +97,45 @@ func TestSkippedRowsComeNextTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.expectMatch(10, "a:2")
+}
+
+// TestMatchActsOnWhatWasInserted: a delivery of an order comes into being, by
+// somebody else's hand, after match has looked and before it inserts its own. The
+// order must not turn assigned for a delivery that is not match's, nor its courier
+// busy: effects come from RETURNING. Assigned by the pairs instead, it fails (tried).
+func TestMatchActsOnWhatWasInserted(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("bad", courier.StateWaiting), to("good", courier.StateWaiting))
+	tx, err := f.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "INSERT INTO courier_orders (order_id, courier_id, deadline) VALUES ('bad', 99, now())"); err != nil {
+		t.Fatal(err)
+	}
+	matched := make(chan []orderevent.Assignment, 1)
+	go func() {
+		as, err := f.line.Match(t.Context(), 10)
+		if err != nil {
+			t.Error(err)
+		}
+		matched <- as
+	}()
+	waits := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+	for deadline := time.Now().Add(10 * time.Second); f.one(waits) != "1"; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("match does not wait for the other transaction")
+		}
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if as := <-matched; len(as) != 1 || as[0].OrderID != "good" {
+		t.Errorf("assigned %+v, want good alone", as)
+	}
+	f.expect("waiting", "SELECT state FROM orders WHERE order_id = 'bad'")
+	f.expect("good", "SELECT string_agg(order_id, ' ') FROM couriers WHERE status = 'busy'")
 }
 
 // TestConcurrentMatchNeverDoubleBooks races many matchers and endings.
