@@ -19,7 +19,12 @@ const (
 	// listTimeout bounds a whole list; it is read as a stream, so its length is
 	// service-order's affair.
 	listTimeout = 5 * time.Minute
+	// elementTimeouts is how many times longer than a GET the next order of a
+	// list may take: one list that trickles would keep the only sweep for minutes.
+	elementTimeouts = 10
 )
+
+var errStalled = errors.New("the list of orders stalled")
 
 // Lister tells every order that service-order has.
 type Lister interface {
@@ -37,6 +42,9 @@ var _ Lister = (*HTTPClient)(nil)
 func (c *HTTPClient) List(ctx context.Context, from time.Time, each func(Order) error) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
+	ctx, stall := context.WithCancelCause(ctx)
+	next := time.AfterFunc(elementTimeouts*c.timeout, func() { stall(errStalled) })
+	defer next.Stop()
 	address := strings.TrimSuffix(c.prefix, orderPath) + ordersPath + "?from=" + url.QueryEscape(from.UTC().Format(time.RFC3339))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -52,7 +60,11 @@ func (c *HTTPClient) List(ctx context.Context, from time.Time, each func(Order) 
 		drain(resp.Body)
 		return unavailable(statusError(resp.StatusCode))
 	}
-	return eachOrder(resp.Body, each)
+	return eachOrder(resp.Body, func(o Order) error {
+		next.Stop() // each may take its time
+		defer next.Reset(elementTimeouts * c.timeout)
+		return each(o)
+	})
 }
 
 // eachOrder decodes an array as it comes. Only one element is in memory, and

@@ -1,10 +1,12 @@
 package order_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -55,5 +57,39 @@ func TestListStopsWhenTold(t *testing.T) {
 	c := serve(t, say(`[{"id":"1"},{"id":"2"}]`))
 	if err := c.List(t.Context(), time.Time{}, func(order.Order) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("err = %v, want %v", err, enough)
+	}
+}
+
+// TestListThatTrickles: bytes keep coming, but no order. Without the bound on the
+// next order, it is the test's context that ends it.
+func TestListThatTrickles(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `[{"id":"1"}, `)
+		for tick := time.NewTicker(time.Millisecond); ; {
+			select {
+			case <-r.Context().Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			_, _ = io.WriteString(w, " ")
+			_ = http.NewResponseController(w).Flush()
+		}
+	}))
+	t.Cleanup(srv.Close)
+	c, err := order.NewHTTPClient(order.Config{BaseURL: srv.URL, Timeout: 20 * time.Millisecond, Concurrency: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	listed := 0
+	err = c.List(ctx, time.Time{}, func(order.Order) error { listed++; return nil })
+	if !errors.Is(err, order.ErrUnavailable) || ctx.Err() != nil || listed != 1 {
+		t.Errorf("%d orders, then %v; want one, then ErrUnavailable", listed, err)
+	}
+	if !strings.Contains(fmt.Sprint(err), "stalled") {
+		t.Errorf("the error does not say what happened: %v", err)
 	}
 }
