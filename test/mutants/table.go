@@ -170,6 +170,30 @@ var mutants = []mutant{
 		"if false {",
 		"./internal/usecase/delivery TestWhatIsAllowed",
 	},
+	{
+		"broker verified", "internal/transport/kafka/security.go",
+		"&tls.Config{MinVersion: tls.VersionTLS12}",
+		"&tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}",
+		"./internal/transport/kafka TestSecurity",
+	},
+	{
+		"no PLAIN in the clear", "internal/config/kafka.go",
+		"if c.KafkaSASLMechanism == SASLPlain && !c.KafkaTLS && !c.KafkaSASLPlainWithoutTLS {",
+		"if false {",
+		"./internal/config TestKafkaSecurity",
+	},
+	{
+		"no DDL", sql + "grant.sql",
+		"GRANT USAGE ON SCHEMA",
+		"GRANT USAGE, CREATE ON SCHEMA",
+		storage + "TestGrant",
+	},
+	{
+		"the next fault told", "internal/outage/outage.go",
+		"if begins || mend != \"\" && !l.told[mend] {",
+		"if begins {",
+		"./internal/outage TestTellsTheNextFault",
+	},
 }
 
 // sources is the repository at root without what no test needs.

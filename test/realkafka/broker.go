@@ -161,6 +161,9 @@ func (b *Broker) prepare(ctx context.Context) error {
 	if b.flavour == KRaft {
 		return b.format(ctx)
 	}
+	if len(b.options.Format) > 0 {
+		return errors.New("Options.Format is for KRaft: there is nothing to format for ZooKeeper")
+	}
 	log, err := b.openLog()
 	if err != nil {
 		return err

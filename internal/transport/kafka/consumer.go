@@ -179,9 +179,12 @@ func (c *Consumer) clientError(ctx context.Context, err error) {
 func (c *Consumer) failed(ctx context.Context, err error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, sarama.ErrUnknownTopicOrPartition), errors.Is(err, sarama.ErrTopicAuthorizationFailed):
+	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		c.kafka.Works(ctx)
 		c.topic.Failed(ctx, explain(fmt.Errorf("topic %s: %w", c.cfg.Topic, err)))
+	case errors.Is(err, sarama.ErrTopicAuthorizationFailed): // which names the topic
+		c.kafka.Works(ctx)
+		c.topic.Failed(ctx, explain(err))
 	default:
 		c.kafka.Failed(ctx, explain(err))
 	}

@@ -15,7 +15,6 @@ var mends = []struct {
 	mend    string
 }{
 	{sarama.ErrSASLAuthenticationFailed, "correct KAFKA_SASL_USERNAME and its password, or that user on the brokers"},
-	{sarama.ErrUnsupportedSASLMechanism, "correct KAFKA_SASL_MECHANISM: the brokers do not offer it"},
 	{sarama.ErrTopicAuthorizationFailed, "allow this user to READ the topic of KAFKA_ORDER_TOPIC, and for a redrive to WRITE it"},
 	{sarama.ErrGroupAuthorizationFailed, "allow this user to READ the group of KAFKA_GROUP_ID"},
 	{sarama.ErrClusterAuthorizationFailed, "see the brokers' log: this user is not allowed what was asked of the cluster"},
@@ -39,6 +38,9 @@ func explain(err error) error {
 	}
 	if mend := outage.MendTLS(err, tlsSettings); mend != "" {
 		return outage.Mendable{Err: err, Mend: mend}
+	}
+	if errors.Is(err, sarama.ErrOutOfBrokers) && errors.Unwrap(err) == nil { // sarama keeps the reason to itself
+		return outage.Mendable{Err: err, Mend: "see that the brokers offer the mechanism of KAFKA_SASL_MECHANISM, and what their log says"}
 	}
 	if errors.Is(err, io.EOF) {
 		return outage.Mendable{Err: err, Mend: "see what this listener wants, for the broker hung up: KAFKA_TLS, KAFKA_SASL_MECHANISM"}

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"service-courier/internal/outage"
 	"service-courier/test/certificates"
@@ -82,6 +84,28 @@ func secureKfake(t *testing.T, ca *certificates.Authority, validFor time.Duratio
 	}
 	t.Cleanup(k.Close)
 	return k.ListenAddrs()[0]
+}
+
+// TestMechanismThatIsNotOffered: sarama forgets what the broker answered.
+func TestMechanismThatIsNotOffered(t *testing.T) {
+	const user, password = "courier", "sesame"
+	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", user, password))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	k.ControlKey(int16(kmsg.SASLHandshake), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		refusal := request.ResponseKind().(*kmsg.SASLHandshakeResponse)
+		refusal.ErrorCode = kerr.UnsupportedSaslMechanism.Code
+		return refusal, nil, true
+	})
+	_, err = Inspect(t.Context(), Config{
+		Brokers: k.ListenAddrs(), Topic: topic, Security: Security{Mechanism: "SCRAM-SHA-512", Username: user, Password: password},
+	})
+	if err == nil || !strings.Contains(err.Error(), "KAFKA_SASL_MECHANISM") {
+		t.Errorf("Inspect: %v, want it to name KAFKA_SASL_MECHANISM", err)
+	}
 }
 
 // TestConsumerTellsThatItMayNotRead: sarama retries a refused fetch for ever, and
