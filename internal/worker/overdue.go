@@ -4,14 +4,22 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"service-courier/internal/courier"
 	"service-courier/internal/outage"
 )
 
-// overdueEvery is how late a late delivery may be noticed.
-const overdueEvery = time.Second
+const (
+	// overdueEvery is how late a late delivery may be noticed.
+	overdueEvery = time.Second
+	// overdueAtATime bounds the GETs, and the connections of the database: hundreds
+	// of late orders that service-order is slow about must not wait for each other.
+	overdueAtATime = 6
+)
 
 // Deadlines finds the orders whose open delivery is behind its deadline.
 type Deadlines interface {
@@ -33,24 +41,39 @@ func Overdue(ctx context.Context, deadlines Deadlines, deliveries Expirer, gate 
 	})
 }
 
-// expire goes once through all that is late. One that fails does not keep the
-// others from their turn; it is tried again in the next round.
+// expire goes once through all that is late, some at a time. One that fails, or
+// that service-order is slow about, does not keep the others from their turn; it
+// is tried again in the next round. When the storage is away none is tried further.
 func expire(ctx context.Context, deadlines Deadlines, deliveries Expirer, log *slog.Logger) error {
 	ids, err := deadlines.Overdue(ctx)
 	if err != nil {
 		return err
 	}
-	var failed error
+	var failed atomic.Pointer[error] // of one that has to wait for the next round
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(overdueAtATime)
 	for _, id := range ids {
-		expired, err := deliveries.Expire(ctx, id)
-		switch {
-		case errors.Is(err, courier.ErrUnavailable), ctx.Err() != nil:
-			return err
-		case err != nil:
-			failed = err
-		case expired:
-			log.InfoContext(ctx, "late delivery expired; its courier is free and the order held", slog.String("order_id", string(id)))
-		}
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			expired, err := deliveries.Expire(ctx, id)
+			switch {
+			case errors.Is(err, courier.ErrUnavailable):
+				return err
+			case err != nil:
+				failed.Store(&err)
+			case expired:
+				log.InfoContext(ctx, "late delivery expired; its courier is free and the order held", slog.String("order_id", string(id)))
+			}
+			return nil
+		})
 	}
-	return failed
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }

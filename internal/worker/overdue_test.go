@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"service-courier/internal/courier"
 )
@@ -16,7 +19,10 @@ import (
 type late struct {
 	ids   []courier.OrderID
 	fails map[courier.OrderID]error
-	done  []courier.OrderID
+	takes time.Duration // to ask about one
+
+	mu   sync.Mutex
+	done []courier.OrderID
 }
 
 func (l *late) Overdue(context.Context) ([]courier.OrderID, error) {
@@ -27,6 +33,9 @@ func (l *late) Expire(_ context.Context, id courier.OrderID) (bool, error) {
 	if err := l.fails[id]; err != nil {
 		return false, err
 	}
+	<-time.After(l.takes)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.done = append(l.done, id)
 	return true, nil
 }
@@ -50,6 +59,19 @@ func TestOneThatCannotBeExpiredKeepsNobodyWaiting(t *testing.T) {
 	}
 }
 
+// TestLateOrdersDoNotWaitForEachOther: service-order takes a while for each of a
+// dozen, and all are done within half a second. One after the other fails (tried).
+func TestLateOrdersDoNotWaitForEachOther(t *testing.T) {
+	l := &late{takes: 200 * time.Millisecond}
+	const dozen = 12
+	for i := range dozen {
+		l.ids = append(l.ids, courier.OrderID(fmt.Sprint(i)))
+	}
+	if runOverdue(t, l, false); len(l.done) != dozen {
+		t.Errorf("%d of %d are done after half a second", len(l.done), dozen)
+	}
+}
+
 func TestNothingExpiresWhileServiceOrderIsDown(t *testing.T) {
 	l := &late{ids: []courier.OrderID{"a"}}
 	if runOverdue(t, l, true); len(l.done) != 0 {
@@ -58,8 +80,11 @@ func TestNothingExpiresWhileServiceOrderIsDown(t *testing.T) {
 }
 
 func TestExpiringStopsWhileTheStorageIsAway(t *testing.T) {
-	l := &late{ids: []courier.OrderID{"a", "b"}, fails: map[courier.OrderID]error{"a": courier.ErrUnavailable}}
-	if runOverdue(t, l, false); len(l.done) != 0 {
+	l := &late{takes: time.Millisecond, fails: map[courier.OrderID]error{"0": courier.ErrUnavailable}}
+	for i := range 10 * overdueAtATime {
+		l.ids = append(l.ids, courier.OrderID(fmt.Sprint(i)))
+	}
+	if runOverdue(t, l, false); len(l.done) > overdueAtATime {
 		t.Errorf("expired %v", l.done)
 	}
 }
