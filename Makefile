@@ -67,7 +67,7 @@ MINUTES ?= 60
 
 .PHONY: chaos
 chaos: ## let faults of every kind fall at random: MINUTES=60, SEED=0 (a new one)
-	$(GO) test -count=1 -v -timeout 0 -tags chaos ./test/faults -run 'TestChaos$$' -soak $(MINUTES)m -seed $(SEED)
+	$(GO) test -count=1 -v -timeout 0 ./test/faults -run 'TestChaos$$' -soak $(MINUTES)m -seed $(SEED)
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters and see that the code is formatted

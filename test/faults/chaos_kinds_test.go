@@ -1,9 +1,8 @@
-//go:build chaos
-
 package faults
 
 import (
 	"context"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -19,38 +18,33 @@ import (
 
 // replicaFaults strike one of the replicas.
 func (c *chaos) replicaFaults() []fault {
-	slot := func(luck *rand.Rand) *replica {
-		c.neverAtAnyMoment()
-		r := &c.replicas[luck.IntN(len(c.replicas))]
-		if !r.Running() {
-			c.Fatalf("replica %d ended by itself with exit code %d", r.Pid(), r.ExitCode())
-		}
-		return r
-	}
+	mortal := func(luck *rand.Rand) *replica { return &c.replicas[1+luck.IntN(len(c.replicas)-1)] }
 	return []fault{
 		{"kill -9 of a replica", func(luck *rand.Rand) func() {
-			r := slot(luck)
+			r := mortal(luck)
+			c.fleet.leaves(*r)
 			c.must(r.Kill())
 			return func() { *r = c.newReplica() }
 		}},
 		{"SIGTERM of a replica", func(luck *rand.Rand) func() {
-			r := slot(luck)
-			c.check(r.Stop(10 * time.Second))
+			r := mortal(luck)
+			c.stopInStorm(*r)
 			return func() { *r = c.newReplica() }
 		}},
 		{"SIGSTOP of a replica", func(luck *rand.Rand) func() {
-			r := slot(luck)
+			r := c.replicas[luck.IntN(len(c.replicas))]
 			c.must(r.Signal(syscall.SIGSTOP))
 			return func() { c.must(r.Signal(syscall.SIGCONT)) }
 		}},
-		{"a fourth replica comes", func(luck *rand.Rand) func() {
-			slot(luck)
+		{"a fourth replica comes", func(*rand.Rand) func() {
 			r := c.newReplica()
-			return func() { c.check(r.Stop(10 * time.Second)) }
+			return func() { c.stopInStorm(r) }
 		}},
-		{"all lose their membership", func(luck *rand.Rand) func() {
-			slot(luck)
-			c.expel()
+		{"all lose their membership", func(*rand.Rand) func() {
+			// A broker answers those who are just joining; the embedded one forgets them.
+			if c.stable(len(c.fleet.all())) {
+				c.expel()
+			}
 			return nil
 		}},
 	}
@@ -163,7 +157,19 @@ func (c *chaos) kafkaFaults() []fault {
 	return []fault{
 		{"the coordinator moves", func(*rand.Rand) func() { cluster.RehashCoordinators(); return nil }},
 		{"the leaders move", func(*rand.Rand) func() { cluster.ShufflePartitionLeaders(); return nil }},
-		{"offset commits are swallowed", func(*rand.Rand) func() { c.stopOffsetCommit(); return c.resumeOffsetCommit }},
+		{"connections break at a commit of offsets", func(luck *rand.Rand) func() {
+			left := 1 + luck.IntN(4)
+			cluster.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+				if left == 0 {
+					cluster.DropControl()
+					return nil, nil, false
+				}
+				left--
+				cluster.KeepControl()
+				return nil, io.ErrUnexpectedEOF, true
+			})
+			return nil
+		}},
 		refuse("requests of the group are refused", kerr.NotCoordinator, kmsg.OffsetCommit, kmsg.Heartbeat, kmsg.JoinGroup),
 		refuse("the group is loading", kerr.CoordinatorLoadInProgress, kmsg.OffsetFetch, kmsg.JoinGroup, kmsg.SyncGroup),
 		refuse("a rebalance is called", kerr.RebalanceInProgress, kmsg.Heartbeat),

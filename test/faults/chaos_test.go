@@ -1,5 +1,3 @@
-//go:build chaos
-
 package faults
 
 import (
@@ -7,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,32 +14,35 @@ import (
 
 	"service-courier/internal/devstack"
 	"service-courier/internal/ordersim"
-	"service-courier/internal/storage/postgres"
 	"service-courier/test/faults/wire"
 )
 
-var soak = flag.Duration("soak", 10*time.Second, "how long TestChaos goes on, to the end of the round at hand")
+var soak = flag.Duration("soak", 10*time.Second, "how long TestChaos goes on, to the end of a round")
 
 const (
 	stormLasts = 15 * time.Second
 	// convergeWithin is the published time: a killed member is noticed, the
 	// rebalance ends, the backlog is read, two sweeps.
 	convergeWithin = time.Minute
-	chaosCouriers  = 25
-	maxRSS         = 100 << 20 // bytes a replica
-	maxCouriers    = 2 << 20   // bytes of the table, for rows that change all the time
-	maxOrder       = 1 << 10   // bytes of table an order
+	// settleWithin is when all replicas are members and all is committed. The
+	// embedded broker forgets who waits in a join for longer than a session, which
+	// a real one does not; the client waits 30 s for that answer and joins anew.
+	settleWithin  = 2 * time.Minute
+	chaosCouriers = 25
 )
 
 // TestChaos lets faults of every kind fall at random upon three replicas, round
 // after round: a storm, in which several are in force at once, and then a calm,
-// in which everything must come right by itself. `make chaos` runs it for as long
-// as one likes.
+// in which everything must come right by itself. By default there is one short
+// round, CI goes on for three minutes, `make chaos` for as long as one likes.
 //
 // In every other round nothing is lost and service-order lists nothing, so that
 // events alone must do. In the rounds between, events of what was created or
 // completed are lost, service-order forgets for a while, and the sweep must find
 // what is wrong. A seed gives the same faults again, not the same timing.
+//
+// Three minutes notice that records are marked before they are saved (tried: an
+// order was lost in the second round), and that the ladder is gone (in the first).
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
@@ -51,21 +51,26 @@ func TestChaos(t *testing.T) {
 	})
 	_, _, err := w.kafka.Cluster().AddNode(-1, 0) // coordinator and leaders need a place to move to
 	w.must(err)
-	c := &chaos{world: w, pg: pg, wire: w.wire(), began: time.Now(), orders: orders{world: w}, poison: make(map[string]bool)}
+	c := &chaos{
+		world: w, pg: pg, wire: w.wire(), began: time.Now(), orders: orders{world: w},
+		poison: make(map[string]bool), fleet: fleet{up: make(map[replica]string)},
+	}
 	c.producer, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr()), kgo.DefaultProduceTopic(topic))
 	w.must(err)
 	t.Cleanup(c.producer.Close)
+	c.vacuumOften()
 	for i := range c.replicas {
 		c.replicas[i] = c.newReplica()
 	}
-	for round := uint64(1); round == 1 || time.Since(c.began) < *soak; round++ {
+	defer c.watching()()
+	for round := uint64(1); !t.Failed() && (round == 1 || time.Since(c.began) < *soak); round++ {
 		c.sweeping = round%2 == 0
 		w.front.unlisted.Store(!c.sweeping)
 		c.storm(seed, round)
 		c.calm(round)
 	}
 	for _, r := range c.replicas {
-		w.check(r.Stop(10 * time.Second))
+		c.stop(r)
 	}
 }
 
@@ -74,18 +79,15 @@ type chaos struct {
 	*world
 	pg       *devstack.Postgres
 	wire     *wire.Wire // to PostgreSQL
-	replicas [3]replica
+	replicas [3]replica // the first lives as long as the test, so that a leak shows
+	fleet    fleet
+	peaks    peaks
 	began    time.Time
 	sweeping bool // in this round
 
 	producer *kgo.Client
 	orders   orders
 	poison   map[string]bool // records that must become dead letters, and nothing else
-}
-
-func (c *chaos) newReplica() replica {
-	c.Helper()
-	return c.spawn(through(c.wire), sweepEvery(time.Second))
 }
 
 // tell writes the history of the run, which a failed test prints.
@@ -143,62 +145,6 @@ func between(ctx context.Context, luck *rand.Rand, least, most time.Duration) bo
 	}
 }
 
-// traffic is some hundred changes a second, of more orders than there are couriers.
-func (c *chaos) traffic(ctx context.Context) {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := c.change(ctx); err != nil {
-			c.check(err)
-			return
-		}
-	}
-}
-
-// change changes an order, or says something untrue or unreadable.
-func (c *chaos) change(ctx context.Context) error {
-	o, luck := &c.orders, c.orders.luck
-	lost := c.sweeping && luck.IntN(10) == 0
-	switch dice := luck.IntN(100); {
-	case len(o.open) < chaosCouriers || dice < 40 && len(o.open) < 2*chaosCouriers:
-		return c.losing(lost, func() error {
-			created, err := c.sim.Create()
-			o.open = append(o.open, created.ID)
-			return err
-		})
-	case dice < 60:
-		return c.losing(lost, func() error { return c.sim.SetStatus(o.pick(), ordersim.StatusCompleted) })
-	case dice < 75:
-		return c.sim.Delete(o.pick()) // its event is never lost: that is for a person
-	case dice < 90:
-		c.sim.Emit(o.open[luck.IntN(len(o.open))], anyOf(luck, "created", "cooking", "completed", "delivered", "nonsense"))
-	case dice < 98 && len(o.over) > 0:
-		// No "deleted": it would be believed while service-order is forgetful.
-		c.sim.Emit(o.over[luck.IntN(len(o.over))], anyOf(luck, "created", "delivering", "completed"))
-	default:
-		value := fmt.Sprintf(anyOf(luck, `{"order_id":"../%d"}`, `{"order_id":%d}`, `%d`, `{"order_id":"\u0000%d"`), luck.Uint64())
-		c.poison[value] = true
-		// The storm's end must not leave it open whether the record is there.
-		record := &kgo.Record{Value: []byte(value)}
-		return c.producer.ProduceSync(context.WithoutCancel(ctx), record).FirstErr()
-	}
-	return nil
-}
-
-// losing loses the events of a change.
-func (c *chaos) losing(lost bool, change func() error) error {
-	c.sim.Mute(lost)
-	defer c.sim.Mute(false)
-	return change()
-}
-
-func anyOf(luck *rand.Rand, texts ...string) string { return texts[luck.IntN(len(texts))] }
-
 // calm waits until everything has come right, and checks every promise.
 func (c *chaos) calm(round uint64) {
 	c.Helper()
@@ -211,25 +157,26 @@ func (c *chaos) calm(round uint64) {
 		if polls%20 == 0 {
 			c.try(dueNow)
 		}
-		wrong := c.disagreements()
+		wrong, limit := c.disagreements(), convergeWithin
+		if len(wrong) == 0 {
+			wrong, limit = c.unsettled(), settleWithin
+		}
 		if len(wrong) == 0 {
 			break
 		}
-		if time.Since(began) > convergeWithin {
-			c.Fatalf("not the truth %v after the storm: %s", convergeWithin, strings.Join(wrong, "\n"))
+		if time.Since(began) > limit {
+			c.Fatalf("%v after the storm: %s", limit, strings.Join(wrong, "\n"))
 		}
 		passes(50 * time.Millisecond)
 	}
 	took := time.Since(began)
-	c.allCommitted()
 	c.sound()
 	c.nothingTwice()
 	c.onlyPoisonIsDead()
-	c.bounded()
 	c.tell("round %d: %d orders, %d dead letters; calm after %.1f s", round, len(c.orders.open)+len(c.orders.over), len(c.poison), took.Seconds())
-	if c.Failed() {
-		c.FailNow()
-	}
+	c.flat()
+	c.stop(c.replicas[2])
+	c.replicas[2] = c.newReplica()
 }
 
 // onlyPoisonIsDead fails unless the dead letters are exactly what can never be
@@ -250,48 +197,5 @@ func (c *chaos) onlyPoisonIsDead() {
 	c.must(rows.Err())
 	if letters != len(c.poison) {
 		c.Errorf("%d dead letters, want %d", letters, len(c.poison))
-	}
-}
-
-// bounded fails when a replica's memory or a table has grown out of proportion.
-// The tables are weighed, for a crash makes PostgreSQL forget its dead rows' number.
-func (c *chaos) bounded() {
-	c.Helper()
-	for _, r := range c.replicas {
-		if rss := c.residentMemory(r.Pid()); rss > maxRSS {
-			c.Errorf("replica %d has %d MiB in memory", r.Pid(), rss>>20)
-		}
-	}
-	if size := c.count("SELECT pg_relation_size('couriers')"); size > maxCouriers {
-		c.Errorf("%d couriers fill %d kB", chaosCouriers, size>>10)
-	}
-	orders := c.count("SELECT count(*) FROM orders")
-	if size := c.count("SELECT pg_relation_size('orders')"); size > maxCouriers+orders*maxOrder {
-		c.Errorf("%d orders fill %d kB", orders, size>>10)
-	}
-}
-
-func (c *chaos) residentMemory(pid int) (bytes int) {
-	c.Helper()
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	c.must(err)
-	var total, resident int
-	_, err = fmt.Sscan(string(statm), &total, &resident)
-	c.must(err)
-	return resident * os.Getpagesize()
-}
-
-// neverAtAnyMoment fails on a broken promise that holds even while everything
-// is broken: nobody is double-booked, whatever happens.
-func (c *chaos) neverAtAnyMoment() {
-	c.Helper()
-	violations, err := postgres.CheckInvariants(c.Context(), c.pool)
-	if err != nil {
-		return // PostgreSQL may be what is broken
-	}
-	for _, v := range violations {
-		if !strings.HasPrefix(v.Promise, "order waits") { // which is for a service that runs
-			c.Errorf("%s: %s", v.Promise, v.Who)
-		}
 	}
 }
