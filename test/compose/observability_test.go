@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -21,14 +22,22 @@ func TestPrometheusScrapesTheService(t *testing.T) {
 		Scrape    []struct {
 			Job    string `yaml:"job_name"`
 			Path   string `yaml:"metrics_path"`
+			Auth   struct {
+				File string `yaml:"credentials_file"`
+			} `yaml:"authorization"`
 			Static []struct {
 				Targets []string `yaml:"targets"`
 			} `yaml:"static_configs"`
 		} `yaml:"scrape_configs"`
 	}
 	strictly(t, filepath.Join(dir, "prometheus.yml"), &config)
-	project := load(t, "zookeeper, observability")
+	project := load(t, "zookeeper, observability", "METRICS_TOKEN=a-token-of-our-own-making")
+	tokens := *project.Services["service-courier"].Environment["API_TOKENS"]
 	for _, scrape := range config.Scrape {
+		mounted := project.Services["prometheus"].Configs[0]
+		if token := project.Configs[mounted.Source].Content; mounted.Target != scrape.Auth.File || !strings.HasSuffix(tokens, ":read:"+token) {
+			t.Errorf("%s: token %s in %s; the service has %s", scrape.Job, token, mounted.Target, tokens)
+		}
 		for _, static := range scrape.Static {
 			for _, target := range static.Targets {
 				host, port, err := net.SplitHostPort(target)

@@ -33,6 +33,9 @@ func TestServiceSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if cfg.Insecure || cfg.APITokens == "" {
+			t.Error("others reach it, and it asks nobody who he is")
+		}
 		reachedAt(t, s, cfg.HTTPAddr)
 		database(t, s, cfg.DatabaseURL)
 	})
