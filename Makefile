@@ -3,10 +3,19 @@
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOFUMPT_VERSION       := v0.12.0
+GORELEASER_VERSION    := v2.15.1
+CYCLONEDX_VERSION     := v1.10.0
 
 GO            ?= go
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOFUMPT       := bin/gofumpt-$(GOFUMPT_VERSION)
+GORELEASER    := bin/goreleaser-$(GORELEASER_VERSION)
+CYCLONEDX     := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
+
+# Which build this is, for images.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+DATE    ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo 1970-01-01T00:00:00Z)
 
 .DEFAULT_GOAL := help
 
@@ -62,6 +71,15 @@ bench: ## measure events a second through the real program, Kafka and PostgreSQL
 mutants: ## remove each guard in a copy of the sources and see that a test notices
 	$(GO) run ./test/mutants
 
+.PHONY: image
+image: ## make the OCI images of both programs, without a container engine, in dist/image
+	$(GO) run ./deploy/image -out dist/image -version '$(VERSION)' -commit '$(COMMIT)' -date '$(DATE)'
+
+.PHONY: snapshot
+snapshot: $(GORELEASER) $(CYCLONEDX) ## make what a release is made of, in dist/release: archives, checksums, SBOMs
+	PATH="$(CURDIR)/$(dir $(CYCLONEDX)):$$PATH" $(GORELEASER) release --snapshot --clean
+	SERVICE_COURIER_TEST_RELEASE=$(CURDIR)/dist/release $(GO) test -count=1 ./test/release
+
 SEED    ?= 0
 MINUTES ?= 60
 
@@ -94,3 +112,11 @@ $(GOLANGCI_LINT):
 $(GOFUMPT):
 	GOBIN=$(CURDIR)/bin $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
 	mv bin/gofumpt $@
+
+$(GORELEASER):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
+	mv bin/goreleaser $@
+
+# In a folder of its own: goreleaser looks for it by its name.
+$(CYCLONEDX):
+	GOBIN=$(CURDIR)/$(dir $@) $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)

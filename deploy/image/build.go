@@ -35,7 +35,7 @@ func (b build) compile(ctx context.Context, name string, platform v1.Platform) (
 	if err != nil {
 		return nil, fmt.Errorf("compile %s: %w", name, err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder: the system's to remove, if it must
 	path := filepath.Join(dir, name)
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", b.sources, "-trimpath", "-buildvcs=true",
 		"-tags=timetzdata", "-ldflags="+b.ldflags(), "-o="+path, "./cmd/"+name)

@@ -20,9 +20,9 @@ func TestPrometheusScrapesTheService(t *testing.T) {
 		Global    map[string]string `yaml:"global"`
 		RuleFiles []string          `yaml:"rule_files"`
 		Scrape    []struct {
-			Job    string `yaml:"job_name"`
-			Path   string `yaml:"metrics_path"`
-			Auth   struct {
+			Job  string `yaml:"job_name"`
+			Path string `yaml:"metrics_path"`
+			Auth struct {
 				File string `yaml:"credentials_file"`
 			} `yaml:"authorization"`
 			Static []struct {
