@@ -34,7 +34,7 @@ func release(sources string) build {
 // TestImage makes the images as the command does, reads them back and looks at
 // all that is in them. Sources elsewhere must give the same digest: a path, a time
 // or a version stamp of the checkout that leaks into the binary changes it (it
-// does without -buildvcs=false).
+// does without -trimpath).
 func TestImage(t *testing.T) {
 	dir := t.TempDir()
 	var out bytes.Buffer
