@@ -194,6 +194,7 @@ func (s *service) work(ctx context.Context) {
 	wg.Go(func() { worker.Due(ctx, s.looks, s.breaker, s.coalescer, s.log) })
 	wg.Go(func() { s.sweeper.Run(ctx, s.sweepEvery) })
 	wg.Go(func() { worker.Retain(ctx, deadletters.New(postgres.NewDeadLetters(s.pool)), s.log) })
+	wg.Go(func() { worker.Audit(ctx, postgres.NewHealth(s.pool), s.metrics, s.log) })
 	wg.Go(func() { worker.Watch(ctx, postgres.NewHealth(s.pool), s.metrics, s.log) })
 	if s.late != nil {
 		wg.Go(func() { worker.Overdue(ctx, s.late, s.deliveries, s.breaker, s.log) })

@@ -18,6 +18,7 @@ type alarms struct {
 	waitingOldest prometheus.Gauge
 	amnesia       prometheus.Gauge
 	read          prometheus.Gauge
+	broken        prometheus.Gauge
 }
 
 func newAlarms(registry prometheus.Registerer) alarms {
@@ -42,10 +43,12 @@ func newAlarms(registry prometheus.Registerer) alarms {
 			"For how long the first of the waiting orders has been known; 0 when there is none."),
 		amnesia: gauge("order_service_amnesia",
 			"1 while service-order seems to have lost its memory: it has none of many open orders."),
+		broken: gauge("invariants_broken",
+			"Promises that the database did not keep at the last audit, which is every ten minutes."),
 		read: gauge("standing_read_timestamp_seconds",
 			"When the missing and waiting orders were last read from PostgreSQL, by this machine's clock."),
 	}
-	registry.MustRegister(a.lost, a.resets, a.missing, a.missingOldest, a.waiting, a.waitingOldest, a.amnesia, a.read)
+	registry.MustRegister(a.lost, a.resets, a.missing, a.missingOldest, a.waiting, a.waitingOldest, a.amnesia, a.read, a.broken)
 	return a
 }
 
@@ -58,6 +61,9 @@ func (a alarms) Stand(s orderevent.Standing) {
 	a.amnesia.Set(zeroOrOne(s.Amnesia()))
 	a.read.SetToCurrentTime()
 }
+
+// Broken implements worker.AuditObserver.
+func (a alarms) Broken(promises int) { a.broken.Set(float64(promises)) }
 
 // Reset counts a partition whose place was lost, and the records gone with it,
 // as far as that is known.

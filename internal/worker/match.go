@@ -2,7 +2,7 @@
 // timer, the orders due for another look, the sweep that compares with
 // service-order's list, and the deliveries behind their deadline. They decide
 // nothing of an order; they only feed the use cases. Watch tells how the orders
-// stand, Retain removes what was kept for long enough.
+// stand and Audit whether every promise is kept, Retain removes what was kept for long enough.
 package worker
 
 import (

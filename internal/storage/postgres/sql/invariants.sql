@@ -15,7 +15,9 @@ WHERE d.completed_at IS NULL AND NOT EXISTS (
 UNION ALL
 SELECT 'delivery counter differs from the completed deliveries', c.id::text
 FROM couriers c
-WHERE c.deliveries <> (SELECT count(*) FROM courier_orders d WHERE d.courier_id = c.id AND d.completed_at IS NOT NULL)
+LEFT JOIN (SELECT courier_id, count(*) AS completed FROM courier_orders WHERE completed_at IS NOT NULL GROUP BY courier_id) d
+    ON d.courier_id = c.id
+WHERE c.deliveries <> coalesce(d.completed, 0)
 UNION ALL
 SELECT 'delivery of an order that must have none', o.order_id || ' ' || o.state
 FROM orders o JOIN courier_orders d USING (order_id)
