@@ -79,7 +79,7 @@ type FiguresBody struct {
 	LateDeliveries int64    `json:"late_deliveries" minimum:"0" doc:"completed after their deadline" example:"13"`
 	LateShare      *float64 `json:"late_share" doc:"late_deliveries of deliveries" example:"0.031"`
 	AverageSeconds *float64 `json:"average_delivery_seconds" doc:"from assignment to completion" example:"871.4"`
-	P95Seconds     *float64 `json:"p95_delivery_seconds" doc:"what 95 % of the deliveries did not exceed, from a histogram: at most 10 % off between 10 s and 3 h 24 min" example:"1530.2"`
+	P95Seconds     *float64 `json:"p95_delivery_seconds" doc:"what 95 % of the deliveries did not exceed, from a histogram: at most 10 % off between 10 s and 2 h 50 min" example:"1530.2"`
 	AverageWaiting *float64 `json:"average_waiting_seconds" doc:"from when the order was first heard of to its assignment; deliveries of which that is not known are left out" example:"12.5"`
 }
 

@@ -42,7 +42,7 @@ func (f Figures) AverageWaiting() (float64, bool) {
 }
 
 // Histogram counts delivery times in buckets: the first ends at 10 s, each further
-// one at 1.2 times the one before, the last (from 3 h 24 min) is open. The storage
+// one at 1.2 times the one before, the last (from 2 h 50 min) is open. The storage
 // sorts them in, by the same bounds.
 type Histogram [40]int64
 
