@@ -21,6 +21,7 @@ import (
 	"service-courier/internal/usecase/delivery"
 	"service-courier/internal/usecase/livefeed"
 	"service-courier/internal/usecase/orderevent"
+	"service-courier/internal/usecase/orders"
 	"service-courier/internal/usecase/statistics"
 	"service-courier/internal/worker"
 )
@@ -114,6 +115,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 			Callers:    callers,
 			Couriers:   couriers.New(postgres.NewCouriers(pool), matcher.Wake),
 			Deliveries: deliveries,
+			Orders:     orders.New(postgres.NewOrderViews(pool), deliveries),
 			Statistics: statistics.New(postgres.NewStatistics(pool), time.Now),
 			Readiness:  ready,
 			Metrics:    counted.Handler(),

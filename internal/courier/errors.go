@@ -27,6 +27,7 @@ var (
 	ErrBusy            error = refusal("the courier has an open delivery")
 	ErrNotFree         error = refusal("the courier is not free")
 	ErrNobodyFree      error = refusal("no courier is free; the order waits in line")
+	ErrOrderUnknown    error = refusal("nothing is known of the order here")
 	ErrNoSuchOrder     error = refusal("service-order has no such order")
 	ErrStatusUnknown   error = refusal("the order has a status that is not known here")
 	ErrAlreadyAssigned error = refusal("the order has a courier already")

@@ -18,6 +18,7 @@ import (
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/livefeed"
 	"service-courier/internal/usecase/orderevent"
+	"service-courier/internal/usecase/orders"
 	"service-courier/internal/usecase/statistics"
 )
 
@@ -80,6 +81,16 @@ func (f fixture) hotPlans(pass int) []planStep {
 		{"insert", func() { f.save(planNew(pass)...) }, []string{"orders_pkey"}},
 		{"advance to completed", func() { f.save(planOpen(pass, courier.StateCompleted)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
 		{"cancel completed", func() { f.save(planOpen(pass, courier.StateCancelled)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
+		{"list all", func() { f.listOrders(orders.All) }, []string{"courier_orders_pkey", "orders_pkey"}},
+		{"list waiting", func() { f.listOrders(orders.Waiting) }, []string{"courier_orders_pkey", "orders_line"}},
+		{"list assigned", func() { f.listOrders(orders.Assigned) }, []string{"courier_orders_one_open", "orders_pkey"}},
+		{"list late", func() { f.listOrders(orders.Late) }, []string{"courier_orders_late", "orders_pkey"}},
+		{"list looking", func() { f.listOrders(orders.Looking) }, []string{"courier_orders_pkey", "orders_due"}},
+		{"list missing", func() { f.listOrders(orders.Missing) }, []string{"courier_orders_pkey", "orders_missing"}},
+		{"list held", func() { f.listOrders(orders.Held) }, []string{"courier_orders_pkey", "orders_held"}},
+		{"list completed", func() { f.listOrders(orders.Completed) }, []string{"courier_orders_pkey", "orders_completed"}},
+		{"list cancelled", func() { f.listOrders(orders.Cancelled) }, []string{"courier_orders_pkey", "orders_cancelled"}},
+		{"an order", func() { f.showOrder() }, []string{"courier_orders_pkey", "journal_by_order", "orders_pkey"}},
 		{"statistics of the fleet", func() { f.askStatistics(0) }, []string{"fleet_days_pkey"}},
 		{"statistics of a courier", func() { f.askStatistics(7) }, []string{"courier_days_pkey"}},
 		{"statistics of couriers", func() { f.askStatistics(-1) }, []string{"courier_days_pkey", "couriers_pkey"}},
@@ -103,7 +114,7 @@ func (f fixture) checkHotPlans(pass int, seen *planLog) {
 func (f fixture) checkPlans(pass int, seen *planLog) {
 	for _, step := range append(
 		f.hotPlans(pass),
-		planStep{"claim due", func() { f.claim(planBatch, planBatch) }, []string{"orders_looks", "orders_pkey"}},
+		planStep{"claim due", func() { f.claim(planBatch, planBatch) }, []string{"orders_due", "orders_pkey"}},
 		planStep{"forget", func() { f.forget(planSeen(pass)) }, []string{"orders_pkey"}},
 		planStep{"late deliveries", func() { f.late() }, []string{"courier_orders_late"}},
 		planStep{"assign by hand", func() { f.assignByHand(planNew(pass)[0].OrderID) }, []string{
@@ -151,6 +162,31 @@ func (f fixture) assignByHand(id courier.OrderID) {
 	f.Helper()
 	f.save(to(id, courier.StateHeld))
 	if _, err := f.assign(id, 0); err != nil {
+		f.Fatal(err)
+	}
+}
+
+// listOrders reads two pages: where a list is long, the second begins inside it.
+func (f fixture) listOrders(list orders.List) {
+	f.Helper()
+	views := postgres.NewOrderViews(f.pool)
+	page, err := views.Page(f.Context(), list, orders.Position{}, 51)
+	if err == nil && len(page) > 0 {
+		_, err = views.Page(f.Context(), list, page[len(page)-1].Position, 51)
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f fixture) showOrder() {
+	f.Helper()
+	views := postgres.NewOrderViews(f.pool)
+	_, err := views.Get(f.Context(), "done-1000")
+	if _, err2 := views.Timeline(f.Context(), "done-1000"); err == nil {
+		err = err2
+	}
+	if err != nil {
 		f.Fatal(err)
 	}
 }
@@ -210,6 +246,9 @@ func (f fixture) fillForPlans() {
 		`INSERT INTO orders (order_id, state, place) SELECT 'line-' || i, 'waiting', nextval('order_places') FROM generate_series(1, 50000) i`,
 		`INSERT INTO orders (order_id, state, look_due_at, look_reason, look_token)
 			SELECT 'seen-' || i, 'seen', now(), 'missing', nextval('look_tokens') FROM generate_series(1, 10000) i`,
+		`INSERT INTO orders (order_id, state, place, missing_since) SELECT 'missing-' || i, 'waiting', nextval('order_places'), now() FROM generate_series(1, 1000) i`,
+		`INSERT INTO orders (order_id, state, held_reason) SELECT 'held-' || i, 'held', 'test' FROM generate_series(1, 1000) i`,
+		`INSERT INTO orders (order_id, state) SELECT 'cancelled-' || i, 'cancelled' FROM generate_series(1, 20000) i`,
 		`INSERT INTO journal (order_id, what, source) SELECT order_id, state, 'test' FROM orders`,
 	} {
 		f.exec(sql)

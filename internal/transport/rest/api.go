@@ -42,6 +42,7 @@ func newHandler(cfg Config, deps Dependencies, stopping context.Context) http.Ha
 	a.registerCouriers(deps.Couriers)
 	a.registerFleet(deps.Couriers)
 	a.registerDeliveries(deps.Deliveries)
+	a.registerOrders(deps.Orders)
 	a.registerStatistics(deps.Statistics)
 	if deps.Stream != nil {
 		a.registerStream(deps.Stream, stopping)

@@ -162,10 +162,6 @@ func exchanges() []exchange {
 			name: "unassigned", line: "POST /delivery/unassign", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
 			want: `{"order_id":"a-1","status":"unassigned","courier_id":7}`,
 		},
-		{
-			name: "released", line: "POST /delivery/release", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
-			want: `{"order_id":"a-1","status":"waiting"}`,
-		},
 		refused("no such order", courier.ErrNoSuchOrder, 404, told("order_not_found")),
 		refused("nobody free", courier.ErrNobodyFree, 409, told("no_courier_free")),
 		refused("not free", fmt.Errorf("%w: he is busy", courier.ErrNotFree), 409, told("courier_not_free")),
@@ -201,7 +197,7 @@ func refused(name string, err error, status int, want string) exchange {
 }
 
 func TestExchanges(t *testing.T) {
-	for _, e := range slices.Concat(exchanges(), fleetExchanges(), statisticsExchanges()) {
+	for _, e := range slices.Concat(exchanges(), fleetExchanges(), statisticsExchanges(), orderExchanges()) {
 		t.Run(e.name, func(t *testing.T) {
 			w := do(handler(&e.fake, io.Discard), request(t, e.line, e.body, append(e.headers, "X-Request-ID: r1")...))
 			if w.Code != e.status || w.Header().Get("Content-Type") != e.is {

@@ -16,7 +16,6 @@ import (
 type Deliveries interface {
 	Assign(ctx context.Context, id courier.OrderID, courierID int64) (orderevent.Assignment, error)
 	Unassign(ctx context.Context, id courier.OrderID, reason string) (courierID int64, err error)
-	Release(ctx context.Context, id courier.OrderID) error
 }
 
 type deliveriesAPI struct{ deliveries Deliveries }
@@ -35,16 +34,10 @@ func (a *api) registerDeliveries(deliveries Deliveries) {
 	register(a, operate, huma.Operation{
 		OperationID: "unassign-delivery", Method: http.MethodPost, Path: "/delivery/unassign", Tags: []string{"deliveries"},
 		Summary: "Take an order from its courier",
-		Description: "The courier is free at once; the order is held until a person assigns or releases it, or it ends. " +
+		Description: "The courier is free at once; the order is held until a person assigns or releases it (POST /api/v1/orders/{order_id}/release), or it ends. " +
 			"So is an order freed that service-order no longer has. 409: the order has no courier.",
 		Errors: errs,
 	}, d.unassign)
-	register(a, operate, huma.Operation{
-		OperationID: "release-delivery", Method: http.MethodPost, Path: "/delivery/release", Tags: []string{"deliveries"},
-		Summary:     "Put a held order back in line",
-		Description: "It keeps the place it had. 409: the order is not held. 404: service-order no longer has it.",
-		Errors:      errs,
-	}, d.release)
 }
 
 type assignBody struct {
@@ -92,24 +85,4 @@ func (d deliveriesAPI) unassign(ctx context.Context, in *unassignInput) (*unassi
 		return nil, err
 	}
 	return &unassignOutput{unassignedBody{string(in.Body.OrderID), "unassigned", courierID}}, nil
-}
-
-type releaseBody struct {
-	OrderID orderID `json:"order_id"`
-}
-
-type releaseInput struct{ Body releaseBody }
-
-type releasedBody struct {
-	OrderID string `json:"order_id"`
-	Status  string `json:"status" enum:"waiting"`
-}
-
-type releaseOutput struct{ Body releasedBody }
-
-func (d deliveriesAPI) release(ctx context.Context, in *releaseInput) (*releaseOutput, error) {
-	if err := d.deliveries.Release(ctx, courier.OrderID(in.Body.OrderID)); err != nil {
-		return nil, err
-	}
-	return &releaseOutput{releasedBody{string(in.Body.OrderID), "waiting"}}, nil
 }

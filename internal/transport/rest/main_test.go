@@ -128,13 +128,12 @@ func (f *fake) Unassign(ctx context.Context, _ courier.OrderID, reason string) (
 	return 7, f.answer(ctx)
 }
 
-func (f *fake) Release(ctx context.Context, _ courier.OrderID) error { return f.answer(ctx) }
-
 // dependencies serves f and logs to w.
 func dependencies(f *fake, w io.Writer) rest.Dependencies {
 	return rest.Dependencies{
 		Couriers:   f,
 		Deliveries: f,
+		Orders:     fakeOrders{f},
 		Statistics: fakeStatistics{f},
 		Readiness:  f,
 		Metrics:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),

@@ -77,13 +77,14 @@ func TestOpenAPIDescribesEveryExchange(t *testing.T) {
 	if !strings.HasPrefix(doc.OpenAPI, "3.1.") || strings.Contains(raw, "$schema") {
 		t.Errorf("openapi %q, $schema in it: %t", doc.OpenAPI, strings.Contains(raw, "$schema"))
 	}
-	for _, e := range slices.Concat(exchanges(), fleetExchanges(), statisticsExchanges()) {
+	for _, e := range slices.Concat(exchanges(), fleetExchanges(), statisticsExchanges(), orderExchanges()) {
 		method, path, _ := strings.Cut(e.line, " ")
 		path, _, _ = strings.Cut(path, "?")
 		if strings.HasPrefix(path, "/courier/") {
 			path = "/courier/{id}"
 		}
 		path = regexp.MustCompile(`^(/api/v1/couriers/)[^/]+`).ReplaceAllString(path, "$1{courier_id}")
+		path = regexp.MustCompile(`^(/api/v1/orders/)[^/]+`).ReplaceAllString(path, "$1{order_id}")
 		operation, known := doc.Paths[path][strings.ToLower(method)]
 		if !known {
 			if e.status != http.StatusNotFound && e.status != http.StatusMethodNotAllowed {

@@ -73,6 +73,7 @@ var kinds = []kind{
 	ofError(courier.ErrBusy, "courier_busy", http.StatusConflict, "Courier busy", "Let him pause after this delivery, or unassign it first."),
 	ofError(courier.ErrNotFree, "courier_not_free", http.StatusConflict, "Courier not free", "Choose another, or leave the choice to the service."),
 	ofError(courier.ErrNobodyFree, "no_courier_free", http.StatusConflict, "Nobody is free", "Nothing: the order gets the next who is."),
+	ofError(courier.ErrOrderUnknown, "order_unknown", http.StatusNotFound, "Order unknown here", "If service-order has it, look at it: POST /api/v1/orders/{order_id}/look."),
 	ofError(courier.ErrNoSuchOrder, "order_not_found", http.StatusNotFound, "No such order", "See whether service-order has it."),
 	ofError(courier.ErrStatusUnknown, "order_status_unknown", http.StatusConflict, "Order status unknown", "It is looked at again; try later."),
 	ofError(courier.ErrAlreadyAssigned, "order_already_assigned", http.StatusConflict, "Order already assigned", "Unassign it first, if another courier is meant."),

@@ -39,6 +39,7 @@ type Dependencies struct {
 	Callers    Callers
 	Couriers   Couriers
 	Deliveries Deliveries
+	Orders     Orders
 	Statistics Statistics
 	Readiness  Readiness
 	Metrics    http.Handler

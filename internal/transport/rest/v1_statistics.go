@@ -67,7 +67,7 @@ type fleetStatisticsInput struct {
 }
 
 type courierStatisticsInput struct {
-	CourierID int64 `path:"courier_id" minimum:"1" example:"7"`
+	MemberInput
 	PeriodInput
 	ByInput
 }

@@ -105,6 +105,17 @@ func (d *Deliveries) Release(ctx context.Context, id courier.OrderID) error {
 	})
 }
 
+// Look asks service-order about an order now and saves what it says. The error
+// matches courier.ErrNoSuchOrder when neither knows anything of the order.
+func (d *Deliveries) Look(ctx context.Context, id courier.OrderID) error {
+	return d.command(ctx, id, person(ctx), func(_ context.Context, _ orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
+		if missing && rec.State.Class() == courier.ClassUnknown {
+			return orderevent.Saved{}, courier.ErrNoSuchOrder
+		}
+		return orderevent.Saved{}, nil
+	})
+}
+
 // Expire takes an order from its courier, who is free then, and holds it, when
 // the delivery is still open behind its deadline; it reports whether it was. No
 // other delivery of his is touched. What service-order says comes first: an order

@@ -65,6 +65,11 @@ func TestWhatIsAllowed(t *testing.T) {
 			courier.StateHeld: {idle, idle}, courier.StateAssigned: {nil, nil},
 			courier.StateCompleted: {idle, idle}, courier.StateCancelled: {idle, idle},
 		},
+		"look": {
+			courier.StateNone: {nil, none}, courier.StateSeen: {nil, none}, courier.StateWaiting: {nil, nil},
+			courier.StateHeld: {nil, nil}, courier.StateAssigned: {nil, nil},
+			courier.StateCompleted: {nil, nil}, courier.StateCancelled: {nil, nil},
+		},
 		"release": {
 			courier.StateNone: {notHeld, notHeld}, courier.StateSeen: {notHeld, notHeld}, courier.StateWaiting: {notHeld, notHeld},
 			courier.StateHeld: {nil, none}, courier.StateAssigned: {notHeld, notHeld},
@@ -94,6 +99,8 @@ func run(t *testing.T, w *world, command string) (err error) {
 		_, err = d.Assign(t.Context(), "a", 0)
 	case "unassign":
 		_, err = d.Unassign(t.Context(), "a", "")
+	case "look":
+		err = d.Look(t.Context(), "a")
 	case "release":
 		err = d.Release(t.Context(), "a")
 	}

@@ -55,7 +55,7 @@ WITH fleet AS (
     WHERE c.id = ANY (ARRAY(SELECT courier_id FROM delivered))
       AND c.id = d.courier_id
 ), journalled AS (
-    INSERT INTO journal (order_id, what, courier_id, source)
-    SELECT order_id, 'assigned', courier_id, 'match' FROM delivered
+    INSERT INTO journal (order_id, what, courier_id, source, deadline)
+    SELECT order_id, 'assigned', courier_id, 'match', deadline FROM delivered
 )
 SELECT order_id, courier_id, transport_type, deadline FROM delivered JOIN pairs USING (order_id, courier_id)

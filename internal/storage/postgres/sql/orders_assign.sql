@@ -18,8 +18,8 @@ WITH delivered AS (
     FROM delivered d
     WHERE c.id = d.courier_id
 ), journalled AS (
-    INSERT INTO journal (order_id, what, courier_id, source)
-    SELECT order_id, 'assigned', courier_id, $5 FROM delivered
+    INSERT INTO journal (order_id, what, courier_id, source, deadline)
+    SELECT order_id, 'assigned', courier_id, $5, deadline FROM delivered
 )
 SELECT d.order_id, d.courier_id, c.transport_type, d.deadline
 FROM delivered d JOIN couriers c ON c.id = d.courier_id

@@ -1,0 +1,132 @@
+package postgres_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/orderevent"
+	"service-courier/internal/usecase/orders"
+)
+
+// fillLists makes five orders of each kind; their lists begin with number 1.
+func (f fixture) fillLists() {
+	f.Helper()
+	f.couriers(10)
+	for _, sql := range []string{
+		`INSERT INTO orders (order_id, state, place) SELECT 'waiting-' || i, 'waiting', i FROM generate_series(1, 5) i`,
+		`INSERT INTO orders (order_id, state, place, missing_since) SELECT 'missing-' || i, 'waiting', 10 + i, now() - interval '1 h' + i * interval '1 s' FROM generate_series(1, 5) i`,
+		`INSERT INTO orders (order_id, state) SELECT 'assigned-' || i, 'assigned' FROM generate_series(1, 5) i`,
+		`INSERT INTO orders (order_id, state) SELECT 'late-' || i, 'assigned' FROM generate_series(1, 5) i`,
+		`INSERT INTO courier_orders (order_id, courier_id, deadline) SELECT 'assigned-' || i, i, now() + i * interval '1 min' FROM generate_series(1, 5) i`,
+		`INSERT INTO courier_orders (order_id, courier_id, assigned_at, deadline)
+			SELECT 'late-' || i, 5 + i, now() - interval '1 h', now() - interval '1 h' + i * interval '1 min' FROM generate_series(1, 5) i`,
+		`INSERT INTO orders (order_id, state, look_due_at, look_reason, look_token, look_count, look_error)
+			SELECT 'looking-' || i, 'seen', now() + i * interval '1 s', 'missing', i, 2, 'not found' FROM generate_series(1, 5) i`,
+		`INSERT INTO orders (order_id, state, held_reason, updated_at) SELECT 'held-' || i, 'held', 'ill', now() - interval '1 h' + i * interval '1 s' FROM generate_series(1, 5) i`,
+		// Those of one batch have one time.
+		`INSERT INTO orders (order_id, state, updated_at) SELECT 'completed-' || i, 'completed', now() - i / 3 * interval '1 s' FROM generate_series(1, 5) i`,
+		`INSERT INTO orders (order_id, state, updated_at) SELECT 'cancelled-' || i, 'cancelled', now() - i * interval '1 s' FROM generate_series(1, 5) i`,
+	} {
+		f.exec(sql)
+	}
+}
+
+// pages reads a whole list, two orders at a time.
+func (f fixture) pages(list orders.List) (ids []string) {
+	f.Helper()
+	views := postgres.NewOrderViews(f.pool)
+	var after orders.Position
+	for {
+		page, err := views.Page(f.Context(), list, after, 2)
+		if err != nil {
+			f.Fatalf("%s: %v", list, err)
+		}
+		for _, o := range page {
+			ids = append(ids, string(o.OrderID))
+			after = o.Position
+		}
+		if len(page) < 2 {
+			return ids
+		}
+	}
+}
+
+func TestListsOfOrders(t *testing.T) {
+	f := newFixture(t)
+	f.fillLists()
+	numbered := func(name string, numbers ...int) (ids []string) {
+		for _, n := range numbers {
+			ids = append(ids, fmt.Sprintf("%s-%d", name, n))
+		}
+		return ids
+	}
+	up := []int{1, 2, 3, 4, 5}
+	want := map[orders.List][]string{
+		orders.Waiting: numbered("waiting", up...), orders.Missing: numbered("missing", up...), orders.Late: numbered("late", up...),
+		orders.Looking: numbered("looking", up...), orders.Held: numbered("held", up...), orders.Cancelled: numbered("cancelled", up...),
+		orders.Assigned:  append(numbered("assigned", up...), numbered("late", up...)...),
+		orders.Completed: numbered("completed", 2, 1, 5, 4, 3),
+	}
+	for list, ids := range want {
+		if diff := cmp.Diff(ids, f.pages(list)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", list, diff)
+		}
+	}
+	if all := f.pages(orders.All); len(all) != 40 || all[0] != "assigned-1" || all[39] != "waiting-5" {
+		t.Errorf("all: %v", all)
+	}
+	_, err := postgres.NewOrderViews(f.pool).Page(t.Context(), orders.Held, orders.Position{Key: "yesterday-ish"}, 1)
+	if !errors.Is(err, orders.ErrBadPosition) {
+		t.Errorf("a key that is no time: %v", err)
+	}
+}
+
+// TestOrderAndItsTimeline takes an order to the end: the row tells the present, the
+// timeline how it came to be.
+func TestOrderAndItsTimeline(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	views := postgres.NewOrderViews(f.pool)
+	if _, err := views.Get(t.Context(), "a"); !errors.Is(err, courier.ErrOrderUnknown) {
+		t.Errorf("err = %v, want ErrOrderUnknown", err)
+	}
+	created := time.Unix(1700000000, 0)
+	f.save(orderevent.Record{
+		OrderID: "a", State: courier.StateWaiting, CreatedAt: created, Missing: true,
+		Look: orderevent.Look{Reason: orderevent.ReasonMissing, Count: 1, Failures: 2, Error: "why", In: time.Hour},
+	})
+	o, err := views.Get(t.Context(), "a")
+	if err != nil || o.State != courier.StateWaiting || !o.OrderCreatedAt.Equal(created) || o.MissingSince.IsZero() || o.Delivery.CourierID != 0 ||
+		o.Look.Attempts != 3 || o.Look.Error != "why" || o.Look.Reason != orderevent.ReasonMissing || time.Until(o.Look.DueAt) < time.Minute {
+		t.Errorf("%+v, %v", o, err)
+	}
+	f.save(to("a", courier.StateWaiting)) // there again
+	assigned := f.match(1)[0]
+	f.exec("UPDATE courier_orders SET assigned_at = assigned_at - interval '1 h', deadline = deadline - interval '1 h'")
+	if o, err = views.Get(t.Context(), "a"); err != nil || !o.Delivery.Late || !o.Delivery.WaitingSince.Equal(o.CreatedAt) || o.Delivery.CourierID != 1 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	f.save(to("a", courier.StateCompleted))
+	if o, err = views.Get(t.Context(), "a"); err != nil || !o.Delivery.Late || o.Delivery.CompletedAt.IsZero() || o.State != courier.StateCompleted {
+		t.Errorf("%+v, %v", o, err)
+	}
+	events, err := views.Timeline(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, e := range events {
+		told = append(told, fmt.Sprintf("%s by %s, courier %d, deadline %t", e.State, e.Source, e.CourierID, e.Deadline.Equal(assigned.Deadline)))
+	}
+	want := "waiting by 0@1, courier 0, deadline false\nassigned by match, courier 1, deadline true\ncompleted by 0@1, courier 1, deadline false"
+	if got := strings.Join(told, "\n"); got != want {
+		t.Errorf("timeline:\n%s\nwant\n%s", got, want)
+	}
+}
