@@ -189,6 +189,12 @@ var mutants = []mutant{
 		storage + "TestGrant",
 	},
 	{
+		"files are read again", "internal/storage/postgres/db.go",
+		"c.TLSConfig, c.Fallbacks, c.Password = fresh.TLSConfig, fresh.Fallbacks, fresh.Password",
+		"_ = fresh",
+		storage + "TestFilesAreReadAgain",
+	},
+	{
 		"the next fault told", "internal/outage/outage.go",
 		"if begins || mend != \"\" && !l.told[mend] {",
 		"if begins {",

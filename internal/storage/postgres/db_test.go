@@ -1,0 +1,45 @@
+package postgres_test
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/storage/postgres"
+)
+
+// TestFilesAreReadAgain: what a file of DATABASE_URL holds may be mended while
+// the pool is open. (Certificates go the same way; TestSecure in test/e2e has
+// them.) Without renew the second look fails as the first.
+func TestFilesAreReadAgain(t *testing.T) {
+	u, err := url.Parse(pgtest.NewDatabase(t, postgres.Migrate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	passfile := filepath.Join(t.TempDir(), "passfile")
+	u.User = url.User(u.User.Username())
+	u.RawQuery += "&passfile=" + passfile
+	write := func(password string) {
+		if err := os.WriteFile(passfile, []byte("*:*:*:*:"+password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("not-" + password)
+	pool, err := postgres.Open(t.Context(), u.String(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	err = postgres.CheckSchema(t.Context(), pool)
+	if err == nil || !strings.Contains(err.Error(), "correct the user and the password of DATABASE_URL") || strings.Contains(err.Error(), password) {
+		t.Errorf("with a wrong password: %v", err)
+	}
+	write(password)
+	if err := postgres.CheckSchema(t.Context(), pool); err != nil {
+		t.Errorf("with the right one: %v", err)
+	}
+}
