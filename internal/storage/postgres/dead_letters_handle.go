@@ -28,7 +28,7 @@ func (d *DeadLetters) Count(ctx context.Context, f deadletters.Filter) (n int, e
 		SELECT count(*) FROM dead_letters
 		WHERE (status <> 'waiting') = $1 AND ($2 = '' OR reason = $2)`, f.Handled, f.Reason).Scan(&n)
 	if err != nil {
-		return 0, fmt.Errorf("count the dead letters: %w", err)
+		return 0, fmt.Errorf("count the dead letters: %w", orUnavailable(err))
 	}
 	return n, nil
 }
@@ -37,11 +37,11 @@ func (d *DeadLetters) Count(ctx context.Context, f deadletters.Filter) (n int, e
 func (d *DeadLetters) Page(ctx context.Context, f deadletters.Filter, after, upTo int64, limit int) ([]deadletters.Head, error) {
 	rows, err := d.pool.Query(ctx, deadLettersPage, f.Handled, f.Reason, after, upTo, limit, headBytes)
 	if err != nil {
-		return nil, fmt.Errorf("list the dead letters: %w", err)
+		return nil, fmt.Errorf("list the dead letters: %w", orUnavailable(err))
 	}
 	heads, err := pgx.CollectRows(rows, pgx.RowToStructByPos[deadletters.Head])
 	if err != nil {
-		return nil, fmt.Errorf("list the dead letters: %w", err)
+		return nil, fmt.Errorf("list the dead letters: %w", orUnavailable(err))
 	}
 	return heads, nil
 }
@@ -64,7 +64,7 @@ func (d *DeadLetters) Get(ctx context.Context, id int64) (deadletters.Letter, er
 		return l, deadletters.ErrNotFound
 	}
 	if err != nil {
-		return l, fmt.Errorf("read dead letter %d: %w", id, err)
+		return l, fmt.Errorf("read dead letter %d: %w", id, orUnavailable(err))
 	}
 	for i := range keys {
 		l.Headers = append(l.Headers, deadletters.Header{Key: keys[i], Value: values[i]})
@@ -93,7 +93,7 @@ func (d *DeadLetters) change(ctx context.Context, l deadletters.Letter, set stri
 		UPDATE dead_letters SET `+set+`
 		WHERE id = $1 AND status = 'waiting' AND edited_at IS NOT DISTINCT FROM $2`, l.ID, edited, value)
 	if err != nil {
-		return fmt.Errorf("change dead letter %d: %w", l.ID, err)
+		return fmt.Errorf("change dead letter %d: %w", l.ID, orUnavailable(err))
 	}
 	if tag.RowsAffected() == 0 {
 		return deadletters.ErrChanged
@@ -105,7 +105,7 @@ func (d *DeadLetters) change(ctx context.Context, l deadletters.Letter, set stri
 func (d *DeadLetters) Purge(ctx context.Context, age time.Duration, limit int) (int, error) {
 	tag, err := d.pool.Exec(ctx, deadLettersPurge, age, limit)
 	if err != nil {
-		return 0, fmt.Errorf("remove dead letters handled long ago: %w", err)
+		return 0, fmt.Errorf("remove dead letters handled long ago: %w", orUnavailable(err))
 	}
 	return int(tag.RowsAffected()), nil
 }

@@ -18,6 +18,8 @@ var (
 	healthLine string
 	//go:embed sql/health_standing.sql
 	healthStanding string
+	//go:embed sql/health_looks.sql
+	healthLooks string
 	//go:embed sql/health_worst_looks.sql
 	healthWorstLooks string
 )
@@ -93,6 +95,28 @@ func (h *Health) Looks(ctx context.Context) (pending int, due Backlog, err error
 		return 0, due, fmt.Errorf("read the looks: %w", err)
 	}
 	return pending, due, nil
+}
+
+// PendingLooks are the orders that are to be looked at again for one reason.
+type PendingLooks struct {
+	Reason      string
+	Orders, Due int // all, and those whose time has come
+	MostTries   int
+	Next        time.Time
+}
+
+// LooksByReason returns the orders that are to be looked at again, by why. Where
+// PostgreSQL cannot be asked, the error matches courier.ErrUnavailable.
+func (h *Health) LooksByReason(ctx context.Context) ([]PendingLooks, error) {
+	rows, err := h.pool.Query(ctx, healthLooks)
+	if err != nil {
+		return nil, fmt.Errorf("read the looks: %w", orUnavailable(err))
+	}
+	looks, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PendingLooks])
+	if err != nil {
+		return nil, fmt.Errorf("read the looks: %w", orUnavailable(err))
+	}
+	return looks, nil
 }
 
 func (h *Health) backlog(ctx context.Context, sql string) (b Backlog, err error) {

@@ -47,6 +47,8 @@ func newHandler(cfg Config, deps Dependencies, stopping context.Context) http.Ha
 	if deps.Stream != nil {
 		a.registerStream(deps.Stream, stopping)
 	}
+	a.registerConsumer(deps.Consumption)
+	a.registerDeadLetters(deps.DeadLetters)
 	if deps.Metrics != nil {
 		a.handle(http.MethodGet, "/metrics", route{role: read}, deps.Metrics)
 		a.documentMetrics()

@@ -196,8 +196,13 @@ func refused(name string, err error, status int, want string) exchange {
 	}
 }
 
+// allExchanges are those of every part of the API.
+func allExchanges() []exchange {
+	return slices.Concat(exchanges(), fleetExchanges(), statisticsExchanges(), orderExchanges(), consumerExchanges(), letterExchanges())
+}
+
 func TestExchanges(t *testing.T) {
-	for _, e := range slices.Concat(exchanges(), fleetExchanges(), statisticsExchanges(), orderExchanges()) {
+	for _, e := range allExchanges() {
 		t.Run(e.name, func(t *testing.T) {
 			w := do(handler(&e.fake, io.Discard), request(t, e.line, e.body, append(e.headers, "X-Request-ID: r1")...))
 			if w.Code != e.status || w.Header().Get("Content-Type") != e.is {

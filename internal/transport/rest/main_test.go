@@ -16,6 +16,7 @@ import (
 	"service-courier/internal/courier"
 	"service-courier/internal/transport/rest"
 	"service-courier/internal/usecase/couriers"
+	"service-courier/internal/usecase/deadletters"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -34,6 +35,9 @@ type fake struct {
 	asked      string // of the last page
 	deadline   bool   // the last call had one
 	actor      string // who made it
+
+	consumption rest.ConsumptionState
+	heads       []deadletters.Head
 }
 
 func (f *fake) answer(ctx context.Context) error {
@@ -131,13 +135,15 @@ func (f *fake) Unassign(ctx context.Context, _ courier.OrderID, reason string) (
 // dependencies serves f and logs to w.
 func dependencies(f *fake, w io.Writer) rest.Dependencies {
 	return rest.Dependencies{
-		Couriers:   f,
-		Deliveries: f,
-		Orders:     fakeOrders{f},
-		Statistics: fakeStatistics{f},
-		Readiness:  f,
-		Metrics:    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
-		Log:        slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Couriers:    f,
+		Deliveries:  f,
+		Orders:      fakeOrders{f},
+		Statistics:  fakeStatistics{f},
+		Consumption: f,
+		DeadLetters: letters{f},
+		Readiness:   f,
+		Metrics:     http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
+		Log:         slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
 

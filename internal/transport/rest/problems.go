@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/usecase/deadletters"
 	"service-courier/internal/usecase/statistics"
 )
 
@@ -80,6 +81,11 @@ var kinds = []kind{
 	ofError(courier.ErrNotAssigned, "order_not_assigned", http.StatusConflict, "Order not assigned", "Nothing: no courier has it."),
 	ofError(courier.ErrNotHeld, "order_not_held", http.StatusConflict, "Order not held", "Nothing: only a held order is put back in line."),
 	ofError(courier.ErrOrderEnded, "order_ended", http.StatusConflict, "Order ended", "Nothing: it is completed or cancelled."),
+	ofError(deadletters.ErrNotFound, "dead_letter_not_found", http.StatusNotFound, "No such dead letter", "Look the id up in /api/v1/dead-letters; handled ones are removed after 30 days."),
+	ofError(deadletters.ErrHandled, "dead_letter_handled", http.StatusConflict, "Dead letter handled already", "Nothing: it was redriven or dropped."),
+	ofError(deadletters.ErrChanged, "dead_letter_changed", http.StatusConflict, "Dead letter changed meanwhile", "Look at it again, and decide on what it is now."),
+	ofError(deadletters.ErrRoundsUsedUp, "dead_letter_rounds_used_up", http.StatusConflict, "Redriven too often", "Edit its payload (service-courier deadletters edit), or drop it."),
+	notNow(deadletters.ErrNotPublished, "kafka_unavailable", "Kafka unavailable", ""),
 	notNow(courier.ErrOrdersUnavailable, "order_service_unavailable", "service-order unavailable", ""),
 	notNow(courier.ErrUnavailable, "storage_unavailable", "Storage unavailable", ""),
 	notNow(context.DeadlineExceeded, "timed_out", "Took too long", "the request took too long"),

@@ -36,15 +36,17 @@ type Config struct {
 // such route then. Callers may be nil: nobody is asked who he is. Everything else
 // is needed.
 type Dependencies struct {
-	Callers    Callers
-	Couriers   Couriers
-	Deliveries Deliveries
-	Orders     Orders
-	Statistics Statistics
-	Readiness  Readiness
-	Metrics    http.Handler
-	Stream     Stream
-	Log        *slog.Logger
+	Callers     Callers
+	Couriers    Couriers
+	Deliveries  Deliveries
+	Orders      Orders
+	Statistics  Statistics
+	Readiness   Readiness
+	Metrics     http.Handler
+	Stream      Stream
+	Log         *slog.Logger
+	Consumption Consumption
+	DeadLetters DeadLetters
 }
 
 // Server is the HTTP server: New, Start, Stop; it is not started again.

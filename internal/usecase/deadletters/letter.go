@@ -22,6 +22,10 @@ var (
 	ErrHandled  = errors.New("the dead letter is handled already")
 	// ErrChanged says that somebody edited or handled the letter meanwhile.
 	ErrChanged = errors.New("somebody changed the dead letter meanwhile: look at it again")
+	// ErrRoundsUsedUp refuses a record that was bad each time.
+	ErrRoundsUsedUp = errors.New("it was redriven too often and was bad each time: edit or drop it")
+	// ErrNotPublished says that Kafka did not acknowledge the record.
+	ErrNotPublished = errors.New("Kafka did not take the record")
 )
 
 // Status says whether somebody has handled a letter.

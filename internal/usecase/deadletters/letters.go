@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Letters works with the letters of a store.
@@ -25,6 +26,12 @@ func (u *Letters) List(ctx context.Context, f Filter, limit int) (heads []Head, 
 	}
 	heads, err = u.store.Page(ctx, f, 0, last, limit)
 	return heads, total, err
+}
+
+// Page returns at most limit letters of a filter with an id above after, lowest
+// first.
+func (u *Letters) Page(ctx context.Context, f Filter, after int64, limit int) ([]Head, error) {
+	return u.store.Page(ctx, f, after, math.MaxInt64, limit)
 }
 
 // Show returns one letter, or ErrNotFound.

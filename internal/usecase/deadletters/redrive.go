@@ -19,19 +19,36 @@ func (u *Letters) Redrive(ctx context.Context, s Selection, to Publisher, o Redr
 	p := newPace(o.Rate)
 	defer p.stop()
 	return u.handle(ctx, s, func(id int64) Result {
-		letter, result := u.waiting(ctx, id)
+		letter, result := u.redrivable(ctx, id)
 		switch {
 		case result.Outcome != "":
 			return result
-		case letter.Rounds >= MaxRounds:
-			err := fmt.Errorf("it was redriven %d times and was bad each time: edit or drop it", letter.Rounds)
-			return Result{ID: id, Outcome: Skipped, Err: err}
 		case o.DryRun:
 			return Result{ID: id, Outcome: Done}
 		}
 		p.wait(ctx)
 		return u.redrive(ctx, letter, to)
 	}, tell)
+}
+
+// RedriveOne sends one letter's record through the order topic once more and
+// returns where it is now. The error matches ErrNotFound, ErrHandled, ErrChanged,
+// ErrRoundsUsedUp or ErrNotPublished, or is the store's.
+func (u *Letters) RedriveOne(ctx context.Context, id int64, to Publisher) (Position, error) {
+	letter, result := u.redrivable(ctx, id)
+	if result.Outcome == "" {
+		result = u.redrive(ctx, letter, to)
+	}
+	return result.At, result.Err
+}
+
+// redrivable is waiting for a letter whose rounds are not used up.
+func (u *Letters) redrivable(ctx context.Context, id int64) (Letter, Result) {
+	letter, result := u.waiting(ctx, id)
+	if result.Outcome == "" && letter.Rounds >= MaxRounds {
+		result.Outcome, result.Err = Skipped, fmt.Errorf("%w (%d times)", ErrRoundsUsedUp, letter.Rounds)
+	}
+	return letter, result
 }
 
 // markWithin bounds the marking of a letter whose record is published, which is
@@ -42,7 +59,7 @@ const markWithin = 5 * time.Second
 func (u *Letters) redrive(ctx context.Context, l Letter, to Publisher) Result {
 	at, err := to.Publish(ctx, l.record())
 	if err != nil {
-		return Result{ID: l.ID, Outcome: Failed, Err: err}
+		return Result{ID: l.ID, Outcome: Failed, Err: fmt.Errorf("%w: %w", ErrNotPublished, err)}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markWithin)
 	defer cancel()
