@@ -16,11 +16,24 @@ import (
 
 func main() {
 	ctx, stop := interruptible()
-	defer stop()
-	if err := root().ExecuteContext(ctx); err != nil {
+	err := execute(ctx, root())
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "service-courier:", err)
-		os.Exit(1) //nolint:gocritic // stop only unregisters the signals
 	}
+	os.Exit(exitCode(err))
+}
+
+// execute runs the command line. What fails before a command has begun is the
+// command line's own fault.
+func execute(ctx context.Context, cmd *cobra.Command) error {
+	began := false
+	cmd.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	err := cmd.ExecuteContext(ctx)
+	if err != nil && !began {
+		return usageError{err}
+	}
+	return err
 }
 
 // interruptible returns a context that the first SIGINT or SIGTERM ends; the
@@ -39,6 +52,13 @@ func interruptible() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
+// The groups of the help.
+const (
+	groupService  = "service"
+	groupOperator = "operator"
+	groupRemote   = "remote"
+)
+
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "service-courier",
@@ -48,15 +68,30 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 		Example: "  service-courier dev              everything in one process, nothing to install\n" +
 			"  service-courier migrate up       make the schema in DATABASE_URL\n" +
-			"  service-courier serve            the service, with settings from the environment and .env",
+			"  service-courier serve            the service, with settings from the environment and .env\n" +
+			"  service-courier orders list      what a running server knows; COURIER_URL names it",
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())
 	})
-	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.Version = buildinfo.Read().String()
 	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	cmd.AddCommand(dev(), serve(), migrate(), resync(), doctor(), deadLetters(), health(), version(), man())
+	cmd.AddGroup(
+		&cobra.Group{ID: groupService, Title: "The service:"},
+		&cobra.Group{ID: groupOperator, Title: "Its database and its neighbours, with the settings of serve:"},
+		&cobra.Group{ID: groupRemote, Title: "A running server (--server, COURIER_URL; COURIER_TOKEN):"},
+	)
+	for id, commands := range map[string][]*cobra.Command{
+		groupService:  {dev(), serve(), health()},
+		groupOperator: {migrate(), resync(), doctor(), deadLetters()},
+		groupRemote:   remoteCommands(),
+	} {
+		for _, sub := range commands {
+			sub.GroupID = id
+			cmd.AddCommand(sub)
+		}
+	}
+	cmd.AddCommand(version(), man())
 	return cmd
 }
 

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+
+	"service-courier/internal/client"
+)
+
+// The exit codes, for scripts.
+const (
+	exitOK           = 0
+	exitFailed       = 1
+	exitUsage        = 2 // the command line is wrong; nothing was done
+	exitPrecondition = 3 // something has to be there first: the server, an access token, service-order, the version named
+	exitNotFound     = 4
+	exitConflict     = 5 // what was asked would break a promise, or is done already
+)
+
+// usageError says that the command line is wrong.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func exitCode(err error) int {
+	var usage usageError
+	var api *client.APIError
+	var unreachable *client.UnreachableError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &unreachable):
+		return exitPrecondition
+	case errors.As(err, &api):
+		return exitCodeOf(api.Status)
+	}
+	return exitFailed
+}
+
+// exitCodeOf is what a refusal of the server means to a script.
+func exitCodeOf(status int) int {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return exitUsage
+	case http.StatusNotFound:
+		return exitNotFound
+	case http.StatusConflict:
+		return exitConflict
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed, http.StatusPreconditionRequired,
+		http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return exitPrecondition
+	}
+	return exitFailed
+}

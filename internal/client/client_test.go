@@ -1,0 +1,184 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"service-courier/internal/client"
+)
+
+// serve returns a client of a server that answers with handle.
+func serve(t *testing.T, handle http.HandlerFunc) *client.Client {
+	t.Helper()
+	server := httptest.NewServer(handle)
+	t.Cleanup(server.Close)
+	c, err := client.New(server.URL, "the-token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestItemsFollowTheCursor(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RequestURI())
+		if r.Header.Get("Authorization") != "Bearer the-token" {
+			t.Errorf("Authorization %q", r.Header.Get("Authorization"))
+		}
+		if r.URL.Query().Get("cursor") == "" {
+			fmt.Fprint(w, `{"items":[1,2],"next_cursor":"a&b"}`)
+			return
+		}
+		fmt.Fprint(w, `{"items":[3]}`)
+	})
+	var got []string
+	for item, err := range c.Items(t.Context(), "/things", url.Values{"state": {"held"}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(item))
+	}
+	if diff := cmp.Diff([]string{"1", "2", "3"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"/things?state=held", "/things?cursor=a%26b&state=held"}, asked); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"status":409,"code":"nobody_free","detail":"nobody is free"}`:                                               "409 Conflict: nobody is free",
+		`{"status":409,"detail":"validation failed","errors":[{"location":"body.name","message":"expected length"}]}`: "409 Conflict: validation failed\n  body.name expected length",
+		`<html>`: "409 Conflict: not a problem document; is this a service-courier?",
+	} {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprint(w, body)
+		})
+		_, err := c.Get(t.Context(), "/x", nil)
+		var refused *client.APIError
+		if !errors.As(err, &refused) || refused.Status != http.StatusConflict || refused.Error() != want {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+}
+
+// A redirect would carry the token to whom it was not given.
+func TestNoRedirectIsFollowed(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/x" {
+			t.Errorf("asked for %s", r.URL)
+		}
+		http.Redirect(w, r, "/elsewhere", http.StatusFound)
+	})
+	if answer, err := c.Get(t.Context(), "/x", nil); err == nil {
+		t.Errorf("answered %s", answer)
+	}
+}
+
+func TestNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	c, err := client.New(server.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Get(t.Context(), "/x", nil)
+	var unreachable *client.UnreachableError
+	if !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "COURIER_URL") {
+		t.Error(err)
+	}
+}
+
+func TestBadAddresses(t *testing.T) {
+	t.Parallel()
+	for _, server := range []string{"", "localhost:8082", "ftp://x", "http://name:secret@host", "http://"} {
+		if _, err := client.New(server, ""); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", server, err)
+		}
+	}
+}
+
+// A broken stream is taken up behind the last event, and none is told twice.
+func TestTailGoesOnBehindTheLastEvent(t *testing.T) {
+	t.Parallel()
+	var lastIDs []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		lastIDs = append(lastIDs, r.Header.Get("Last-Event-ID"))
+		if len(lastIDs) == 1 {
+			fmt.Fprint(w, ": heartbeat\n\nretry: 1\n\nid: 1\nevent: snapshot\ndata: {\"a\":\ndata: 1}\n\nid: 2\ndata: {}\n\nid: 3\ndata: cut o")
+			return
+		}
+		fmt.Fprint(w, "id: 3\nevent: change\ndata: {}\n\n")
+	})
+	var got []string
+	enough := errors.New("enough")
+	breaks := 0
+	err := c.Tail(t.Context(), "/stream", func(e client.Event) error {
+		got = append(got, e.ID+" "+e.Name+" "+string(e.Data))
+		if e.ID == "3" {
+			return enough
+		}
+		return nil
+	}, func(error) { breaks++ })
+	if !errors.Is(err, enough) || breaks != 1 {
+		t.Errorf("%v after %d breaks", err, breaks)
+	}
+	if diff := cmp.Diff([]string{"1 snapshot {\"a\":\n1}", "2  {}", "3 change {}"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"", "2"}, lastIDs); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What the server refuses is not tried again, and the caller's end is no failure.
+func TestTailEnds(t *testing.T) {
+	t.Parallel()
+	refusing := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	nothing := func(client.Event) error { return nil }
+	again := func(err error) { t.Errorf("tried again after %v", err) }
+	var refused *client.APIError
+	if err := refusing.Tail(t.Context(), "/stream", nothing, again); !errors.As(err, &refused) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	silent := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		cancel()
+		<-r.Context().Done()
+	})
+	if err := silent.Tail(ctx, "/stream", nothing, again); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBodyAndAnswer(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var body map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body["name"] != "Lev" || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%v %v %v", body, err, r.Header)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	answer, err := c.Call(t.Context(), http.MethodPost, "/x", nil, map[string]string{"name": "Lev"})
+	if err != nil || answer != nil {
+		t.Errorf("%s, %v", answer, err)
+	}
+}

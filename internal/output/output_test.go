@@ -1,0 +1,138 @@
+package output_test
+
+import (
+	"encoding/json"
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"service-courier/internal/output"
+)
+
+var columns = []output.Column{
+	{Title: "id", Path: "id"},
+	{Title: "who", Path: "delivery.courier"},
+	{Title: "state", Path: "state"},
+	{Title: "late", Path: "late"},
+}
+
+var items = []string{
+	`{"id":9007199254740993,"state":"waiting","delivery":{"courier":"Żółw\u001b[2J"},"late":true}`,
+	`{"id":2,"state":"seen"}`,
+}
+
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[output.Format]string{
+		output.Table: "" +
+			"ID                WHO          STATE    LATE\n" +
+			"9007199254740993  Żółw\\x1b[2J  waiting  yes\n" +
+			"2                 -            seen     -\n",
+		output.JSON:   "[\n  {\n    \"id\": 9007199254740993,\n    \"state\": \"waiting\",\n    \"delivery\": {\n      \"courier\": \"Żółw\\u001b[2J\"\n    },\n    \"late\": true\n  },\n  {\n    \"id\": 2,\n    \"state\": \"seen\"\n  }\n]\n",
+		output.NDJSON: strings.Join(items, "\n") + "\n",
+	} {
+		var out strings.Builder
+		more, err := output.Writer{Out: &out, Format: format}.List(answers(nil, items...), columns, 0)
+		if err != nil || more {
+			t.Fatal(format, more, err)
+		}
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Errorf("%s: want (-), got (+):\n%s", format, diff)
+		}
+	}
+}
+
+func TestNoItems(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[output.Format]string{output.Table: "ID  WHO  STATE  LATE\n", output.JSON: "[]\n", output.NDJSON: ""} {
+		var out strings.Builder
+		if _, err := (output.Writer{Out: &out, Format: format}).List(answers(nil), columns, 0); err != nil || out.String() != want {
+			t.Errorf("%s: %q, %v, want %q", format, &out, err, want)
+		}
+	}
+}
+
+func TestLimitTellsOfMore(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[int]bool{1: true, 2: false, 3: false} {
+		var out strings.Builder
+		more, err := output.Writer{Out: &out, Format: output.NDJSON}.List(answers(nil, items...), columns, limit)
+		if err != nil || more != want || strings.Count(out.String(), "\n") != min(limit, len(items)) {
+			t.Errorf("limit %d: more %v, %v:\n%s", limit, more, err, &out)
+		}
+	}
+}
+
+// What came before the failure is not passed off as the whole.
+func TestFailureWritesNoDocument(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	var out strings.Builder
+	_, err := output.Writer{Out: &out, Format: output.JSON}.List(answers(broken, items...), columns, 0)
+	if !errors.Is(err, broken) || out.String() != "" {
+		t.Errorf("%v, %q", err, &out)
+	}
+}
+
+func TestOneItem(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := (output.Writer{Out: &out, Format: output.Table, Color: true}).Item(json.RawMessage(items[1][:len(items[1])-1]+`,"late":false}`), columns); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("id     2\nstate  seen\nlate   no\n", out.String()); diff != "" { // who is not there
+		t.Error(diff)
+	}
+}
+
+// Colours must not move the columns.
+func TestColors(t *testing.T) {
+	t.Parallel()
+	var colored, bare strings.Builder
+	for w, color := range map[*strings.Builder]bool{&colored: true, &bare: false} {
+		if _, err := (output.Writer{Out: w, Format: output.Table, Color: color}).List(answers(nil, items...), columns, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stripped := strings.NewReplacer("\x1b[33m", "", "\x1b[0m", "").Replace(colored.String())
+	if stripped != bare.String() || stripped == colored.String() {
+		t.Errorf("coloured:\n%q\nbare:\n%q", &colored, &bare)
+	}
+}
+
+func TestShow(t *testing.T) {
+	t.Parallel()
+	at := "2026-01-02T15:04:05Z"
+	parsed, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for got, want := range map[string]string{
+		output.Clock(at):                     parsed.Local().Format("2006-01-02 15:04:05"),
+		output.Clock("soon"):                 "soon",
+		output.Seconds(json.Number("90.04")): "1m30s",
+		output.Percent(json.Number("0.125")): "12.5%",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// answers yields documents, then err unless it is nil.
+func answers(err error, documents ...string) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		for _, d := range documents {
+			if !yield(json.RawMessage(d), nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}

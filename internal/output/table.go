@@ -1,0 +1,173 @@
+package output
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Column is a field of an item: where it is, and how a person reads it.
+type Column struct {
+	Title string
+	Path  string                 // names joined by dots, such as delivery.courier_id
+	Show  func(value any) string // nil: the value as it is
+	Width int                    // at least so wide, for rows that come one by one
+}
+
+// cell is a text, and the escape sequence of its colour, if it has one.
+type cell struct{ text, color string }
+
+// none stands for what an item does not have.
+const none = "-"
+
+func cells(item json.RawMessage, columns []Column) ([]cell, error) {
+	var fields any
+	decoder := json.NewDecoder(strings.NewReader(string(item)))
+	decoder.UseNumber() // an id is no float
+	if err := decoder.Decode(&fields); err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	row := make([]cell, len(columns))
+	for i, c := range columns {
+		value := at(fields, c.Path)
+		text := none
+		switch {
+		case value == nil:
+		case c.Show != nil:
+			text = c.Show(value)
+		default:
+			text = plain(value)
+		}
+		row[i] = cell{printable(text), colors[text]}
+	}
+	return row, nil
+}
+
+// at follows a path through objects; nil when it leads nowhere.
+func at(value any, path string) any {
+	for name := range strings.SplitSeq(path, ".") {
+		object, ok := value.(map[string]any)
+		if !ok {
+			return nil
+		}
+		value = object[name]
+	}
+	return value
+}
+
+func plain(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	case bool:
+		return map[bool]string{true: "yes", false: "no"}[v]
+	}
+	text, err := json.Marshal(value)
+	if err != nil { // it came from JSON
+		return fmt.Sprint(value)
+	}
+	return string(text)
+}
+
+// printable keeps what others sent from ruling the terminal.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return s
+	}
+	quoted := strconv.Quote(s)
+	return quoted[1 : len(quoted)-1]
+}
+
+// Clock shows a time of the answer in the reader's own zone.
+func Clock(value any) string {
+	t, err := time.Parse(time.RFC3339, plain(value))
+	if err != nil {
+		return plain(value)
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// Seconds shows a number of seconds as a duration.
+func Seconds(value any) string {
+	s, err := strconv.ParseFloat(plain(value), 64)
+	if err != nil {
+		return plain(value)
+	}
+	return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond).String()
+}
+
+// Percent shows a share of 1.
+func Percent(value any) string {
+	share, err := strconv.ParseFloat(plain(value), 64)
+	if err != nil {
+		return plain(value)
+	}
+	return strconv.FormatFloat(100*share, 'f', 1, 64) + "%"
+}
+
+const (
+	reset  = "\x1b[0m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	red    = "\x1b[31m"
+	dim    = "\x1b[2m"
+)
+
+// colors are those of the words that somebody looks for in a table.
+var colors = map[string]string{
+	"available": green, "completed": green, "closed": green,
+	"busy": yellow, "assigned": yellow, "waiting": yellow, "half_open": yellow,
+	"held": red, "late": red, "missing": red, "open": red,
+	"paused": dim, "cancelled": dim,
+}
+
+const gap = 2 // spaces between columns
+
+// Row writes one item as a row without a header, for those that come one by one.
+func (w Writer) Row(item json.RawMessage, columns []Column) error {
+	row, err := cells(item, columns)
+	if err != nil {
+		return err
+	}
+	widths := make([]int, len(columns))
+	for i, c := range columns {
+		widths[i] = c.Width
+	}
+	return w.aligned([][]cell{row}, widths)
+}
+
+// aligned writes rows with their columns below each other, at least as wide as
+// widths says; the last is not padded.
+func (w Writer) aligned(rows [][]cell, widths []int) error {
+	for _, row := range rows {
+		for i, c := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, c := range row {
+			b.WriteString(w.colored(c))
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+gap))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w.Out, b.String())
+	return err
+}
+
+func (w Writer) colored(c cell) string {
+	if !w.Color || c.color == "" {
+		return c.text
+	}
+	return c.color + c.text + reset
+}
