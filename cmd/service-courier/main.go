@@ -28,12 +28,25 @@ func main() {
 // command line's own fault.
 func execute(ctx context.Context, cmd *cobra.Command) error {
 	began := false
-	cmd.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	watchRuns(cmd, &began)
 	err := cmd.ExecuteContext(ctx)
 	if err != nil && !began {
 		return usageError{err}
 	}
 	return err
+}
+
+// watchRuns sets began as soon as cmd or one below it begins.
+func watchRuns(cmd *cobra.Command, began *bool) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*began = true
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		watchRuns(sub, began)
+	}
 }
 
 // interruptible returns a context that the first SIGINT or SIGTERM ends; the

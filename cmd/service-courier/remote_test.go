@@ -2,14 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -116,16 +113,12 @@ func TestExitCodes(t *testing.T) {
 // invoke runs a command line in this process.
 func invoke(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	return invokeUntil(t.Context(), args...)
-}
-
-func invokeUntil(ctx context.Context, args ...string) (stdout, stderr string, code int) {
 	var out, talk bytes.Buffer
 	cmd := root()
 	cmd.SetOut(&out)
 	cmd.SetErr(&talk)
 	cmd.SetArgs(args)
-	err := execute(ctx, cmd)
+	err := execute(t.Context(), cmd)
 	if err != nil {
 		talk.WriteString(err.Error() + "\n")
 	}

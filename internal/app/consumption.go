@@ -40,7 +40,7 @@ func (c consumption) Consumption(ctx context.Context) (rest.ConsumptionState, er
 	}
 	if err != nil {
 		state.KafkaError = err.Error()
-		return state, nil //nolint:nilerr // it is what was asked for
+		return state, nil
 	}
 	state.GroupState, state.Members = in.Group.State, len(in.Group.Members)
 	for _, p := range in.Partitions {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -80,9 +81,7 @@ func (c *Client) send(
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	res, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -125,8 +124,7 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 // reason is err without the request's method and address, which the message
 // around it has.
 func reason(err error) error {
-	var around *url.Error
-	if errors.As(err, &around) {
+	if around, ok := errors.AsType[*url.Error](err); ok {
 		return around.Err
 	}
 	return err

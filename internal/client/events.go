@@ -42,7 +42,7 @@ func (c *Client) Tail(ctx context.Context, path string, handle func(Event) error
 		var stopped *handleError
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the caller ended it
 		case errors.As(err, &stopped):
 			return stopped.err
 		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError, !connected && at.lastID == "":

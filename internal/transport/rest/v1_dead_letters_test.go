@@ -37,10 +37,10 @@ func letterExchanges() []exchange {
 	}
 	const shown = `{"id":12,"status":"redriven","partition":1,"offset":2,"created_at":"1970-01-01T00:00:00Z","reason":"not_json","rounds":3,` +
 		`"edited":true,"payload_bytes":90,"begins":"{` + "\uFFFD" + `"}`
-	failing := func(verb string, err error, status int, code string, detail ...string) exchange {
+	failing := func(verb string, err error, status int, code string) exchange {
 		e := exchange{
 			name: "letter: " + code, line: "POST " + path + "/12/" + verb, fake: fake{err: fmt.Errorf("letter 12: %w", err)},
-			status: status, is: problemType, want: told(code, detail...),
+			status: status, is: problemType, want: told(code),
 		}
 		if status == 503 {
 			e.retry = "2"

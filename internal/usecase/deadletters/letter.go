@@ -25,7 +25,7 @@ var (
 	// ErrRoundsUsedUp refuses a record that was bad each time.
 	ErrRoundsUsedUp = errors.New("it was redriven too often and was bad each time: edit or drop it")
 	// ErrNotPublished says that Kafka did not acknowledge the record.
-	ErrNotPublished = errors.New("Kafka did not take the record")
+	ErrNotPublished = errors.New("the record was not taken by Kafka")
 )
 
 // Status says whether somebody has handled a letter.
