@@ -29,14 +29,14 @@ const (
 )
 
 // measureGets returns the pure GETs of a client process.
-func measureGets(ctx context.Context, url string, orders int) (r result, err error) {
+func (s *stack) measureGets(ctx context.Context) (r result, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return r, err
 	}
 	cpu := cpuByProgram()
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", envGets, url, orders))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", envGets, s.neighbour.url(), len(s.neighbour.endings)))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -46,12 +46,13 @@ func measureGets(ctx context.Context, url string, orders int) (r result, err err
 		return r, fmt.Errorf("pure GETs: %w", err)
 	}
 	r.Rate, r.GETs = measuredGets/r.Seconds, 1
+	r.Events, r.GETsPerChange = r.Rate, 1
 	r.CPU = perEvent(cpu, cpuByProgram(), warmUpGets+measuredGets)
 	return r, nil
 }
 
-// gets is the client process: it prints how many seconds the GETs took.
-func gets(ctx context.Context, task string) error {
+// getMany is the client process: it prints how many seconds the GETs took.
+func getMany(ctx context.Context, task string) error {
 	var url string
 	var orders int
 	if _, err := fmt.Sscan(task, &url, &orders); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -12,13 +13,12 @@ import (
 )
 
 // neighbour is service-order at its barest: a map, and a body of the real size.
-// All orders have one status.
 type neighbour struct {
-	orders map[string]struct{}
-	status atomic.Pointer[string]
-	asked  atomic.Int64 // GETs answered
-	server *http.Server
-	addr   string
+	number  map[string]int // of each order, by its id
+	endings []atomic.Bool  // by number: completed, else created
+	asked   atomic.Int64   // GETs answered
+	server  *http.Server
+	addr    string
 }
 
 const orderPath = "/public/api/v1/order/"
@@ -35,16 +35,25 @@ const (
 		`"estimated_delivery":"2026-01-02T03:19:16.678901234Z"}` + "\n"
 )
 
-// orderID names the nth order as service-order would: with a UUID.
-func orderID(n int) string { return fmt.Sprintf("6ba7b810-9dad-41d1-80b4-%012x", n) }
+// The statuses of this neighbour's orders.
+const (
+	statusCreated   = "created"
+	statusCompleted = "completed"
+)
 
-// startNeighbour serves n orders on a free port.
+// orderID names the nth order as service-order would: with a UUID that looks
+// random, so that the database's indexes are hit all over.
+func orderID(n int) string {
+	h := sha256.Sum256(fmt.Append(nil, n))
+	return fmt.Sprintf("%x-%x-4%03x-a%03x-%x", h[:4], h[4:6], h[6], h[7], h[8:14])
+}
+
+// startNeighbour serves n orders, all of them created, on a free port.
 func startNeighbour(ctx context.Context, n int) (*neighbour, error) {
-	s := &neighbour{orders: make(map[string]struct{}, n)}
+	s := &neighbour{number: make(map[string]int, n), endings: make([]atomic.Bool, n)}
 	for i := range n {
-		s.orders[orderID(i)] = struct{}{}
+		s.number[orderID(i)] = i
 	}
-	s.become("created")
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("serve orders: %w", err)
@@ -59,8 +68,12 @@ func startNeighbour(ctx context.Context, n int) (*neighbour, error) {
 	return s, nil
 }
 
-// become gives every order a status.
-func (s *neighbour) become(status string) { s.status.Store(&status) }
+// complete completes the orders from..to-1.
+func (s *neighbour) complete(r orderRange) {
+	for i := r.from; i < r.to; i++ {
+		s.endings[i].Store(true)
+	}
+}
 
 func (s *neighbour) url() string { return "http://" + s.addr }
 
@@ -70,13 +83,17 @@ func (s *neighbour) url() string { return "http://" + s.addr }
 func (s *neighbour) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := strings.TrimPrefix(r.URL.Path, orderPath)
 	w.Header().Set("Content-Type", "application/json")
-	if _, ok := s.orders[id]; !ok {
+	number, ok := s.number[id]
+	if !ok {
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte(`{"code":"not_found","message":"no such order"}`))
 		return
 	}
 	s.asked.Add(1)
-	status := *s.status.Load()
+	status := statusCreated
+	if s.endings[number].Load() {
+		status = statusCompleted
+	}
 	body := make([]byte, 0, len(beforeID)+len(id)+len(beforeStatus)+len(status)+len(afterStatus))
 	body = append(append(append(append(append(body, beforeID...), id...), beforeStatus...), status...), afterStatus...)
 	_, _ = w.Write(body) // the client has gone: nobody to tell

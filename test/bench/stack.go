@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -34,8 +36,15 @@ type stack struct {
 	closers   []func() error // called in reverse
 }
 
+// capacity is what a stack has room for.
+type capacity struct {
+	orders     int // that the neighbour has
+	couriers   int // all free
+	partitions int
+}
+
 // up starts it all; what it got to is for down to stop, also after an error.
-func (s *stack) up(ctx context.Context, o options) (err error) {
+func (s *stack) up(ctx context.Context, c capacity) (err error) {
 	if s.dir, err = os.MkdirTemp("", "service-courier-bench-"); err != nil {
 		return err
 	}
@@ -47,13 +56,13 @@ func (s *stack) up(ctx context.Context, o options) (err error) {
 		return err
 	}
 	s.onDown(s.kafka.Close)
-	if err := s.kafka.CreateTopic(ctx, topic, o.Partitions); err != nil {
+	if err := s.kafka.CreateTopic(ctx, topic, c.partitions); err != nil {
 		return err
 	}
-	if err := s.startPostgres(ctx, o.Couriers); err != nil {
+	if err := s.startPostgres(ctx, c.couriers); err != nil {
 		return err
 	}
-	if s.neighbour, err = startNeighbour(ctx, o.Orders); err != nil {
+	if s.neighbour, err = startNeighbour(ctx, c.orders); err != nil {
 		return err
 	}
 	s.onDown(s.neighbour.server.Close)
@@ -65,6 +74,8 @@ func (s *stack) up(ctx context.Context, o options) (err error) {
 func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
 	s.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{
 		BinDir: os.Getenv("PG_BIN_DIR"), Progress: os.Stderr, Logger: slog.New(slog.DiscardHandler),
+		// Enough WAL for a run to meet few checkpoints, and each COMMIT's time is noted.
+		Settings: map[string]string{"track_commit_timestamp": "on", "max_wal_size": "4GB", "shared_buffers": "512MB"},
 	})
 	if err != nil {
 		return err
@@ -90,7 +101,8 @@ func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
 	if err != nil {
 		return fmt.Errorf("insert couriers: %w", err)
 	}
-	_, err = s.pool.Exec(ctx, "vacuum analyze")
+	// Not the empty tables: what is known to be empty is planned for as such.
+	_, err = s.pool.Exec(ctx, "vacuum analyze couriers")
 	return err
 }
 
@@ -105,23 +117,36 @@ func (s *stack) down() error {
 	return errors.Join(errs...)
 }
 
-// serve starts the service. Its log is a file of its own.
-func (s *stack) serve(ctx context.Context, name string) (*program.Process, string, error) {
-	dir := filepath.Join(s.dir, name)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, "", err
+// serve starts replicas of the service, each with a directory and a log of its
+// own. Those that it started are returned also with an error.
+func (s *stack) serve(ctx context.Context, name string, replicas int) (all services, err error) {
+	for i := range replicas {
+		dir := filepath.Join(s.dir, strings.ReplaceAll(name, " ", "-"), strconv.Itoa(i))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return all, err
+		}
+		one, err := s.serveIn(ctx, dir)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, one)
 	}
+	return all, nil
+}
+
+func (s *stack) serveIn(ctx context.Context, dir string) (one service, err error) {
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
-		return nil, "", err
+		return one, err
 	}
 	defer log.Close() // the service has its own
-	p, err := program.Start(ctx, program.Command{
+	one.log = log.Name()
+	one.Process, err = program.Start(ctx, program.Command{
 		Path: filepath.Join(s.dir, "service-courier"), Args: []string{"serve"}, Dir: dir, Log: log,
 		Env: []string{
 			"HTTP_ADDR=127.0.0.1:0", "DATABASE_URL=" + s.postgres.URL(database), "ORDER_SERVICE_URL=" + s.neighbour.url(),
 			"KAFKA_BROKERS=" + s.kafka.Addr(), "KAFKA_ORDER_TOPIC=" + topic, "KAFKA_GROUP_ID=" + group,
 		},
 	})
-	return p, log.Name(), err
+	return one, err
 }

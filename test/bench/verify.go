@@ -8,36 +8,33 @@ import (
 	"service-courier/internal/storage/postgres"
 )
 
-// expectation is a number that the database must hold.
-type expectation struct {
-	what  string
-	query string
-	want  int
-}
-
-// verifyCreated sees that every order is on its way.
-func (s *stack) verifyCreated(ctx context.Context, o options) error {
-	return s.expect(
-		ctx,
-		expectation{"orders assigned", "select count(*) from orders where state = 'assigned'", o.Orders},
-		expectation{"couriers busy", "select count(*) from couriers where status = 'busy'", o.Orders},
-		expectation{"deliveries open", "select count(*) from courier_orders where completed_at is null", o.Orders},
-	)
-}
-
-// verifyCompleted sees that every order is delivered, every courier free, and
-// nothing broken on the way.
-func (s *stack) verifyCompleted(ctx context.Context, o options) error {
-	err := s.expect(
-		ctx,
-		expectation{"orders completed", "select count(*) from orders where state = 'completed'", o.Orders},
-		expectation{"orders", "select count(*) from orders", o.Orders},
-		expectation{"couriers free", "select count(*) from couriers where status = 'available'", o.Couriers},
-		expectation{"deliveries counted", "select sum(deliveries) from couriers", o.Orders},
-		expectation{"journal rows", "select count(*) from journal", 3 * o.Orders},
-		expectation{"dead letters", "select count(*) from dead_letters", 0},
-	)
-	return errors.Join(err, s.checkInvariants(ctx))
+// verify sees that every order went where it should, and that nothing broke on
+// the way: so many completed, so many with a courier.
+func (s *stack) verify(ctx context.Context, completed, assigned int) error {
+	var errs []error
+	for _, e := range []struct {
+		what  string
+		query string
+		want  int
+	}{
+		{"orders completed", "select count(*) from orders where state = 'completed'", completed},
+		{"orders assigned", "select count(*) from orders where state = 'assigned'", assigned},
+		{"orders", "select count(*) from orders", completed + assigned},
+		{"couriers busy", "select count(*) from couriers where status = 'busy'", assigned},
+		{"deliveries open", "select count(*) from courier_orders where completed_at is null", assigned},
+		{"deliveries completed", "select count(*) from courier_orders where completed_at is not null", completed},
+		{"deliveries counted", "select sum(deliveries) from couriers", completed},
+		{"journal rows", "select count(*) from journal", 3*completed + 2*assigned},
+		{"dead letters", "select count(*) from dead_letters", 0},
+	} {
+		var got int
+		if err := s.pool.QueryRow(ctx, e.query).Scan(&got); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", e.what, err))
+		} else if got != e.want {
+			errs = append(errs, fmt.Errorf("%s: %d, must be %d", e.what, got, e.want))
+		}
+	}
+	return errors.Join(append(errs, s.checkInvariants(ctx))...)
 }
 
 func (s *stack) checkInvariants(ctx context.Context) error {
@@ -51,17 +48,4 @@ func (s *stack) checkInvariants(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("%s: %s", v.Promise, v.Who))
 	}
 	return err
-}
-
-func (s *stack) expect(ctx context.Context, all ...expectation) error {
-	var errs []error
-	for _, e := range all {
-		var got int
-		if err := s.pool.QueryRow(ctx, e.query).Scan(&got); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", e.what, err))
-		} else if got != e.want {
-			errs = append(errs, fmt.Errorf("%s: %d, must be %d", e.what, got, e.want))
-		}
-	}
-	return errors.Join(errs...)
 }

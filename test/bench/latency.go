@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/jackc/pgx/v5"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/gateway/order"
+)
+
+// latency is how long something took, in ms.
+type latency struct {
+	Rate int     `json:"per_second"` // events, steady; 0: one after the other
+	P50  float64 `json:"p50_ms"`
+	P99  float64 `json:"p99_ms"`
+	Max  float64 `json:"max_ms"`
+}
+
+// newHistogram counts times of 1 µs to 1 min with three digits.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, time.Minute.Microseconds(), 3)
+}
+
+func summary(h *hdrhistogram.Histogram, rate int) latency {
+	ms := func(us int64) float64 { return float64(us) / 1000 }
+	return latency{rate, ms(h.ValueAtQuantile(50)), ms(h.ValueAtQuantile(99)), ms(h.Max())}
+}
+
+func record(h *hdrhistogram.Histogram, took time.Duration) error {
+	return h.RecordValue(max(1, min(took.Microseconds(), h.HighestTrackableValue())))
+}
+
+// steady measures from the moment when each event was due to be produced until
+// the COMMIT that gave its order a courier, as PostgreSQL has noted it
+// (track_commit_timestamp), under a steady rate.
+func (s *stack) steady(ctx context.Context, rate int, r orderRange, bar *progress) (out latency, err error) {
+	name := fmt.Sprintf("%d a second", rate)
+	due := make(map[string]time.Time, r.len())
+	l := load{name: name, events: r.len(), journal: 2 * r.len()}
+	l.drive = func(context.Context) error {
+		times, err := publishSteadily(s.kafka.Addr(), r, rate)
+		for i, at := range times {
+			due[orderID(r.from+i)] = at
+		}
+		return err
+	}
+	if _, err := l.run(ctx, s, bar); err != nil {
+		return out, err
+	}
+	h := newHistogram()
+	rows, err := s.pool.Query(ctx, "select order_id, pg_xact_commit_timestamp(xid::xid) from journal where what = 'assigned'")
+	if err != nil {
+		return out, fmt.Errorf("times of COMMIT: %w", err)
+	}
+	var id string
+	var at time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &at}, func() error {
+		began, ours := due[id]
+		if !ours {
+			return nil
+		}
+		return record(h, at.Sub(began))
+	})
+	if err == nil && h.TotalCount() != int64(r.len()) {
+		err = fmt.Errorf("%d of %d orders have one", h.TotalCount(), r.len())
+	}
+	if err != nil {
+		return out, fmt.Errorf("times of COMMIT: %w", err)
+	}
+	return summary(h, rate), nil
+}
+
+// alone is how many GETs and COMMITs are measured one after the other.
+const alone = 2000
+
+// getAlone is one GET at a time, with nothing else at work.
+func (s *stack) getAlone(ctx context.Context) (out latency, err error) {
+	client, err := order.NewHTTPClient(order.Config{BaseURL: s.neighbour.url(), Timeout: 10 * time.Second, Concurrency: 1})
+	if err != nil {
+		return out, err
+	}
+	defer client.Close()
+	h := newHistogram()
+	for i := range alone {
+		began := time.Now()
+		if _, err := client.Get(ctx, courier.OrderID(orderID(i%len(s.neighbour.endings)))); err != nil {
+			return out, err
+		}
+		if err := record(h, time.Since(began)); err != nil {
+			return out, err
+		}
+	}
+	return summary(h, 0), nil
+}
+
+// commitAlone is one transaction of one row at a time, likewise.
+func (s *stack) commitAlone(ctx context.Context) (out latency, err error) {
+	if _, err := s.pool.Exec(ctx, "create table bench_commits (n bigint)"); err != nil {
+		return out, fmt.Errorf("single COMMIT: %w", err)
+	}
+	h := newHistogram()
+	for i := range alone {
+		began := time.Now()
+		if _, err := s.pool.Exec(ctx, "insert into bench_commits values ($1)", i); err != nil {
+			return out, fmt.Errorf("single COMMIT: %w", err)
+		}
+		if err := record(h, time.Since(began)); err != nil {
+			return out, err
+		}
+	}
+	return summary(h, 0), nil
+}

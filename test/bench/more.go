@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// rows are results one below the other.
+type rows struct {
+	options
+	Rows []result `json:"rows"`
+	note string
+}
+
+func (r rows) print() string {
+	var text strings.Builder
+	text.WriteString(resultHeading)
+	for _, one := range r.Rows {
+		text.WriteString(one.row())
+	}
+	return text.String() + r.note
+}
+
+func (r *rows) add(name string, found result, err error) error {
+	found.Name = name
+	r.Rows = append(r.Rows, found)
+	return err
+}
+
+// measureScale gives the same number of events to 1, 2 and 4 replicas of one group.
+func measureScale(ctx context.Context, o options, bar *progress) (printer, error) {
+	out := &rows{options: o, note: scaleNote}
+	replicas := []int{1, 2, 4}
+	c := capacity{orders: len(replicas) * o.Orders, couriers: len(replicas) * o.Orders, partitions: o.Partitions}
+	err := with(ctx, c, bar, func(s *stack) error {
+		for i, n := range replicas {
+			name := fmt.Sprintf("%d replica(s)", n)
+			r := orderRange{i * o.Orders, (i + 1) * o.Orders}
+			l := load{name: name, replicas: n, events: r.len(), journal: 2 * r.len()}
+			l.drive = func(context.Context) error { return publish(s.kafka.Addr(), events(r, statusCreated, 1)) }
+			found, err := l.run(ctx, s, bar)
+			if err := out.add(name, found, err); err != nil {
+				return err
+			}
+		}
+		bar.step("verifying")
+		return s.verify(ctx, 0, c.orders)
+	})
+	return out, err
+}
+
+const scaleNote = `
+Events are published once all replicas have joined; the clock runs from the first event until every order
+has its courier. rolled back: of all transactions, which is how many were done again.
+`
+
+// eventsAnOrder is how often a backlog tells of each order.
+const eventsAnOrder = 5
+
+// measureBacklog lets the service catch up: with a quarter of the events, and
+// with all of them, so that what it takes of memory can be compared.
+func measureBacklog(ctx context.Context, o options, bar *progress) (printer, error) {
+	out := &rows{options: o, note: backlogNote}
+	small, large := o.Events/4/eventsAnOrder, o.Events/eventsAnOrder
+	c := capacity{orders: small + large, couriers: small + large, partitions: o.Partitions}
+	err := with(ctx, c, bar, func(s *stack) error {
+		for _, r := range []orderRange{{0, small}, {small, small + large}} {
+			name := fmt.Sprintf("%d events", eventsAnOrder*r.len())
+			l := load{name: name, events: eventsAnOrder * r.len(), changes: r.len(), journal: 2 * r.len()}
+			l.before = func(context.Context) error { return publish(s.kafka.Addr(), told(r, eventsAnOrder)) }
+			found, err := l.run(ctx, s, bar)
+			if err := out.add(name, found, err); err != nil {
+				return err
+			}
+		}
+		bar.step("verifying")
+		return s.verify(ctx, 0, c.orders)
+	})
+	return out, err
+}
+
+const backlogNote = `
+Five events an order, among those of 200 other orders; the clock runs from the moment the service has its
+partitions until every order has its courier.
+`
+
+// told is so many events of each order, among those of a few hundred others.
+func told(r orderRange, copies int) []*sarama.ProducerMessage {
+	const among = 200
+	chance := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // an order of events
+	all := events(r, statusCreated, copies)
+	for from := 0; from < len(all); from += among * copies {
+		window := all[from:min(from+among*copies, len(all))]
+		chance.Shuffle(len(window), func(i, j int) { window[i], window[j] = window[j], window[i] })
+	}
+	return all
+}
+
+// What full tables hold.
+const (
+	fullCouriers = 200_000
+	fullLine     = 100_000
+)
+
+// measureFull takes orders through their lives on an empty database, and again
+// on a full one: there the line is long and the fleet busy, so a new order waits,
+// and each one that ends gives its courier to the first in line. Either way every
+// order is parked, one is assigned and one is completed.
+func measureFull(ctx context.Context, o options, bar *progress) (printer, error) {
+	out := &rows{options: o, note: fullNote}
+	c := capacity{orders: 2*o.Orders + fullLine, couriers: o.Orders, partitions: o.Partitions}
+	err := with(ctx, c, bar, func(s *stack) error {
+		first, second, open := orderRange{0, o.Orders}, orderRange{o.Orders, 2 * o.Orders}, orderRange{2 * o.Orders, 3 * o.Orders}
+		both := func(name string, created, completed load) error {
+			a, err := created.run(ctx, s, bar)
+			if err := out.add(name+" created", a, err); err != nil {
+				return err
+			}
+			b, err := completed.run(ctx, s, bar)
+			if err := out.add(name+" completed", b, err); err != nil {
+				return err
+			}
+			return out.add(name, a.then(b), nil)
+		}
+		if err := both("empty", s.createdLoad("empty created", first), s.completedLoad("empty completed", first)); err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := s.fill(ctx, o, open, bar); err != nil {
+			return err
+		}
+		out.note += fmt.Sprintf("filled in %s: %d finished deliveries, %d couriers, %d waiting orders\n",
+			time.Since(began).Round(time.Second), o.History, fullCouriers, fullLine)
+		created, completed := s.createdLoad("full created", second), s.completedLoad("full completed", open)
+		created.journal, completed.journal = o.Orders, 2*o.Orders
+		return both("full", created, completed)
+	})
+	return out, err
+}
+
+const fullNote = `
+empty and full: orders a second through both loads together; the same work, though in the full one it is the
+completed events that bring the assignments.
+`
