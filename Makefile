@@ -71,6 +71,14 @@ bench: ## measure events a second through the real program, Kafka and PostgreSQL
 mutants: ## remove each guard in a copy of the sources and see that a test notices
 	$(GO) run ./test/mutants
 
+.PHONY: test-kubernetes
+test-kubernetes: ## hold the manifests against Kubernetes' types, KEDA's schema and the code (a module of its own)
+	cd test/kubernetes && $(GO) vet ./... && $(GO) test -count=1 ./... # the cache does not see files outside the module
+
+.PHONY: test-upgrade
+test-upgrade: ## exchange the version before for this one under load, and back (Java 17 or newer, Maven, git)
+	SERVICE_COURIER_REQUIRE_KAFKA=1 $(GO) test -count=1 -v -timeout 10m ./test/e2e -run 'TestTogether/a_rolling_upgrade'
+
 .PHONY: image
 image: ## make the OCI images of both programs, without a container engine, in dist/image
 	$(GO) run ./deploy/image -out dist/image -version '$(VERSION)' -commit '$(COMMIT)' -date '$(DATE)'
@@ -90,6 +98,7 @@ chaos: ## let faults of every kind fall at random: MINUTES=60, SEED=0 (a new one
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters and see that the code is formatted
 	$(GOLANGCI_LINT) run ./...
+	cd test/kubernetes && ../../$(GOLANGCI_LINT) run ./...
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## format the code
