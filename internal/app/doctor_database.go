@@ -121,5 +121,9 @@ func serverFindings(ctx context.Context, health *postgres.Health) (server, clock
 		return failure(checkPostgreSQL, err, mend), clock, false
 	}
 	took := time.Since(asked)
-	return versionFinding(number, name), clockFinding(now.Sub(asked.Add(took/2)), took), true
+	over, err := health.TLS(ctx)
+	if err != nil {
+		return failure(checkPostgreSQL, err, mend), clock, false
+	}
+	return versionFinding(number, name, over), clockFinding(now.Sub(asked.Add(took/2)), took), true
 }

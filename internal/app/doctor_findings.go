@@ -10,11 +10,17 @@ import (
 	"service-courier/internal/usecase/orderevent"
 )
 
-func versionFinding(number int, name string) doctor.Finding {
+// versionFinding is about the server's version; over is that of TLS, "" in the
+// clear.
+func versionFinding(number int, name, over string) doctor.Finding {
 	if number/10000 < oldestPostgreSQL {
 		return doctor.Failure(checkPostgreSQL, "it is version "+name, fmt.Sprintf("the service needs %d or newer", oldestPostgreSQL))
 	}
-	return doctor.Okay(checkPostgreSQL, "answers, version "+name)
+	way := "in the clear"
+	if over != "" {
+		way = "over " + over
+	}
+	return doctor.Okay(checkPostgreSQL, fmt.Sprintf("answers, version %s, %s", name, way))
 }
 
 // maxClockOffset is harmless: due times go by PostgreSQL's clock alone, and only

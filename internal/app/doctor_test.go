@@ -24,8 +24,8 @@ func TestFindings(t *testing.T) {
 		status  doctor.Status
 		says    string
 	}{
-		"PostgreSQL 14":        {versionFinding(140012, "14.12"), doctor.Fail, "14.12"},
-		"PostgreSQL 15":        {versionFinding(150000, "15.0"), doctor.OK, "15.0"},
+		"PostgreSQL 14":        {versionFinding(140012, "14.12", ""), doctor.Fail, "14.12"},
+		"PostgreSQL 15":        {versionFinding(150000, "15.0", ""), doctor.OK, "15.0, in the clear"},
 		"clock ahead":          {clockFinding(90*time.Second, time.Millisecond), doctor.Warn, "1m30s ahead of"},
 		"clock behind":         {clockFinding(-2*time.Second, time.Millisecond), doctor.Warn, "2s behind"},
 		"clock, a slow answer": {clockFinding(2*time.Second, 3*time.Second), doctor.OK, "agree"},

@@ -117,8 +117,8 @@ func (x *secure) lets(t *testing.T, w way) {
 	client := s.client()
 	s.eventually("all is committed", func() error { return want(s.published(client), s.committed(client)) })
 	printed := s.runs(append(s.settings(), settings...), "doctor")
-	if !strings.Contains(printed, "0 warn, 0 FAIL") {
-		t.Errorf("doctor finds something:\n%s", printed)
+	if !strings.Contains(printed, "0 warn, 0 FAIL") || !strings.Contains(printed, "over TLS 1.3") {
+		t.Errorf("doctor finds something, or no TLS:\n%s", printed)
 	}
 
 	s.publish(client, "no/id", "created")

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	_ "embed" // for the statements
 	"fmt"
 	"time"
@@ -40,6 +41,21 @@ func (h *Health) Server(ctx context.Context) (number int, name string, now time.
 		return 0, "", now, fmt.Errorf("ask for the version: %w", explain(err))
 	}
 	return number, name, now, nil
+}
+
+// TLS returns the version of TLS in which the server is talked to, such as
+// TLS 1.3; "" in the clear.
+func (h *Health) TLS(ctx context.Context) (version string, err error) {
+	err = h.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+		if conn, ok := c.Conn().PgConn().Conn().(*tls.Conn); ok {
+			version = tls.VersionName(conn.ConnectionState().Version)
+		}
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("take a connection: %w", explain(err))
+	}
+	return version, nil
 }
 
 // Backlog is how much of something there is, and for how long.
