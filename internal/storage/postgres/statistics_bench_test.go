@@ -69,6 +69,7 @@ func fillStatistics(b *testing.B, pool *pgxpool.Pool) {
 		args      []any
 	}{
 		{"", `SET statement_timeout = 0`, nil},
+		{"", `SET enable_seqscan = on`, nil}, // as in the migration's session
 		{"", `ALTER TABLE courier_orders DISABLE TRIGGER USER`, nil},
 		{"", `INSERT INTO couriers (name, phone) SELECT 'c', i FROM generate_series(1, 2000) i`, nil},
 		{"the deliveries", `INSERT INTO courier_orders (order_id, courier_id, assigned_at, deadline, completed_at, waiting_since)
@@ -80,6 +81,7 @@ func fillStatistics(b *testing.B, pool *pgxpool.Pool) {
 		{"", `INSERT INTO fleet_days SELECT day, s, deliveries, late, delivery_time, waits, waiting_time, histogram
 			FROM fleet_days, generate_series(0, 15) s`, nil},
 		{"", `VACUUM ANALYZE`, nil},
+		{"", `SET enable_seqscan = off`, nil},
 	} {
 		began := time.Now()
 		if _, err := pool.Exec(b.Context(), step.sql, step.args...); err != nil {
