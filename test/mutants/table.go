@@ -195,6 +195,27 @@ var mutants = []mutant{
 		storage + "TestFilesAreReadAgain",
 	},
 	{
+		"what was is taken back", "internal/storage/postgres/migrations/00005_statistics.sql",
+		"REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_deliveries('-1');\nCREATE OR REPLACE TRIGGER courier_orders_deleted",
+		"REFERENCING OLD TABLE AS changed FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION count_deliveries('-1');\nCREATE OR REPLACE TRIGGER courier_orders_deleted",
+		storage + "TestStatisticsEqualARecount",
+	},
+	{
+		"cancelled counts no more", "internal/storage/postgres/migrations/00005_statistics.sql",
+		"o.state <> 'completed'", "o.state = 'completed'",
+		storage + "TestStatisticsEqualARecount|TestOldDeliveriesKeepCounting",
+	},
+	{
+		"no hot row", "internal/storage/postgres/migrations/00005_statistics.sql",
+		"pg_backend_pid() % 16", "0",
+		storage + "TestStatisticsHaveNoHotRow",
+	},
+	{
+		"assigning is safe to repeat", "internal/usecase/orders/orders.go",
+		"courierID != 0 && order.Delivery.CourierID != courierID", "false",
+		"./internal/usecase/orders TestAssignIsSafeToRepeat",
+	},
+	{
 		"the next fault told", "internal/outage/outage.go",
 		"if begins || mend != \"\" && !l.told[mend] {",
 		"if begins {",

@@ -24,6 +24,11 @@ func TestCheckerSeesEachBrokenPromise(t *testing.T) {
 		"delivery open and order completed, or the other way round": {"UPDATE orders SET state = 'completed'"},
 		"assigned order without a delivery":                         {"DELETE FROM courier_orders"},
 		"delivery of an order without a record":                     {"DELETE FROM orders"},
+		"statistics of a courier differ from his completed deliveries": {
+			"INSERT INTO courier_days VALUES (1, '2026-01-01', 1, 0, '0', 0, '0', 1)",
+			"INSERT INTO fleet_days VALUES ('2026-01-01', 0, 1, 0, '0', 0, '0', 1)",
+		},
+		"statistics of the fleet differ from those of its couriers": {"INSERT INTO fleet_days VALUES ('2026-01-01', 0, 0, 1, '0', 0, '0', 0)"},
 		"order waits beside a free courier for more than a second": {
 			"INSERT INTO orders (order_id, state, place, updated_at) VALUES ('b', 'waiting', 99, now() - interval '1 minute')",
 			"UPDATE couriers SET free_since = now() - interval '1 minute', updated_at = now() - interval '1 minute' WHERE id = 2",
