@@ -5,9 +5,11 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOFUMPT_VERSION       := v0.12.0
 GORELEASER_VERSION    := v2.15.1
 CYCLONEDX_VERSION     := v1.10.0
+SCHEMATHESIS_VERSION  := 4.32.5
 
 GO            ?= go
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+SCHEMATHESIS  := bin/schemathesis-$(SCHEMATHESIS_VERSION)
 GOFUMPT       := bin/gofumpt-$(GOFUMPT_VERSION)
 GORELEASER    := bin/goreleaser-$(GORELEASER_VERSION)
 CYCLONEDX     := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
@@ -53,6 +55,10 @@ test-zookeeper: ## run both programs end to end on Kafka 3.9 with ZooKeeper
 kafka-packages:
 	@$(GO) list -test -f '{{if .ForTest}}{{.ForTest}} {{join .Deps " "}}{{end}}' ./... \
 		| awk '/ service-courier\/test\/realkafka( |$$)/ || $$1 ~ /\/test\/realkafka$$/ { print $$1 }' | sort -u
+
+.PHONY: test-api
+test-api: $(SCHEMATHESIS)/bin/schemathesis ## let schemathesis try the API against its document (Python 3.10 or newer)
+	SERVICE_COURIER_SCHEMATHESIS=$(CURDIR)/$< $(GO) test -count=1 ./test/api -run TestSchemathesis
 
 .PHONY: test-race
 test-race: ## run the tests under the race detector (needs a C compiler)
@@ -128,3 +134,7 @@ $(GORELEASER):
 # In a folder of its own: goreleaser looks for it by its name.
 $(CYCLONEDX):
 	GOBIN=$(CURDIR)/$(dir $@) $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+$(SCHEMATHESIS)/bin/schemathesis: test/api/requirements.txt
+	python3 -m venv --clear $(SCHEMATHESIS)
+	$(SCHEMATHESIS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@

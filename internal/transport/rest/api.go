@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -75,6 +76,7 @@ func humaConfig() huma.Config {
 	cfg.Info.Description = description
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
 	cfg.CreateHooks = nil
+	cfg.Formats = formats()
 	cfg.Transformers = nil
 	cfg.Components.SecuritySchemes = securitySchemes()
 	return cfg
@@ -148,12 +150,17 @@ func (a *api) refuse(ctx context.Context, operation string, err error) *Problem 
 }
 
 func (a *api) documentMetrics() {
+	refusal := func(description string) *huma.Response {
+		return &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/problem+json": {
+			Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, ""),
+		}}}
+	}
 	a.OpenAPI().AddOperation(&huma.Operation{
 		OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Tags: []string{"health"},
 		Summary: "Metrics in the Prometheus text format", Security: security(read),
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK",
 			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}},
+		}, "401": refusal("No valid token"), "403": refusal("Role too low"), "429": refusal("Too many requests")},
 	})
 }

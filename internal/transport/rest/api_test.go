@@ -131,6 +131,11 @@ func exchanges() []exchange {
 		},
 
 		{name: "updated", line: "PUT /courier", body: `{"id":3}`, status: 200, is: jsonType, want: annaGot},
+		{name: "updated, a float that is an integer", line: "PUT /courier", body: `{"id":3.0}`, status: 200, is: jsonType, want: annaGot},
+		{
+			name: "update, a float that is none", line: "PUT /courier", body: `{"id":3.5}`, status: 422, is: problemType,
+			want: invalid(`{"location":"body.id","message":"expected integer"}`),
+		},
 		{name: "update without id", line: "PUT /courier", body: `{}`, status: 422, is: problemType, want: invalid(`{"location":"body","message":"expected required property id to be present"}`)},
 		{name: "update: nobody", line: "PUT /courier", body: `{"id":3}`, fake: fake{err: courier.ErrNotFound}, status: 404, is: problemType, want: told("courier_not_found")},
 		{name: "update: phone", line: "PUT /courier", body: `{"id":3}`, fake: fake{err: courier.ErrPhoneTaken}, status: 409, is: problemType, want: told("phone_taken")},

@@ -1,0 +1,54 @@
+package api
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"service-courier/internal/config"
+)
+
+// envSchemathesis is the path of schemathesis' program; `make test-api` sets it.
+const envSchemathesis = "SERVICE_COURIER_SCHEMATHESIS"
+
+// TestSchemathesis lets schemathesis make requests from the OpenAPI document, good
+// and bad ones, and hold every answer against it: all of its checks, and the whole
+// document. The seed and the number of examples are fixed.
+func TestSchemathesis(t *testing.T) {
+	program := os.Getenv(envSchemathesis)
+	if program == "" {
+		t.Skip("make test-api runs it (Python 3.10 or newer)")
+	}
+	const token = "schemathesis-schemathesis-0"
+	s := newStack(t, 40, func(c *config.Config) { c.APITokens = "schemathesis:operate:" + token })
+	s.populate("Authorization: Bearer " + token)
+	began := time.Now()
+	cmd := exec.CommandContext(t.Context(), program, "--config-file", "schemathesis.toml", "run", s.url+"/openapi.json",
+		"--header", "Authorization: Bearer "+token, "--no-color")
+	out, err := cmd.CombinedOutput()
+	t.Logf("after %v:\n%s", time.Since(began).Round(time.Second), out)
+	if err != nil {
+		t.Errorf("schemathesis: %v", err)
+	}
+	s.sound()
+}
+
+// populate makes orders in every state, so that what is asked for is also found.
+func (s *stack) populate(authorization string) {
+	s.Helper()
+	for _, end := range []string{"", "", "completed", "deleted", "held"} {
+		id := s.order()
+		s.becomes(id, "assigned")
+		switch end {
+		case "completed":
+			s.must(s.sim.SetStatus(id, end))
+			s.becomes(id, "completed")
+		case "deleted":
+			s.must(s.sim.Delete(id))
+			s.becomes(id, "cancelled")
+		case "held":
+			s.want(200, `.*`, "POST /delivery/unassign", `{"order_id":"`+id+`"}`, authorization)
+		}
+	}
+}
