@@ -134,6 +134,7 @@ $(GORELEASER):
 # In a folder of its own: goreleaser looks for it by its name.
 $(CYCLONEDX):
 	GOBIN=$(CURDIR)/$(dir $@) $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+
 $(SCHEMATHESIS)/bin/schemathesis: test/api/requirements.txt
 	python3 -m venv --clear $(SCHEMATHESIS)
 	$(SCHEMATHESIS)/bin/pip install --quiet --disable-pip-version-check -r $<
