@@ -3,6 +3,7 @@ package api
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -24,8 +25,11 @@ func TestSchemathesis(t *testing.T) {
 	s := newStack(t, 40, func(c *config.Config) { c.APITokens = "schemathesis:operate:" + token })
 	s.populate("Authorization: Bearer " + token)
 	began := time.Now()
-	cmd := exec.CommandContext(t.Context(), program, "--config-file", "schemathesis.toml", "run", s.url+"/openapi.json",
+	settings, err := filepath.Abs("schemathesis.toml")
+	s.must(err)
+	cmd := exec.CommandContext(t.Context(), program, "--config-file", settings, "run", s.url+"/openapi.json",
 		"--header", "Authorization: Bearer "+token, "--no-color")
+	cmd.Dir = t.TempDir() // it keeps notes there
 	out, err := cmd.CombinedOutput()
 	t.Logf("after %v:\n%s", time.Since(began).Round(time.Second), out)
 	if err != nil {

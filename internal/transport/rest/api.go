@@ -99,6 +99,7 @@ func register[I, O any](a *api, role role, op huma.Operation, handle func(contex
 	op.RejectUnknownQueryParameters = strings.HasPrefix(op.Path, versioned)
 	op.Errors = slices.Concat(op.Errors, commonErrors(role, op.Method))
 	op.Security = security(role)
+	op.Middlewares = append(op.Middlewares, a.refuseEmpty)
 	op.Responses = make(map[string]*huma.Response)
 	a.routes[op.Method+" "+op.Path] = route{role: role}
 	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {

@@ -39,6 +39,11 @@ func fleetExchanges() []exchange {
 				`{"location":"query.status","message":"expected value to be one of \"available, busy, paused\""}`),
 		},
 		{
+			name: "fleet: empty filters", line: "GET /api/v1/couriers?cursor=&status=&limit=", status: 422, is: problemType,
+			want: invalid(`{"location":"query.limit","message":"it is empty"},{"location":"query.status","message":"it is empty"}`),
+		},
+		{name: "fleet: empty cursor", line: "GET /api/v1/couriers?cursor=", status: 200, is: jsonType, want: `{"items":[]}`},
+		{
 			name: "fleet: forged cursor", line: "GET /api/v1/couriers?cursor=x", status: 422, is: problemType,
 			want: invalid(`{"location":"query.cursor","message":"not a cursor of this list"}`),
 		},
