@@ -75,7 +75,7 @@ func (r *remote) showLag(cmd *cobra.Command, failAbove int64) error {
 		return err
 	}
 	if failAbove >= 0 && found.TotalLag > failAbove {
-		return fmt.Errorf("%d events wait, more than %d", found.TotalLag, failAbove)
+		return fmt.Errorf("the lag is %d, above %d", found.TotalLag, failAbove)
 	}
 	return nil
 }

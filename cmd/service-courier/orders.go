@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -11,6 +12,29 @@ import (
 )
 
 const ordersPath = apiRoot + "/orders"
+
+var (
+	orderColumns = []output.Column{
+		{Title: "order", Path: "order_id"},
+		{Title: "state", Path: "state"},
+		{Title: "late", Path: "late"},
+		{Title: "courier", Path: "delivery.courier_id"},
+		{Title: "deadline", Path: "delivery.deadline", Show: output.Clock},
+		{Title: "first seen", Path: "first_seen_at", Show: output.Clock},
+		{Title: "missing since", Path: "missing_since", Show: output.Clock},
+		{Title: "looked at", Path: "look.attempts"},
+		{Title: "because", Path: "look.reason"},
+		{Title: "held", Path: "held_reason"},
+	}
+	timelineColumns = []output.Column{
+		{Title: "at", Path: "at", Show: output.Clock},
+		{Title: "state", Path: "state"},
+		{Title: "courier", Path: "courier_id"},
+		{Title: "deadline", Path: "deadline", Show: output.Clock},
+		{Title: "source", Path: "source"},
+		{Title: "reason", Path: "reason"},
+	}
+)
 
 func (r *remote) orders() *cobra.Command {
 	return group("orders", "See the orders of a running server, and have a hand in their deliveries",
@@ -88,11 +112,6 @@ func orderPath(arg string) (string, error) {
 	return ordersPath + "/" + string(id), nil
 }
 
-var orderColumns = []output.Column{
-	{Title: "order", Path: "order_id"},
-	{Title: "state", Path: "state"},
-}
-
 func (r *remote) getOrder() *cobra.Command {
 	return r.formats(&cobra.Command{
 		Use: "get ORDER", Short: "Show one order and what happened to it", Args: oneOrder,
@@ -101,7 +120,31 @@ func (r *remote) getOrder() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return r.show(cmd, path, nil, orderColumns)
+			c, err := r.connect()
+			if err != nil {
+				return err
+			}
+			answer, err := c.Get(cmd.Context(), path, nil)
+			if err != nil {
+				return err
+			}
+			return showOrder(r.writer(cmd), answer)
 		},
 	})
+}
+
+// showOrder writes an order, and for a person its timeline as a table below it.
+func showOrder(w output.Writer, answer json.RawMessage) error {
+	if err := w.Item(answer, orderColumns); err != nil || w.Format != output.Table {
+		return err
+	}
+	var order struct {
+		Timeline []json.RawMessage `json:"timeline"`
+	}
+	if err := json.Unmarshal(answer, &order); err != nil {
+		return fmt.Errorf("read the order: %w", err)
+	}
+	fmt.Fprintln(w.Out)
+	_, err := w.List(each(order.Timeline), timelineColumns, 0)
+	return err
 }
