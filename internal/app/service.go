@@ -86,8 +86,9 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	if err != nil {
 		return nil, err
 	}
-	breaker := order.NewBreaker(client, log)
 	counted := metrics.New()
+	breaker := order.NewBreaker(counted.MeasureGets(client), log)
+	counted.WatchState(stateOf(pool), poolOf(pool))
 	counted.WatchBreaker(breaker.Tripped)
 	records := postgres.NewOrders(pool)
 	matcher := orderevent.NewMatcher(postgres.NewLine(pool), counted)
@@ -102,6 +103,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	}
 	ready := readiness{pool, consumer, client}
 	feed := livefeed.NewHub(postgres.NewJournal(pool), rest.StreamEncoder{}, outage.New(log, "live feed"))
+	counted.WatchStream(feed.Clients)
 	return &service{
 		log: log, pool: pool, orders: client, breaker: breaker, metrics: counted, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
 		sweeper:    sweeper,
@@ -120,6 +122,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 			Readiness:   ready,
 			Metrics:     counted.Handler(),
 			Stream:      feed,
+			Requests:    counted,
 			Log:         log,
 			Consumption: consumption{kafkaConfig(cfg), breaker, postgres.NewHealth(pool)},
 			DeadLetters: redriver{deadletters.New(postgres.NewDeadLetters(pool)), kafkaConfig(cfg)},

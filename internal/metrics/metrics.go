@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"service-courier/internal/buildinfo"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -19,6 +20,7 @@ const namespace = "courier"
 // Metrics implements orderevent.Observer, kafka.LagObserver and worker.StandingObserver.
 type Metrics struct {
 	alarms
+	work
 	registry     *prometheus.Registry
 	hints        prometheus.Counter
 	batchSize    prometheus.Histogram
@@ -38,6 +40,7 @@ func New() *Metrics {
 	m := &Metrics{
 		registry: registry,
 		alarms:   newAlarms(registry),
+		work:     newWork(registry),
 		hints: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "hints_total", Help: "Hints reconciled: events and looks of our own, before coalescing.",
 		}),
@@ -61,6 +64,9 @@ func New() *Metrics {
 			Namespace: namespace, Name: "kafka_lag_records", Help: "Records of a partition that this replica has yet to save, as of when it last read or saved.",
 		}, []string{"partition"}),
 	}
+	build := buildinfo.Read()
+	prometheus.WrapRegistererWith(prometheus.Labels{"version": build.Version, "commit": build.Commit, "go": build.Go}, registry).MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Always 1; which build this is."}, func() float64 { return 1 }))
 	m.registry.MustRegister(
 		m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters, m.lag,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -84,6 +90,7 @@ func (m *Metrics) Reconciled(o orderevent.Outcome) {
 		m.transitions.WithLabelValues(string(t.To)).Inc()
 	}
 	m.letters.Add(float64(o.Letters))
+	m.retries.Add(float64(max(0, o.Tries-1)))
 }
 
 // Matched implements orderevent.Observer.
@@ -117,4 +124,16 @@ func (m *Metrics) Names() (names []string) {
 		}
 	}
 	return names
+}
+
+// WatchStream adds how many clients the live feed has, and how many fell behind.
+func (m *Metrics) WatchStream(clients func() (now, lost int)) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "stream_clients", Help: "Clients of the live feed.",
+		}, func() float64 { now, _ := clients(); return float64(now) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "stream_clients_behind_total", Help: "Clients of the live feed that fell behind and were told anew how things stand.",
+		}, func() float64 { _, lost := clients(); return float64(lost) }),
+	)
 }

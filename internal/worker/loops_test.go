@@ -32,6 +32,9 @@ type noObserver struct{}
 
 func (noObserver) Reconciled(orderevent.Outcome)   {}
 func (noObserver) Matched([]orderevent.Assignment) {}
+func (noObserver) Begin(ctx context.Context, _ orderevent.Phase, _ ...orderevent.Hint) (context.Context, orderevent.End) {
+	return ctx, func(int, error) {}
+}
 
 // TestMatchRunsWhenWokenAndOnATimer: woken, it matches at once; a wake that was
 // lost in a crash costs no more than the timer's period.

@@ -64,6 +64,9 @@ type nobody struct{}
 
 func (nobody) Reconciled(orderevent.Outcome)   {}
 func (nobody) Matched([]orderevent.Assignment) {}
+func (nobody) Begin(ctx context.Context, _ orderevent.Phase, _ ...orderevent.Hint) (context.Context, orderevent.End) {
+	return ctx, func(int, error) {}
+}
 
 // single is the process: it prints how many seconds the events took.
 func single(ctx context.Context, raw string) error {

@@ -180,6 +180,9 @@ type observer struct{}
 
 func (observer) Reconciled(orderevent.Outcome)   {}
 func (observer) Matched([]orderevent.Assignment) {}
+func (observer) Begin(ctx context.Context, _ orderevent.Phase, _ ...orderevent.Hint) (context.Context, orderevent.End) {
+	return ctx, func(int, error) {}
+}
 
 func newPool(t *testing.T) *pgxpool.Pool {
 	t.Helper()

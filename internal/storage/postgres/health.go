@@ -15,6 +15,8 @@ import (
 )
 
 var (
+	//go:embed sql/health_gauges.sql
+	healthGauges string
 	//go:embed sql/health_line.sql
 	healthLine string
 	//go:embed sql/health_standing.sql
@@ -163,4 +165,23 @@ func (h *Health) WorstLooks(ctx context.Context, limit int) ([]PendingLook, erro
 		return nil, fmt.Errorf("read the looks: %w", err)
 	}
 	return looks, nil
+}
+
+// Gauges are the numbers that are watched and that no counter has.
+type Gauges struct {
+	Available, Busy, Paused                    int // couriers
+	Held, Late                                 int // orders held, deliveries behind their deadline
+	Missing, Ahead, UnknownStatus, Unavailable int // pending looks by reason
+	LooksDue                                   int
+	DeadLetters                                Backlog // those that wait for a person
+}
+
+// Gauges reads them all at one moment.
+func (h *Health) Gauges(ctx context.Context) (g Gauges, err error) {
+	err = h.pool.QueryRow(ctx, healthGauges).Scan(&g.Available, &g.Busy, &g.Paused, &g.Held, &g.Late,
+		&g.Missing, &g.Ahead, &g.UnknownStatus, &g.Unavailable, &g.LooksDue, &g.DeadLetters.Count, &g.DeadLetters.Oldest)
+	if err != nil {
+		return g, fmt.Errorf("read the gauges: %w", err)
+	}
+	return g, nil
 }

@@ -61,9 +61,19 @@ func decode(records []*sarama.ConsumerMessage, refused map[courier.OrderID]error
 			b.Letters = append(b.Letters, letter(r, reasonRefused, why))
 			continue
 		}
-		b.Hints = append(b.Hints, orderevent.Hint{OrderID: id, Said: e.said(), Source: source(r)})
+		b.Hints = append(b.Hints, orderevent.Hint{OrderID: id, Said: e.said(), Source: source(r), Trace: traceparent(r)})
 	}
 	return b
+}
+
+// traceparent returns the header of that name, shared with the record.
+func traceparent(r *sarama.ConsumerMessage) []byte {
+	for _, h := range r.Headers {
+		if string(h.Key) == "traceparent" {
+			return h.Value
+		}
+	}
+	return nil
 }
 
 // source names a record in the journal: partition@offset.

@@ -3,6 +3,7 @@ package rest
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,46 @@ func logAnswer(log *slog.Logger, r *http.Request, rec *recorder, start time.Time
 		slog.String("request_id", requestID(r.Context())), slog.String("method", r.Method),
 		slog.String("route", r.Pattern), slog.Int("status", rec.status),
 		slog.Int64("bytes", rec.bytes), slog.Duration("took", time.Since(start)))
+}
+
+// RequestObserver is told of every answer, for the metrics.
+type RequestObserver interface {
+	// Served is told the route's pattern, not its path; "" where there is no route.
+	Served(method, route string, status int, took time.Duration)
+}
+
+// measured tells the observer of every answer. An endless one took no time that
+// says anything.
+func (a *api) measured(observer RequestObserver, next http.Handler) http.Handler {
+	if observer == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec, began := record(w), time.Now()
+		defer func() {
+			took := time.Since(began)
+			if a.routes[r.Pattern].endless {
+				took = 0
+			}
+			observer.Served(knownMethod(r.Method), path(r.Pattern), rec.status, took)
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// path is a pattern without its method.
+func path(pattern string) string {
+	_, path, _ := strings.Cut(pattern, " ")
+	return path
+}
+
+// knownMethod keeps what a stranger can think of out of the labels.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
 }
 
 // recorder notes what was answered.

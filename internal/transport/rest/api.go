@@ -65,6 +65,7 @@ func newHandler(cfg Config, deps Dependencies, stopping context.Context) http.Ha
 	h = limited(cfg.RateLimit, h)
 	h = recovered(deps.Log, h)
 	h = logged(deps.Log, h)
+	h = a.measured(deps.Requests, h)
 	return identified(h)
 }
 

@@ -3,7 +3,7 @@
 // noun; couriers.go is one to copy: register takes an operation and the role that
 // its callers need, page.go makes pages of lists, order_id.go has order ids. A request passes, from the outside in:
 //
-//	identified → logged → recovered → limited (429) → sameOrigin → router (404, 405)
+//	identified → measured → logged → recovered → limited (429) → sameOrigin → router (404, 405)
 //	→ authorised (401, 403) → bounded → deadlined → mux → huma → handler
 //
 // The package turns requests into calls of use cases and their outcomes into

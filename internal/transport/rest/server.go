@@ -33,7 +33,7 @@ type Config struct {
 }
 
 // Dependencies are what the API serves. Metrics and Stream may be nil: there is no
-// such route then. Callers may be nil: nobody is asked who he is. Everything else
+// such route then. Requests may be nil: nobody is told of them. Callers may be nil: nobody is asked who he is. Everything else
 // is needed.
 type Dependencies struct {
 	Callers     Callers
@@ -44,6 +44,7 @@ type Dependencies struct {
 	Readiness   Readiness
 	Metrics     http.Handler
 	Stream      Stream
+	Requests    RequestObserver
 	Log         *slog.Logger
 	Consumption Consumption
 	DeadLetters DeadLetters

@@ -13,6 +13,7 @@ type Hint struct {
 	Token   int64         // of the look that was claimed; 0 for any other hint
 	Sweep   bool          // of the sweep, which comes again by itself: nothing is scheduled for it
 	Source  string        // for the journal: partition@offset, or the worker's name
+	Trace   []byte        // the record's W3C traceparent, as it came; nil when it has none
 }
 
 // DeadLetter is a record that can never be processed, byte for byte.

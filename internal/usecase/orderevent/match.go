@@ -32,7 +32,9 @@ func (m *Matcher) Woken() <-chan struct{} { return m.woken }
 // Match assigns until the line or the fleet is exhausted.
 func (m *Matcher) Match(ctx context.Context) error {
 	for {
-		assignments, err := m.line.Match(ctx, matchBatch)
+		matching, end := m.observer.Begin(ctx, PhaseMatch)
+		assignments, err := m.line.Match(matching, matchBatch)
+		end(len(assignments), err)
 		if err != nil {
 			return err
 		}

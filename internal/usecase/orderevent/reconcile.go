@@ -34,12 +34,16 @@ type Observer interface {
 	Reconciled(outcome Outcome)
 	// Matched is called after orders were given their couriers.
 	Matched(assignments []Assignment)
+	// Begin is called when a phase begins, a batch's with its hints. The work of the
+	// phase goes on with the context returned.
+	Begin(ctx context.Context, p Phase, hints ...Hint) (context.Context, End)
 }
 
 // Outcome is what became of a batch.
 type Outcome struct {
 	Saved
 	Hints        int // before coalescing
+	Tries        int // of the transaction; more than 1 after a deadlock or the like
 	Dispositions map[Disposition]int
 }
 
@@ -67,7 +71,9 @@ func NewReconciler(
 // orders that the database will never take; the rest of the batch is saved.
 // After any other error nothing is known: do it again. ErrPaused says when: once
 // service-order answers.
-func (r *Reconciler) Reconcile(ctx context.Context, b Batch) error {
+func (r *Reconciler) Reconcile(ctx context.Context, b Batch) (err error) {
+	ctx, end := r.observer.Begin(ctx, PhaseBatch, b.Hints...)
+	defer func() { end(len(b.Hints), err) }()
 	sightings, err := r.look(ctx, b.Hints)
 	if err != nil {
 		return err
@@ -85,7 +91,9 @@ func (r *Reconciler) look(ctx context.Context, hints []Hint) ([]sighting, error)
 	if err := r.orders.Ready(ctx); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPaused, err)
 	}
-	sightings, err := ask(ctx, r.orders, coalesce(hints), r.concurrency)
+	asking, end := r.observer.Begin(ctx, PhaseAsk)
+	sightings, err := ask(asking, r.orders, coalesce(hints), r.concurrency)
+	end(len(sightings), err)
 	if err != nil {
 		return nil, err
 	}
@@ -112,14 +120,18 @@ func (r *Reconciler) commit(
 	defer cancel()
 	var outcome Outcome
 	var decisions []decision
-	err := r.store.InTx(ctx, func(tx Tx) (err error) {
-		outcome, decisions, err = work(ctx, tx)
-		return err
+	phases := transaction{observer: r.observer}
+	err := r.store.InTx(ctx, func(tx Tx) error {
+		return phases.try(ctx, func(ctx context.Context) (n int, err error) {
+			outcome, decisions, err = work(ctx, tx)
+			return len(decisions), err
+		})
 	})
+	phases.end(err)
 	if err != nil {
 		return err
 	}
-	outcome.Hints = hints
+	outcome.Hints, outcome.Tries = hints, phases.tries
 	r.report(ctx, outcome, decisions)
 	return nil
 }

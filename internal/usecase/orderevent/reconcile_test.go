@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -110,10 +111,15 @@ func (tx memoryTx) Save(_ context.Context, changes []Change, letters []DeadLette
 type recorder struct {
 	outcomes []Outcome
 	matched  []Assignment
+	phases   []string
 }
 
 func (r *recorder) Reconciled(o Outcome)      { r.outcomes = append(r.outcomes, o) }
 func (r *recorder) Matched(made []Assignment) { r.matched = append(r.matched, made...) }
+
+func (r *recorder) Begin(ctx context.Context, p Phase, _ ...Hint) (context.Context, End) {
+	return ctx, func(orders int, err error) { r.phases = append(r.phases, fmt.Sprintf("%s %d %v", p, orders, err)) }
+}
 
 type rig struct {
 	*Reconciler
