@@ -19,22 +19,23 @@ func (x *secure) kafkaRefuses(t *testing.T) {
 	ca := files.put("ca.pem", certificates.NewAuthority(t, "somebody else").PEM)
 	password := files.put("password", []byte("not-"+x.password))
 	s.serviceOrder("--step", "created=24h")
-	service := s.serve(append(x.settings(s, listenSASL, url.UserPassword(user, x.password)),
-		"KAFKA_TLS_CA_FILE="+ca, "KAFKA_SASL_MECHANISM=SCRAM-SHA-512", "KAFKA_SASL_USERNAME="+user, "KAFKA_SASL_PASSWORD_FILE="+password)...)
+	settings := x.settings(s, listenSASL, url.UserPassword(user, x.password),
+		"KAFKA_TLS_CA_FILE="+ca, "KAFKA_SASL_MECHANISM=SCRAM-SHA-512", "KAFKA_SASL_USERNAME="+user, "KAFKA_SASL_PASSWORD_FILE="+password)
+	service := s.serve(settings...)
 	const group, topic = "kafka consumer group", "kafka topic"
 	read := s.topicRight(sarama.AclOperationRead)
-	reading := refusal{"reading of the kafka topic", "READ the topic", func() { s.allow(principal, read) }}
-	s.mends(service,
+	toRead := refusal{reading, "READ the topic", func() { s.allow(principal, read) }}
+	s.mends(service, settings,
 		refusal{group, "KAFKA_TLS_CA_FILE", func() { files.put("ca.pem", x.ca.PEM) }},
 		refusal{group, "KAFKA_SASL_USERNAME", func() { files.put("password", []byte(x.password)) }},
 		refusal{topic, "READ the topic", func() { s.allow(principal, s.topicRight(sarama.AclOperationDescribe)) }},
 		refusal{group, "READ the group", func() { s.allow(principal, s.groupRight()) }},
-		reading,
+		toRead,
 	)
 
 	s.forbid(principal, read)
-	s.eventually("it tells it again", func() error { return want(2, service.told(reading)) })
-	reading.change()
+	s.eventually("it tells it again", func() error { return want(2, service.told(toRead)) })
+	toRead.change()
 	s.assigns()
 }
 
@@ -43,8 +44,8 @@ func (x *secure) kafkaRefuses(t *testing.T) {
 func (x *secure) brokerHasExpired(t *testing.T) {
 	s := x.stack(t)
 	s.serviceOrder("--step", "created=24h")
-	service := s.serve(x.settings(s, listenExpired, url.UserPassword(user, x.password))...)
-	s.mends(service, refusal{"kafka consumer group", "renew the server's certificate", func() {
+	settings := x.settings(s, listenExpired, url.UserPassword(user, x.password))
+	s.mends(s.serve(settings...), settings, refusal{"kafka consumer group", "renew the server's certificate", func() {
 		p := x.ca.Issue("broker", time.Hour)
 		s.renewKeystore("expired", x.files.put("renewed.keystore", append(p.Key, p.Certificate...)))
 	}})
@@ -58,9 +59,9 @@ func (x *secure) clientHasExpired(t *testing.T) {
 	files := folder{t, t.TempDir()}
 	certificate, key := files.putPair("client", x.ca.Issue(user, -time.Minute))
 	s.serviceOrder("--step", "created=24h")
-	service := s.serve(append(x.settings(s, listenMutual, url.UserPassword(user, x.password)),
-		"KAFKA_TLS_CERT_FILE="+certificate, "KAFKA_TLS_KEY_FILE="+key)...)
-	s.mends(service, refusal{"kafka consumer group", "KAFKA_TLS_CERT_FILE", func() {
+	settings := x.settings(s, listenMutual, url.UserPassword(user, x.password),
+		"KAFKA_TLS_CERT_FILE="+certificate, "KAFKA_TLS_KEY_FILE="+key)
+	s.mends(s.serve(settings...), settings, refusal{"kafka consumer group", "KAFKA_TLS_CERT_FILE", func() {
 		files.putPair("client", x.ca.Issue(user, time.Hour))
 	}})
 }
@@ -78,9 +79,9 @@ func (x *secure) postgresRefuses(t *testing.T) {
 	files := folder{t, t.TempDir()}
 	ca := files.put("ca.pem", certificates.NewAuthority(t, "somebody else").PEM)
 	s.serviceOrder("--step", "created=24h")
-	service := s.serve("DATABASE_URL=" + p.as(url.UserPassword(user, "not-"+x.password), s.database, "sslrootcert="+ca))
+	settings := []string{"DATABASE_URL=" + p.as(url.UserPassword(user, "not-"+x.password), s.database, "sslrootcert="+ca)}
 	const what = "postgresql"
-	s.mends(service,
+	s.mends(s.serve(settings...), settings,
 		refusal{what, "renew the server's certificate", func() { p.shows(x.ca.Issue("postgres", time.Hour)) }},
 		refusal{what, "sslrootcert", func() { files.put("ca.pem", x.ca.PEM) }},
 		refusal{what, "password of DATABASE_URL", func() { p.admin("ALTER ROLE " + user + " PASSWORD 'not-" + x.password + "'") }},
@@ -95,7 +96,7 @@ func (x *secure) roleHasExpired(t *testing.T) {
 	files := folder{t, t.TempDir()}
 	certificate, key := files.putPair("role", x.ca.Issue(certified, -time.Minute))
 	s.serviceOrder("--step", "created=24h")
-	service := s.serve("DATABASE_URL=" + x.postgres.as(url.User(certified), s.database,
-		"sslrootcert="+x.files.path("ca.pem"), "sslcert="+certificate, "sslkey="+key))
-	s.mends(service, refusal{"postgresql", "sslcert", func() { files.putPair("role", x.ca.Issue(certified, time.Hour)) }})
+	settings := []string{"DATABASE_URL=" + x.postgres.as(url.User(certified), s.database,
+		"sslrootcert="+x.files.path("ca.pem"), "sslcert="+certificate, "sslkey="+key)}
+	s.mends(s.serve(settings...), settings, refusal{"postgresql", "sslcert", func() { files.putPair("role", x.ca.Issue(certified, time.Hour)) }})
 }

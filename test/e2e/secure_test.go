@@ -151,8 +151,12 @@ func (s *stack) assigns() {
 	})
 }
 
-// refusal is one that somebody mends: what the log has to say of it, and the
-// change that is to end it.
+// reading is what the log calls what a user with the right to DESCRIBE a topic is
+// refused.
+const reading = "reading of the kafka topic"
+
+// refusal is one that somebody mends: what the log has to say of it, doctor too
+// where it comes across it, and the change that is to end it.
 type refusal struct {
 	what, mend string
 	change     func()
@@ -169,13 +173,17 @@ func (i instance) told(r refusal) (n int) {
 }
 
 // mends waits for each refusal in turn and mends it, while the service runs. Then
-// the service works, and has told each just once.
-func (s *stack) mends(service instance, refusals ...refusal) {
+// the service works, and has told each just once. The settings are its own.
+func (s *stack) mends(service instance, settings []string, refusals ...refusal) {
 	s.Helper()
 	for _, r := range refusals {
 		s.eventually("it tells how to mend "+r.what, func() error { return want(1, service.told(r)) })
 		if err := s.ready(); err == nil {
 			s.Errorf("it is ready while %s is refused", r.what)
+		}
+		code, printed := s.tries(append(s.settings(), settings...), "doctor")
+		if r.what != reading && (code != 1 || !strings.Contains(printed, r.mend)) { // doctor reads no record
+			s.Errorf("doctor does not tell how to mend %s:\n%s", r.what, printed)
 		}
 		r.change()
 	}
@@ -186,8 +194,8 @@ func (s *stack) mends(service instance, refusals ...refusal) {
 			s.Errorf("it tells %d times how to mend %s: %s", n, r.what, r.mend)
 		}
 	}
-	warned := slices.DeleteFunc(service.lines(), func(l line) bool { return l.Level != "WARN" })
-	if len(warned) != len(refusals) {
-		s.Errorf("it tells %d things, want the %d refusals: %+v", len(warned), len(refusals), warned)
+	absent := slices.DeleteFunc(service.lines(), func(l line) bool { return l.Level != "WARN" || l.What == "" })
+	if len(absent) != len(refusals) {
+		s.Errorf("it tells of %d absences, want the %d refusals: %+v", len(absent), len(refusals), absent)
 	}
 }
