@@ -27,6 +27,12 @@ var mutants = []mutant{
 		"./test/property TestAnyHistoryEndsInTheTruth",
 	},
 	{
+		"GET shared only with what came before", useCase + "answers.go",
+		"received.Before(a.began)",
+		"true",
+		"./internal/usecase/orderevent TestEventSharesAGETThatBeganAfterItCame",
+	},
+	{
 		"stored cancel hint", useCase + "factory.go",
 		"rec.Hinted = max(rec.Hinted, s.said)",
 		"_ = 0",

@@ -61,7 +61,9 @@ func decode(records []*sarama.ConsumerMessage, refused map[courier.OrderID]error
 			b.Letters = append(b.Letters, letter(r, reasonRefused, why))
 			continue
 		}
-		b.Hints = append(b.Hints, orderevent.Hint{OrderID: id, Said: e.said(), Source: source(r), Trace: traceparent(r)})
+		b.Hints = append(b.Hints, orderevent.Hint{
+			OrderID: id, Said: e.said(), Source: source(r), Trace: traceparent(r), Received: r.BlockTimestamp,
+		})
 	}
 	return b
 }

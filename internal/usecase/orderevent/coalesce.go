@@ -1,6 +1,10 @@
 package orderevent
 
-import "service-courier/internal/courier"
+import (
+	"time"
+
+	"service-courier/internal/courier"
+)
 
 // subject is one order of a batch, with everything that was hinted of it.
 type subject struct {
@@ -10,6 +14,8 @@ type subject struct {
 	fresh   bool          // an event hinted, not only a look or a sweep of our own
 	asked   bool          // for a command, whose giver is told the answer: nothing is scheduled for it
 	source  string        // of the latest event, else of the latest hint
+
+	received time.Time // when the last of its events came; zero: it has another hint
 }
 
 // coalesce makes one subject an order, in order of arrival. It is part of
@@ -24,9 +30,12 @@ func coalesce(hints []Hint) []subject {
 		if !known {
 			i = len(subjects)
 			index[h.OrderID] = i
-			subjects = append(subjects, subject{orderID: h.OrderID})
+			subjects = append(subjects, subject{orderID: h.OrderID, received: h.Received})
 		}
 		s := &subjects[i]
+		if s.received.Before(h.Received) && !s.received.IsZero() || h.Received.IsZero() {
+			s.received = h.Received
+		}
 		s.said = max(s.said, h.Said)
 		s.token = max(s.token, h.Token)
 		event := h.Token == 0 && !h.Sweep

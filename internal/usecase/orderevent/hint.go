@@ -14,6 +14,9 @@ type Hint struct {
 	Sweep   bool          // of the sweep, which comes again by itself: nothing is scheduled for it
 	Source  string        // for the journal: partition@offset, or the worker's name
 	Trace   []byte        // the record's W3C traceparent, as it came; nil when it has none
+	// Received is when an event came into this process, by its monotonic clock: a GET
+	// that began later serves it. Zero: only a GET that begins now does.
+	Received time.Time
 }
 
 // DeadLetter is a record that can never be processed, byte for byte.
