@@ -227,6 +227,36 @@ var mutants = []mutant{
 		"if begins {",
 		"./internal/outage TestTellsTheNextFault",
 	},
+	{
+		"pause after a delivery", sql + "orders_advance.sql",
+		"WHEN c.pause_after_delivery THEN 'paused' ELSE 'available' END,",
+		"ELSE 'available' END,",
+		storage + "TestPauseAfterDelivery",
+	},
+	{
+		"a person locks the courier", "internal/storage/postgres/couriers_change.go",
+		"` AND id = $1 FOR UPDATE`",
+		"` AND id = $1`",
+		"./test/api TestTwoWritersOneCourier",
+	},
+	{
+		"If-Match", "internal/transport/rest/fleet.go",
+		"if !m.matches(etagOf(newMemberBody(c))) {",
+		"if false {",
+		"./internal/transport/rest TestIfMatch",
+	},
+	{
+		"role of a route", "internal/transport/rest/access.go",
+		"case !caller.Role.Allows(needed):",
+		"case false:",
+		"./internal/transport/rest TestEveryRouteAsksForItsRole",
+	},
+	{
+		"cross-origin writes", "internal/transport/rest/origin.go",
+		"if protection.Check(r) != nil {",
+		"if false {",
+		"./internal/transport/rest TestCrossOrigin",
+	},
 }
 
 // sources is the repository at root without what no test needs.
