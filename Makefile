@@ -76,9 +76,11 @@ bench: ## measure events a second through the real program, Kafka and PostgreSQL
 mutants: ## remove each guard in a copy of the sources and see that a test notices
 	$(GO) run ./test/mutants
 
+# mod=mod: this module's dependencies are among those of the other's. count=1: the
+# test cache does not see files outside of the module that is tested.
 .PHONY: test-kubernetes
 test-kubernetes: ## hold the manifests against Kubernetes' types, KEDA's schema and the code (a module of its own)
-	cd test/kubernetes && $(GO) vet ./... && $(GO) test -count=1 ./... # the cache does not see files outside the module
+	cd test/kubernetes && export GOFLAGS="$$GOFLAGS -mod=mod" && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 .PHONY: test-upgrade
 test-upgrade: ## exchange the version before for this one under load, and back (Java 17 or newer, Maven, git)
@@ -103,7 +105,7 @@ chaos: ## let faults of every kind fall at random: MINUTES=60, SEED=0 (a new one
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters and see that the code is formatted
 	$(GOLANGCI_LINT) run ./...
-	cd test/kubernetes && ../../$(GOLANGCI_LINT) run ./...
+	cd test/kubernetes && GOFLAGS="$$GOFLAGS -mod=mod" ../../$(GOLANGCI_LINT) run ./...
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) ## format the code
