@@ -51,11 +51,11 @@ func newHandler(cfg Config, deps Dependencies, stopping context.Context) http.Ha
 	a.registerConsumer(deps.Consumption)
 	a.registerDeadLetters(deps.DeadLetters)
 	if deps.Metrics != nil {
-		a.handle(http.MethodGet, "/metrics", route{role: read}, deps.Metrics)
+		a.handle("/metrics", route{role: read}, deps.Metrics)
 		a.documentMetrics()
 	}
 	a.registerPages()
-	a.handle(http.MethodGet, "/openapi.json", route{role: public}, openAPIHandler(a.OpenAPI())) // last: it describes all the others
+	a.handle("/openapi.json", route{role: public}, openAPIHandler(a.OpenAPI())) // last: it describes all the others
 
 	h := a.deadlined(cfg.RequestTimeout, mux)
 	h = bounded(maxBodyBytes, h)
@@ -83,11 +83,11 @@ func humaConfig() huma.Config {
 	return cfg
 }
 
-// handle adds a route that huma has no part in; the document does not have it
+// handle adds a GET that huma has no part in; the document does not have it
 // unless it is added there.
-func (a *api) handle(method, path string, r route, h http.Handler) {
-	a.routes[method+" "+path] = r
-	a.mux.Handle(method+" "+path, h)
+func (a *api) handle(path string, r route, h http.Handler) {
+	a.routes["GET "+path] = r
+	a.mux.Handle("GET "+path, h)
 }
 
 // register adds an operation for callers of the role. Its handler answers with an

@@ -17,14 +17,14 @@ var problemPage = template.Must(template.ParseFS(pages, "pages/problem.html"))
 
 func (a *api) registerPages() {
 	page := func(path, file string) {
-		a.handle(http.MethodGet, path, route{role: public}, paged(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.handle(path, route{role: public}, paged(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFileFS(w, r, pages, "pages/"+file)
 		})))
 	}
 	page("/docs", "docs.html")
 	page("/docs/docs.js", "docs.js")
 	page("/docs/pages.css", "pages.css")
-	a.handle(http.MethodGet, problemsPath+"{code}", route{role: public}, paged(http.HandlerFunc(explain)))
+	a.handle(problemsPath+"{code}", route{role: public}, paged(http.HandlerFunc(explain)))
 }
 
 // paged keeps a page from loading, sending to, or being shown in anything else.

@@ -28,7 +28,7 @@ type streamAPI struct {
 
 func (a *api) registerStream(stream Stream, stopping context.Context) {
 	s := streamAPI{a, stream, stopping}
-	a.handle(http.MethodGet, versioned+"/stream", route{role: read, endless: true}, s)
+	a.handle(versioned+"/stream", route{role: read, endless: true}, s)
 	a.documentStream(versioned + "/stream")
 }
 
