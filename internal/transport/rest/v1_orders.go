@@ -144,7 +144,7 @@ func (o ordersAPI) list(ctx context.Context, in *ordersInput) (*ordersOutput, er
 type eventBody struct {
 	At        time.Time  `json:"at"`
 	State     string     `json:"state" doc:"what the order became" example:"assigned"`
-	Source    string     `json:"source" doc:"whose doing it was: partition@offset of an event, or look, sweep, match, deadline, person:NAME" example:"3@1042"`
+	Source    string     `json:"source" doc:"whose doing it was: partition@offset of an event, or match, look-again, sweep, deadline, person:NAME" example:"3@1042"`
 	Reason    string     `json:"reason,omitempty" example:"service-order says \"completed\""`
 	CourierID int64      `json:"courier_id,omitempty" doc:"who got it, or had it" example:"7"`
 	Deadline  *time.Time `json:"deadline,omitempty" doc:"of an assignment"`

@@ -43,7 +43,7 @@ type Delivery struct {
 type Event struct {
 	At        time.Time
 	State     courier.State // what it became
-	Source    string        // whose doing it was: partition@offset of an event, or look, sweep, match, deadline, person
+	Source    string        // whose doing it was: partition@offset of an event, or match, look-again, sweep, deadline, person
 	Reason    string
 	CourierID int64     // 0: no courier had to do with it
 	Deadline  time.Time // of an assignment
