@@ -1,6 +1,9 @@
 package app
 
 import (
+	"context"
+	"time"
+
 	"service-courier/internal/config"
 	"service-courier/internal/transport/kafka"
 )
@@ -14,5 +17,14 @@ func kafkaConfig(c config.Config) kafka.Config {
 			Mechanism: c.KafkaSASLMechanism, Username: c.KafkaSASLUsername,
 			Password: string(c.KafkaSASLPassword), PasswordFile: c.KafkaSASLPasswordFile,
 		},
+	}
+}
+
+// topicKeeps asks how long an event may still be read, on a deadline of its own.
+func topicKeeps(cfg config.Config) func(context.Context) (time.Duration, error) {
+	return func(ctx context.Context) (time.Duration, error) {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return kafka.Kept(ctx, kafkaConfig(cfg))
 	}
 }

@@ -53,6 +53,7 @@ type service struct {
 	sweepEvery time.Duration
 	deliveries *delivery.Deliveries
 	late       worker.Deadlines // nil: late deliveries stay as they are
+	old        *worker.Old      // nil: everything is kept
 	readiness  readiness
 	feed       *livefeed.Hub
 	http       *rest.Server
@@ -101,6 +102,10 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	if cfg.DeliveryOverdue == config.OverdueRelease {
 		late = records
 	}
+	var old *worker.Old
+	if cfg.Retention > 0 {
+		old = &worker.Old{Records: postgres.NewRetention(pool), Age: cfg.Retention, Kept: topicKeeps(cfg), Log: log}
+	}
 	ready := readiness{pool, consumer, client}
 	feed := livefeed.NewHub(postgres.NewJournal(pool), rest.StreamEncoder{}, outage.New(log, "live feed"))
 	counted.WatchStream(feed.Clients)
@@ -110,6 +115,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 		sweepEvery: cfg.SweepInterval,
 		deliveries: deliveries,
 		late:       late,
+		old:        old,
 		readiness:  ready,
 		feed:       feed,
 		pprofAddr:  cfg.PprofAddr,
@@ -203,6 +209,9 @@ func (s *service) work(ctx context.Context) {
 	wg.Go(func() { worker.Retain(ctx, deadletters.New(postgres.NewDeadLetters(s.pool)), s.log) })
 	wg.Go(func() { worker.Audit(ctx, postgres.NewHealth(s.pool), s.metrics, s.log) })
 	wg.Go(func() { worker.Watch(ctx, postgres.NewHealth(s.pool), s.metrics, s.log) })
+	if s.old != nil {
+		wg.Go(func() { s.old.Run(ctx) })
+	}
 	if s.late != nil {
 		wg.Go(func() { worker.Overdue(ctx, s.late, s.deliveries, s.breaker, s.log) })
 	}

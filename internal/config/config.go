@@ -44,6 +44,7 @@ type Config struct {
 	PprofAddr       string        `env:"PPROF_ADDR"`                  // empty: no profiles
 	Insecure        bool          `env:"INSECURE"`
 	SweepInterval   time.Duration `env:"SWEEP_INTERVAL" envDefault:"1m"`
+	Retention       time.Duration `env:"RETENTION" envDefault:"0"` // 0: nothing is removed
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
 }
 
@@ -124,7 +125,7 @@ func (c Config) problems() []error {
 	var out []error
 	for _, err := range []error{
 		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkKafkaTLS(), c.checkSASL(),
-		c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkOverdue(), c.checkTokens(), c.checkRateLimit(), c.checkPprof(),
+		c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkRetention(), c.checkOverdue(), c.checkTokens(), c.checkRateLimit(), c.checkPprof(),
 	} {
 		out = append(out, none(err)...)
 	}
@@ -161,6 +162,16 @@ const minSweepInterval = time.Second
 func (c Config) checkSweepInterval() error {
 	if c.SweepInterval < minSweepInterval {
 		return fmt.Errorf("SWEEP_INTERVAL %v: want %v or more, such as 1m", c.SweepInterval, minSweepInterval)
+	}
+	return nil
+}
+
+// minRetention keeps a typing error from emptying the tables.
+const minRetention = 24 * time.Hour
+
+func (c Config) checkRetention() error {
+	if c.Retention != 0 && c.Retention < minRetention {
+		return fmt.Errorf("RETENTION %v: want 0 (keep everything) or %v or more, such as 2160h for 90 days", c.Retention, minRetention)
 	}
 	return nil
 }
@@ -205,5 +216,6 @@ func (c Config) LogValue() slog.Value {
 		slog.Int("rate_limit", c.RateLimit),
 		slog.String("pprof_addr", c.PprofAddr),
 		slog.Duration("sweep_interval", c.SweepInterval),
+		slog.Duration("retention", c.Retention),
 	)
 }

@@ -22,19 +22,25 @@ func NewSweep(pool *pgxpool.Pool) *Sweep { return &Sweep{pool} }
 
 // Lead runs do on the one replica that holds the lock, and returns false on
 // the others. The lock goes with its connection, so a crash frees it.
-func (s *Sweep) Lead(ctx context.Context, do func(context.Context) error) (led bool, err error) {
-	conn, err := s.pool.Acquire(ctx)
+func (s *Sweep) Lead(ctx context.Context, do func(context.Context) error) (bool, error) {
+	return lead(ctx, s.pool, sweepLock, do)
+}
+
+// lead runs do while it holds an advisory lock, and returns false where somebody
+// else does.
+func lead(ctx context.Context, pool *pgxpool.Pool, lock int64, do func(context.Context) error) (led bool, err error) {
+	conn, err := pool.Acquire(ctx)
 	if err != nil {
-		return false, fmt.Errorf("sweep lock: %w", err)
+		return false, fmt.Errorf("leader's lock: %w", err)
 	}
 	defer conn.Release()
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", sweepLock).Scan(&led); err != nil || !led {
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", lock).Scan(&led); err != nil || !led {
 		return false, err
 	}
 	err = do(ctx)
 	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockTimeout)
 	defer cancel()
-	if _, unlockErr := conn.Exec(free, "SELECT pg_advisory_unlock($1)", sweepLock); unlockErr != nil {
+	if _, unlockErr := conn.Exec(free, "SELECT pg_advisory_unlock($1)", lock); unlockErr != nil {
 		_ = conn.Conn().Close(free) // the pool must not keep a connection that holds the lock
 	}
 	return true, err

@@ -24,6 +24,7 @@ func suite(t *testing.T, start func(*testing.T) broker) {
 		"batch in hand is finished":      batchInHandIsFinished,
 		"stops while joining":            stopsWhileJoining,
 		"stuck is told":                  stuckIsTold,
+		"keeps events":                   keepsEvents,
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := strings.ReplaceAll(name, " ", "-")
