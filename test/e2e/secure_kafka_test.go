@@ -80,13 +80,15 @@ func (s *stack) allow(principal string, rights ...right) {
 	if err != nil {
 		s.Fatal(err)
 	}
+	var acls []*sarama.ResourceAcls
 	for _, r := range rights {
-		err := admin.CreateACL(
-			sarama.Resource{ResourceType: r.resource, ResourceName: r.name, ResourcePatternType: sarama.AclPatternLiteral},
-			sarama.Acl{Principal: principal, Host: "*", Operation: r.does, PermissionType: sarama.AclPermissionAllow})
-		if err != nil {
-			s.Fatal(err)
-		}
+		acls = append(acls, &sarama.ResourceAcls{
+			Resource: sarama.Resource{ResourceType: r.resource, ResourceName: r.name, ResourcePatternType: sarama.AclPatternLiteral},
+			Acls:     []*sarama.Acl{{Principal: principal, Host: "*", Operation: r.does, PermissionType: sarama.AclPermissionAllow}},
+		})
+	}
+	if err := admin.CreateACLs(acls); err != nil {
+		s.Fatal(err)
 	}
 }
 
