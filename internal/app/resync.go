@@ -25,6 +25,7 @@ func Resync(ctx context.Context, since time.Time, out, logs io.Writer) error {
 		return err
 	}
 	defer s.pool.Close()
+	defer s.spans.Close(ctx)
 	defer s.orders.Close()
 	if err := postgres.CheckSchema(ctx, s.pool); err != nil {
 		return err

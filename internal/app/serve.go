@@ -8,6 +8,7 @@ import (
 
 	"service-courier/internal/config"
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/tracing"
 )
 
 // Serve runs the service with the environment's settings until ctx ends. It
@@ -17,7 +18,7 @@ func Serve(ctx context.Context, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log := slog.New(tracing.Logged(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel})))
 	return Run(ctx, cfg, log)
 }
 

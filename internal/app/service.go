@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"service-courier/internal/metrics"
 	"service-courier/internal/outage"
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/tracing"
 	"service-courier/internal/transport/kafka"
 	"service-courier/internal/transport/rest"
 	"service-courier/internal/usecase/couriers"
@@ -41,6 +43,7 @@ const stopTimeout = 5 * time.Second
 // service is everything between Kafka, service-order and PostgreSQL.
 type service struct {
 	log        *slog.Logger
+	spans      *tracing.Tracing // nil: there are none
 	pool       *pgxpool.Pool
 	orders     *order.HTTPClient
 	breaker    *order.Breaker
@@ -75,7 +78,16 @@ func (r resets) Reset(cause string, records int64) {
 
 // newService wires the service. It connects to nothing yet.
 func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*service, error) {
-	client, err := order.NewHTTPClient(order.Config{BaseURL: cfg.OrderServiceURL, Timeout: orderTimeout, Concurrency: orderConns})
+	spans, err := tracing.Open(ctx, cfg.OTLPEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	var aroundGets func(http.RoundTripper) http.RoundTripper
+	var aroundHTTP func(http.Handler) http.Handler
+	if spans != nil {
+		aroundGets, aroundHTTP = spans.Client, spans.Server
+	}
+	client, err := order.NewHTTPClient(order.Config{BaseURL: cfg.OrderServiceURL, Timeout: orderTimeout, Concurrency: orderConns, Wrap: aroundGets})
 	if err != nil {
 		return nil, err
 	}
@@ -88,12 +100,13 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 		return nil, err
 	}
 	counted := metrics.New()
+	told := observerOf(counted, spans)
 	breaker := order.NewBreaker(counted.MeasureGets(client), log)
 	counted.WatchState(stateOf(pool), poolOf(pool))
 	counted.WatchBreaker(breaker.Tripped)
 	records := postgres.NewOrders(pool)
-	matcher := orderevent.NewMatcher(postgres.NewLine(pool), counted)
-	reconciler := orderevent.NewReconciler(breaker, records, matcher, counted, log, batchGETs)
+	matcher := orderevent.NewMatcher(postgres.NewLine(pool), told)
+	reconciler := orderevent.NewReconciler(breaker, records, matcher, told, log, batchGETs)
 	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers)
 	sweeper := worker.NewSweeper(client, postgres.NewSweep(pool), breaker, coalescer, log)
 	consumer := kafka.NewConsumer(kafkaConfig(cfg), coalescer, counted, resets{counted, sweeper}, log)
@@ -110,7 +123,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	feed := livefeed.NewHub(postgres.NewJournal(pool), rest.StreamEncoder{}, outage.New(log, "live feed"))
 	counted.WatchStream(feed.Clients)
 	return &service{
-		log: log, pool: pool, orders: client, breaker: breaker, metrics: counted, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
+		log: log, spans: spans, pool: pool, orders: client, breaker: breaker, metrics: counted, looks: records, coalescer: coalescer, matcher: matcher, consumer: consumer,
 		sweeper:    sweeper,
 		sweepEvery: cfg.SweepInterval,
 		deliveries: deliveries,
@@ -129,6 +142,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 			Metrics:     counted.Handler(),
 			Stream:      feed,
 			Requests:    counted,
+			Trace:       aroundHTTP,
 			Log:         log,
 			Consumption: consumption{kafkaConfig(cfg), breaker, postgres.NewHealth(pool)},
 			DeadLetters: redriver{deadletters.New(postgres.NewDeadLetters(pool)), kafkaConfig(cfg)},
@@ -142,6 +156,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 // waited for.
 func (s *service) run(ctx context.Context) error {
 	defer s.orders.Close()
+	defer s.spans.Close(ctx)
 	err := s.http.Start(ctx)
 	if err == nil {
 		err = servePprof(ctx, s.pprofAddr, s.log)

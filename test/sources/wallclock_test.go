@@ -22,6 +22,7 @@ var ofNoConsequence = map[string]string{
 	"internal/transport/rest/stream_events.go bound": "a duration: monotonic",
 	"internal/outage/outage.go Failed":               "a duration: monotonic",
 	"internal/transport/rest/access_log.go logged":   "a duration: monotonic",
+	"internal/tracing/tracing.go Begin":              "when a span began, for a person",
 	"internal/metrics/state.go fresh":                "a duration: monotonic",
 	"internal/metrics/work.go Begin":                 "a duration: monotonic",
 	"internal/metrics/work.go Get":                   "a duration: monotonic",

@@ -25,6 +25,8 @@ type Config struct {
 	BaseURL     string        // scheme and host of service-order, such as http://localhost:8080
 	Timeout     time.Duration // of one GET, connection and body included, from the moment it has its turn
 	Concurrency int           // GETs at a time; their connections are kept when idle
+	// Wrap goes around every request, for traces; nil: nothing does.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // HTTPClient is the OrderClient over HTTP. It follows no redirect and uses no
@@ -45,20 +47,24 @@ func NewHTTPClient(c Config) (*HTTPClient, error) {
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
 		return nil, fmt.Errorf("service-order URL %q: want http://host:port", c.BaseURL)
 	}
+	var transport http.RoundTripper = &http.Transport{
+		Proxy:                  nil,
+		MaxIdleConns:           c.Concurrency,
+		MaxIdleConnsPerHost:    c.Concurrency,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: maxBody,
+		DisableCompression:     true, // a compressed answer could be far larger than what was read
+	}
+	if c.Wrap != nil {
+		transport = c.Wrap(transport)
+	}
 	return &HTTPClient{
 		prefix:  strings.TrimSuffix(c.BaseURL, "/") + orderPath,
 		timeout: c.Timeout,
 		slots:   make(chan struct{}, c.Concurrency),
 		http: &http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport: &http.Transport{
-				Proxy:                  nil,
-				MaxIdleConns:           c.Concurrency,
-				MaxIdleConnsPerHost:    c.Concurrency,
-				IdleConnTimeout:        90 * time.Second,
-				MaxResponseHeaderBytes: maxBody,
-				DisableCompression:     true, // a compressed answer could be far larger than what was read
-			},
+			Transport:     transport,
 		},
 	}, nil
 }

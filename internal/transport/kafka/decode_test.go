@@ -102,3 +102,20 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestTraceparentIsCarried, shared with the record: without the header, and with
+// it, decoding allocates nothing for it.
+func TestTraceparentIsCarried(t *testing.T) {
+	r := &sarama.ConsumerMessage{Headers: []*sarama.RecordHeader{
+		{Key: []byte("other"), Value: []byte("x")}, {Key: []byte("traceparent"), Value: []byte("00-ab-cd-01")},
+	}}
+	if got := traceparent(r); string(got) != "00-ab-cd-01" {
+		t.Errorf("carried %q", got)
+	}
+	if n := testing.AllocsPerRun(100, func() { _ = traceparent(r) }); n != 0 {
+		t.Errorf("%v allocations a record", n)
+	}
+	if traceparent(&sarama.ConsumerMessage{}) != nil {
+		t.Error("carried what is not there")
+	}
+}

@@ -66,6 +66,9 @@ func newHandler(cfg Config, deps Dependencies, stopping context.Context) http.Ha
 	h = recovered(deps.Log, h)
 	h = logged(deps.Log, h)
 	h = a.measured(deps.Requests, h)
+	if deps.Trace != nil {
+		h = deps.Trace(h)
+	}
 	return identified(h)
 }
 

@@ -45,6 +45,7 @@ type Dependencies struct {
 	Metrics     http.Handler
 	Stream      Stream
 	Requests    RequestObserver
+	Trace       func(http.Handler) http.Handler // goes around every request; nil: nothing does
 	Log         *slog.Logger
 	Consumption Consumption
 	DeadLetters DeadLetters
