@@ -94,10 +94,14 @@ func exchanges() []exchange {
 				`{"location":"body","message":"expected required property transport_type to be present"}`)),
 		post("fields wrong, values not echoed", fake{}, `{"name":"","phone":1,"status":"gone","transport_type":"bike","age":5}`, 422, problemType, invalid(
 			`{"location":"body.name","message":"expected length >= 1"},`+
+				`{"location":"body.name","message":"expected string to be text without NUL, not only spaces"},`+
 				`{"location":"body.phone","message":"expected string"},`+
 				`{"location":"body.status","message":"expected value to be one of \"available, busy, paused\""},`+
 				`{"location":"body.transport_type","message":"expected value to be one of \"on_foot, scooter, car\""},`+
 				`{"location":"body.age","message":"unexpected property"}`)),
+		post("spaces and NUL", fake{}, `{"name":" \t ","phone":"1\u0000","transport_type":"car"}`, 422, problemType, invalid(
+			`{"location":"body.name","message":"expected string to be text without NUL, not only spaces"},`+
+				`{"location":"body.phone","message":"expected string to be text without NUL, not only spaces"}`)),
 		post("refused by the domain", fake{err: invalidCourier}, anna, 422, problemType,
 			invalid(`{"message":"name is empty"},{"message":"phone is empty"}`)),
 		post("phone taken", fake{err: courier.ErrPhoneTaken}, anna, 409, problemType, told("phone_taken")),

@@ -70,15 +70,15 @@ func newCourierBody(c courier.Courier) CourierBody {
 // courier.MaxPhoneLen. busy is a known status, so that it can be refused as the
 // conflict it is.
 type registerBody struct {
-	Name          string `json:"name" minLength:"1" maxLength:"200" example:"Anna"`
-	Phone         string `json:"phone" minLength:"1" maxLength:"32" doc:"unique" example:"+79000000001"`
+	Name          label  `json:"name" maxLength:"200" example:"Anna"`
+	Phone         label  `json:"phone" maxLength:"32" doc:"unique" example:"+79000000001"`
 	Status        string `json:"status,omitempty" enum:"available,busy,paused" default:"available" doc:"busy is refused: only an order makes a courier busy"`
 	TransportType string `json:"transport_type" enum:"on_foot,scooter,car"`
 }
 
 func (b registerBody) courier() courier.Courier {
 	return courier.Courier{
-		Name: b.Name, Phone: b.Phone, Status: courier.Status(b.Status), Transport: courier.Transport(b.TransportType),
+		Name: string(b.Name), Phone: string(b.Phone), Status: courier.Status(b.Status), Transport: courier.Transport(b.TransportType),
 	}
 }
 
@@ -101,8 +101,8 @@ func (c couriersAPI) register(ctx context.Context, in *registerInput) (*idOutput
 // updateBody names a courier and what he is to have otherwise.
 type updateBody struct {
 	ID            int64              `json:"id" minimum:"1" example:"7"`
-	Name          *string            `json:"name,omitempty" minLength:"1" maxLength:"200" example:"Anna"`
-	Phone         *string            `json:"phone,omitempty" minLength:"1" maxLength:"32" example:"+79000000001"`
+	Name          *label             `json:"name,omitempty" maxLength:"200" example:"Anna"`
+	Phone         *label             `json:"phone,omitempty" maxLength:"32" example:"+79000000001"`
 	Status        *courier.Status    `json:"status,omitempty" enum:"available,busy,paused"`
 	TransportType *courier.Transport `json:"transport_type,omitempty" enum:"on_foot,scooter,car"`
 }
@@ -112,7 +112,7 @@ type updateInput struct{ Body updateBody }
 func (c couriersAPI) update(ctx context.Context, in *updateInput) (*courierOutput, error) {
 	b := in.Body
 	changed, err := c.couriers.Change(ctx, b.ID,
-		couriers.Fields{Name: b.Name, Phone: b.Phone, Status: b.Status, Transport: b.TransportType}, nil)
+		couriers.Fields{Name: (*string)(b.Name), Phone: (*string)(b.Phone), Status: b.Status, Transport: b.TransportType}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -142,14 +142,14 @@ type changeInput struct {
 	MatchInput
 
 	Body struct {
-		Name          *string            `json:"name,omitempty" minLength:"1" maxLength:"200" example:"Anna"`
-		Phone         *string            `json:"phone,omitempty" minLength:"1" maxLength:"32" example:"+79000000001"`
+		Name          *label             `json:"name,omitempty" maxLength:"200" example:"Anna"`
+		Phone         *label             `json:"phone,omitempty" maxLength:"32" example:"+79000000001"`
 		TransportType *courier.Transport `json:"transport_type,omitempty" enum:"on_foot,scooter,car"`
 	}
 }
 
 func (f fleetAPI) change(ctx context.Context, in *changeInput) (*memberOutput, error) {
-	fields := couriers.Fields{Name: in.Body.Name, Phone: in.Body.Phone, Transport: in.Body.TransportType}
+	fields := couriers.Fields{Name: (*string)(in.Body.Name), Phone: (*string)(in.Body.Phone), Transport: in.Body.TransportType}
 	return newMemberOutput(f.couriers.Change(ctx, in.CourierID, fields, in.expect))
 }
 
