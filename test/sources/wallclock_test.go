@@ -28,6 +28,7 @@ var ofNoConsequence = map[string]string{
 	"internal/metrics/work.go Get":                   "a duration: monotonic",
 	"internal/transport/rest/access_log.go measured": "a duration: monotonic",
 	"internal/transport/kafka/stuck.go again":        "a duration: monotonic",
+	"internal/worker/old.go remove":                  "a duration: monotonic",
 	"internal/transport/kafka/config.go OnConsume":   "compared within the process only: monotonic",
 	"internal/usecase/orderevent/answers.go get":     "compared within the process only: monotonic",
 	"internal/transport/kafka/reset.go due":          "a duration: monotonic",
