@@ -15,6 +15,7 @@ import (
 
 	"service-courier/internal/courier"
 	"service-courier/internal/transport/rest"
+	"service-courier/internal/usecase/livefeed"
 	"service-courier/internal/usecase/couriers"
 	"service-courier/internal/usecase/deadletters"
 	"service-courier/internal/usecase/orderevent"
@@ -143,6 +144,7 @@ func dependencies(f *fake, w io.Writer) rest.Dependencies {
 		DeadLetters: letters{f},
 		Readiness:   f,
 		Metrics:     http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
+		Stream:      livefeed.NewHub(still{}, rest.StreamEncoder{}, untold{}),
 		Log:         slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
