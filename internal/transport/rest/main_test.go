@@ -15,9 +15,9 @@ import (
 
 	"service-courier/internal/courier"
 	"service-courier/internal/transport/rest"
-	"service-courier/internal/usecase/livefeed"
 	"service-courier/internal/usecase/couriers"
 	"service-courier/internal/usecase/deadletters"
+	"service-courier/internal/usecase/livefeed"
 	"service-courier/internal/usecase/orderevent"
 )
 
