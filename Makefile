@@ -92,9 +92,11 @@ test-upgrade: ## exchange the version before for this one under load, and back (
 image: ## make the OCI images of both programs, without a container engine, in dist/image
 	$(GO) run ./deploy/image -out dist/image -version '$(VERSION)' -commit '$(COMMIT)' -date '$(DATE)'
 
+SNAPSHOT ?= --snapshot
+
 .PHONY: snapshot
 snapshot: $(GORELEASER) $(CYCLONEDX) ## make what a release is made of, in dist/release: archives, checksums, SBOMs
-	PATH="$(CURDIR)/$(dir $(CYCLONEDX)):$$PATH" $(GORELEASER) release --snapshot --clean
+	PATH="$(CURDIR)/$(dir $(CYCLONEDX)):$$PATH" COMMIT='$(COMMIT)' DATE='$(DATE)' $(GORELEASER) release $(SNAPSHOT) --clean
 	SERVICE_COURIER_TEST_RELEASE=$(CURDIR)/dist/release $(GO) test -count=1 ./test/release
 
 SEED    ?= 0

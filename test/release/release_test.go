@@ -60,7 +60,7 @@ func TestArchives(t *testing.T) {
 		}
 		for _, name := range []string{"service-courier", "service-order"} {
 			out, err := exec.CommandContext(t.Context(), filepath.Join(unpacked, name), "--version").CombinedOutput()
-			if err != nil || !strings.HasPrefix(string(out), name+" v") || strings.Contains(string(out), "unknown") {
+			if err != nil || !strings.HasPrefix(string(out), name+" v") || strings.Contains(string(out), "unknown") || strings.Contains(string(out), "commit none") {
 				t.Errorf("%s --version: %v: %s", name, err, out)
 			}
 		}
