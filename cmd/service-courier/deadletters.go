@@ -16,7 +16,7 @@ func deadLetters() *cobra.Command {
 		Use:   "deadletters",
 		Short: "See, mend, redrive or drop the events that could not be processed",
 		Long: "Events that can never be processed as they are wait here for a person: redrive one (edited where that\n" +
-			"is needed) or drop it. Handled letters are kept for 30 days; then the next redrive or drop removes them.",
+			"is needed) or drop it. Handled letters are kept for 30 days; then the service removes them.",
 		Example: "  service-courier deadletters list\n" +
 			"  service-courier deadletters edit 12 && service-courier deadletters redrive 12\n" +
 			"  service-courier deadletters drop --reason not_json",

@@ -1,8 +1,12 @@
 package faults
 
 import (
+	"flag"
+	"io"
 	"net/http"
+	"regexp"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,9 +14,16 @@ import (
 	"service-courier/internal/ordersim"
 )
 
+var outageLasts = flag.Duration("outage", 3*time.Second, "how long service-order is down in TestServiceOrderIsDownForEverybody")
+
+// opensWithin is the deadline of a GET and a second: the breaker knows by then.
+const opensWithin = time.Second + time.Second
+
 // TestServiceOrderIsDownForEverybody: whatever way it is down, the breaker
-// opens, consumption pauses without a rebalance, nothing is dead-lettered and
-// nothing put off, it is told once, and all is caught up with afterwards.
+// opens within a second of the first GET's deadline, consumption pauses without
+// a rebalance, nothing is dead-lettered and nothing put off, it is told once, and
+// all is caught up with afterwards. A breaker that wants a hundred failures opens
+// too late (tried).
 func TestServiceOrderIsDownForEverybody(t *testing.T) {
 	for name, down := range map[string]func(*front){
 		"refuses":     func(f *front) { f.refuse() },
@@ -27,15 +38,19 @@ func TestServiceOrderIsDownForEverybody(t *testing.T) {
 			before := w.create(20)
 			w.eventually("all are assigned", func() bool { return w.inState(courier.StateAssigned) == 20 })
 			down(w.front)
+			began := time.Now()
 			w.setStatus("completed", before[:10]...)
 			w.create(200)
 			w.eventually("the breaker opens", func() bool { return w.logs.times("down for everybody") > 0 })
+			if after := time.Since(began); after > opensWithin {
+				t.Errorf("the breaker opened after %v, want %v at most", after, opensWithin)
+			}
 			passes(500 * time.Millisecond) // GETs on their way are answered
 			gets, rows, heap := w.front.gets.Load(), w.count("SELECT count(*) FROM orders"), heapInUse()
 			w.create(300)
-			passes(3 * time.Second)
-			if n := w.front.gets.Load() - gets; n > 10 {
-				t.Errorf("%d GETs in three seconds of outage, want a probe a second", n)
+			passes(*outageLasts)
+			if n := w.front.gets.Load() - gets; n > 2*int64(*outageLasts/time.Second)+4 {
+				t.Errorf("%d GETs in %v of outage, want a probe a second", n, *outageLasts)
 			}
 			if n := w.count("SELECT count(*) FROM orders"); n != rows {
 				t.Errorf("%d orders were put off in the database: Kafka is the buffer", n-rows)
@@ -67,8 +82,9 @@ func heapInUse() uint64 {
 	return m.HeapInuse
 }
 
-// TestOneOrderThatAlwaysFails disturbs nobody, alone at night too: it backs off,
-// visibly, and the breaker stays closed.
+// TestOneOrderThatAlwaysFails disturbs nobody, alone at night too: it backs off
+// to the cap of ten minutes, the API shows how often it failed and why, and the
+// breaker stays closed.
 func TestOneOrderThatAlwaysFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 10)
@@ -87,6 +103,13 @@ func TestOneOrderThatAlwaysFails(t *testing.T) {
 		w.hurry()
 		return w.count("SELECT coalesce(max(look_failures), 0) FROM orders WHERE look_reason = 'unavailable' AND look_error LIKE '%500%'") > 12
 	})
+	w.eventually("it has backed off to the cap", func() bool {
+		return w.count("SELECT count(*) FROM orders WHERE look_due_at > now() + interval '8 minutes'") == 1
+	})
+	if looking := w.lookingAgain(); !strings.Contains(looking, bad) || !strings.Contains(looking, "HTTP status 500") ||
+		!regexp.MustCompile(`"attempts":1[3-9]`).MatchString(looking) {
+		t.Errorf("the API does not show the order, its attempts and the last error: %s", looking)
+	}
 	w.create(5)
 	w.eventually("the others are assigned", func() bool { return w.inState(courier.StateAssigned) == 6 })
 	if n := w.logs.times("down for everybody"); n != 0 {
@@ -99,4 +122,17 @@ func TestOneOrderThatAlwaysFails(t *testing.T) {
 		return w.inState(courier.StateCompleted) == 1
 	})
 	w.agrees()
+}
+
+// lookingAgain is the API's list of orders that are looked at again.
+func (w *world) lookingAgain() string {
+	w.Helper()
+	request, err := http.NewRequestWithContext(w.Context(), http.MethodGet, w.serviceURL()+"/api/v1/orders?state=looking", http.NoBody)
+	w.must(err)
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	w.must(err)
+	defer func() { w.check(answer.Body.Close()) }()
+	body, err := io.ReadAll(answer.Body)
+	w.must(err)
+	return string(body)
 }

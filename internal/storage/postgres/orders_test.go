@@ -38,8 +38,8 @@ func TestLifeOfAnOrder(t *testing.T) {
 	f.sound()
 }
 
-// TestFreeingIsByOrder: X completed, its courier has Y, then X is cancelled.
-// It fails when a courier is freed by his id alone.
+// TestFreeingIsByOrder: X completed, its courier has Y, then X is completed once
+// more, and cancelled. It fails when a courier is freed by his id alone.
 func TestFreeingIsByOrder(t *testing.T) {
 	f := newFixture(t)
 	f.couriers(1)
@@ -48,6 +48,8 @@ func TestFreeingIsByOrder(t *testing.T) {
 	f.save(to("x", courier.StateCompleted))
 	f.save(to("y", courier.StateWaiting))
 	f.match(1)
+	f.save(to("x", courier.StateCompleted))
+	f.expect("busy y 1", "SELECT status || ' ' || order_id || ' ' || deliveries FROM couriers")
 	f.save(to("x", courier.StateCancelled))
 	f.expect("busy y 0", "SELECT status || ' ' || order_id || ' ' || deliveries FROM couriers")
 	f.sound()
