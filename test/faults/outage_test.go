@@ -22,8 +22,8 @@ const opensWithin = time.Second + time.Second
 // TestServiceOrderIsDownForEverybody: whatever way it is down, the breaker
 // opens within a second of the first GET's deadline, consumption pauses without
 // a rebalance, nothing is dead-lettered and nothing put off, it is told once, and
-// all is caught up with afterwards. A breaker that wants a hundred failures opens
-// too late (tried).
+// all is caught up with afterwards. A breaker that wants a thousand failures never
+// opens (tried).
 func TestServiceOrderIsDownForEverybody(t *testing.T) {
 	for name, down := range map[string]func(*front){
 		"refuses":     func(f *front) { f.refuse() },
