@@ -158,3 +158,29 @@ func TestCollectorIsAway(t *testing.T) {
 		t.Errorf("closing took %v", took)
 	}
 }
+
+// TestServerLeavesTheConnectionInReach: the live feed sets its own deadlines, and
+// flushes.
+func TestServerLeavesTheConnectionInReach(t *testing.T) {
+	spans := tracing.New(trace.NewSimpleSpanProcessor(tracetest.NewInMemoryExporter()))
+	var errs [3]error
+	server := httptest.NewServer(spans.Server(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn := http.NewResponseController(w)
+		errs = [...]error{conn.SetReadDeadline(time.Time{}), conn.SetWriteDeadline(time.Time{}), conn.Flush()}
+	})))
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	for _, err := range errs {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
