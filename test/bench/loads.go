@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -43,24 +45,16 @@ func (s *stack) mixedLoad(r orderRange) load {
 }
 
 func (s *stack) driveMixed(ctx context.Context, r orderRange) error {
-	from, err := s.progress(ctx)
-	if err != nil {
-		return err
-	}
-	steps := (r.len() + mixedStep - 1) / mixedStep
 	step := func(i int) orderRange {
 		first := r.from + i*mixedStep
 		return orderRange{min(max(first, r.from), r.to), min(max(first+mixedStep, r.from), r.to)}
 	}
-	rows := make([]int, 0, steps+mixedAhead+1) // of the journal, after each step
-	due := 0
-	for i := range steps + mixedAhead + 1 {
-		if i > mixedAhead {
-			if err := s.awaitRows(ctx, from.rows, rows[i-mixedAhead-1], func(int) error { return nil }); err != nil {
-				return err
-			}
+	steps := (r.len() + mixedStep - 1) / mixedStep
+	for i := range steps + mixedAhead {
+		begin, end := step(i), step(i-mixedAhead)
+		if err := s.awaitCouriers(ctx, end); err != nil {
+			return err
 		}
-		begin, end := step(i), step(i-mixedAhead-1)
 		s.neighbour.complete(end)
 		var messages []*sarama.ProducerMessage
 		messages = append(messages, events(begin, statusCreated, mixedCopies)...)
@@ -68,8 +62,28 @@ func (s *stack) driveMixed(ctx context.Context, r orderRange) error {
 		if err := publish(s.kafka.Addr(), shuffled(messages)); err != nil {
 			return err
 		}
-		due += 2*begin.len() + end.len()
-		rows = append(rows, due)
 	}
 	return nil
+}
+
+// awaitCouriers waits until each of the orders has its courier.
+func (s *stack) awaitCouriers(ctx context.Context, r orderRange) error {
+	ids := make([]string, 0, r.len())
+	for i := r.from; i < r.to; i++ {
+		ids = append(ids, orderID(i))
+	}
+	for {
+		var assigned int
+		if err := s.pool.QueryRow(ctx, "select count(*) from courier_orders where order_id = any ($1::text[])", ids).Scan(&assigned); err != nil {
+			return fmt.Errorf("count the assigned: %w", err)
+		}
+		if assigned == r.len() {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d orders have a courier: %w", assigned, r.len(), context.Cause(ctx))
+		}
+	}
 }
