@@ -43,6 +43,9 @@ func saramaConfig() *sarama.Config {
 	c.Consumer.Return.Errors = true
 	c.Consumer.Offsets.Initial = sarama.OffsetOldest // newest would lose what a new group has not seen
 	c.Consumer.Offsets.AutoCommit.Interval = time.Second
+	// Some thousand events a partition: what is fetched ahead of the batch in hand
+	// only takes memory. A larger batch of records comes whole all the same.
+	c.Consumer.Fetch.Default = 256 << 10
 	c.Consumer.MaxWaitTime = 100 * time.Millisecond // a commit waits behind the long poll
 	c.Consumer.MaxProcessingTime = time.Second
 	c.Consumer.Retry.Backoff = 250 * time.Millisecond

@@ -11,7 +11,7 @@ import (
 
 // maxAnswers bounds the answers remembered: more than the events that are in
 // memory at a time, and a few megabytes.
-const maxAnswers = 16_384
+const maxAnswers = 8_192
 
 // maxAge bounds how old an answer is used: no older than one whose own
 // transaction was slow (the timeouts of a GET and of a transaction together).
