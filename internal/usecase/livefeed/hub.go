@@ -161,7 +161,7 @@ func (h *Hub) read(ctx context.Context, reader *Reader) (_ *Reader, err error) {
 		return reader, err
 	}
 	var frames []frame
-	err = reader.Read(ctx, func(c Change) { frames = append(frames, frame{c.Cursor, c.Cursor.String(), h.encode.Change(c)}) })
+	err = reader.Read(ctx, func(c Change) { frames = append(frames, frame{c.Cursor, c.String(), h.encode.Change(c)}) })
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ring.add(frames, reader.At())
