@@ -82,7 +82,7 @@ func publishSteadily(kafka string, r orderRange, rate int) (due []time.Time, err
 		failed <- first
 	}()
 	go func() {
-		for range producer.Successes() { //nolint:revive // sarama wants them read
+		for range producer.Successes() {
 		}
 	}()
 	began := time.Now()

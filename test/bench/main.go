@@ -209,12 +209,12 @@ func (t *table) compare() {
 	for i := range t.Rows {
 		r := &t.Rows[i]
 		r.OfGETs = r.Rate / mean(pureGETs)
-		switch {
-		case r.Name == "created":
+		switch r.Name {
+		case "created":
 			r.OfSingle = r.Rate / mean(singleCreated)
-		case r.Name == "completed":
+		case "completed":
 			r.OfSingle = r.Rate / mean(singleCompleted)
-		case r.Name == "mixed":
+		case "mixed":
 			r.OfSingle = r.Rate / (2 / (1/mean(singleCreated) + 1/mean(singleCompleted)))
 		}
 	}

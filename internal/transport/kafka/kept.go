@@ -26,11 +26,19 @@ func Kept(ctx context.Context, cfg Config) (_ time.Duration, err error) {
 		return 0, unless(ctx, err)
 	}
 	defer func() { err = errors.Join(err, admin.Close()) }()
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{
+	topic := sarama.ConfigResource{
 		Type: sarama.TopicResource, Name: cfg.Topic, ConfigNames: []string{"cleanup.policy", "retention.ms", "segment.ms"},
-	})
+	}
+	described, err := admin.DescribeConfigs([]*sarama.ConfigResource{&topic}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return 0, unless(ctx, fmt.Errorf("ask for the settings of topic %s: %w", cfg.Topic, err))
+	}
+	var entries []sarama.ConfigEntry
+	for _, of := range described {
+		if of.ErrorCode != sarama.ErrNoError {
+			return 0, fmt.Errorf("ask for the settings of topic %s: %w", cfg.Topic, of.ErrorCode)
+		}
+		entries = append(entries, of.Configs...)
 	}
 	return kept(entries)
 }

@@ -36,7 +36,7 @@ type route struct {
 }
 
 // newHandler builds the whole API with what surrounds it; doc.go has the order.
-func newHandler(cfg Config, deps Dependencies, stopping context.Context) http.Handler {
+func newHandler(cfg Config, deps Dependencies, stopping <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	a := &api{humago.New(mux, humaConfig()), deps.Log, mux, make(map[string]route)}
 	a.registerHealth(deps.Readiness)

@@ -70,7 +70,7 @@ func New(cfg Config, deps Dependencies) *Server {
 	if cfg.RequestTimeout == 0 {
 		cfg.RequestTimeout = defaultRequestTimeout
 	}
-	stopping, stop := context.WithCancel(context.Background())
+	stopping := make(chan struct{})
 	s := &Server{addr: cfg.Addr, log: deps.Log, http: &http.Server{
 		Handler:           newHandler(cfg, deps, stopping),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -80,7 +80,7 @@ func New(cfg Config, deps Dependencies) *Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(deps.Log.Handler(), slog.LevelWarn),
 	}}
-	s.http.RegisterOnShutdown(stop)
+	s.http.RegisterOnShutdown(func() { close(stopping) })
 	return s
 }
 

@@ -23,21 +23,26 @@ type Stream interface {
 type streamAPI struct {
 	*api
 	stream   Stream
-	stopping context.Context //nolint:containedctx // ends with the server, as no request's does
+	stopping <-chan struct{} // closed when the server stops, which waits for its handlers
 }
 
-func (a *api) registerStream(stream Stream, stopping context.Context) {
+func (a *api) registerStream(stream Stream, stopping <-chan struct{}) {
 	s := streamAPI{a, stream, stopping}
 	a.handle(versioned+"/stream", route{role: read, endless: true}, s)
 	a.documentStream(versioned + "/stream")
 }
 
-// ServeHTTP tells what happens until the client leaves or the server stops, which
-// waits for its handlers.
+// ServeHTTP tells what happens until the client leaves or the server stops.
 func (s streamAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(s.stopping, cancel)()
+	go func() {
+		select {
+		case <-s.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	feed, err := s.stream.Subscribe(ctx, r.Header.Get("Last-Event-ID"))
 	if err != nil {
 		writeProblem(w, r, s.refuse(ctx, "stream", err))
@@ -45,7 +50,9 @@ func (s streamAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer feed.Close()
 	out := newEventWriter(w)
-	for err := out.open(); err == nil; err = tell(ctx, feed, out) {
+	err = out.open()
+	for err == nil {
+		err = tell(ctx, feed, out)
 	}
 }
 

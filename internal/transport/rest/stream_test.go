@@ -74,9 +74,10 @@ func stream(t *testing.T, journal still, w *wire) (ended <-chan struct{}, leave 
 	ctx, cancel := context.WithCancel(t.Context())
 	go hub.Run(ctx)
 	done := make(chan struct{})
+	r := request(t, "GET /api/v1/stream", "").WithContext(ctx)
 	go func() {
 		defer close(done)
-		h.ServeHTTP(w, request(t, "GET /api/v1/stream", "").WithContext(ctx))
+		h.ServeHTTP(w, r)
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	return done, cancel
