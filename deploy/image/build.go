@@ -37,7 +37,7 @@ func (b build) compile(ctx context.Context, name string, platform v1.Platform) (
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder: the system's to remove, if it must
 	path := filepath.Join(dir, name)
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", b.sources, "-trimpath", "-buildvcs=true",
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", b.sources, "-trimpath", "-buildvcs=false",
 		"-tags=timetzdata", "-ldflags="+b.ldflags(), "-o="+path, "./cmd/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture, "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
