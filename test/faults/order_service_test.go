@@ -149,7 +149,7 @@ func TestEventAheadOfTheTruth(t *testing.T) {
 
 // TestOrderEndsWhileAnOlderAnswerIsOnItsWay: a GET is answered, and before the
 // answer arrives the order ends, and the event of that is handled beside it. The
-// older answer comes last and must bring nothing back. Without ladder or tombstone
+// older answer comes last and must bring nothing back. Without ladder and tombstone
 // it fails (tried).
 func TestOrderEndsWhileAnOlderAnswerIsOnItsWay(t *testing.T) {
 	for ending, end := range map[courier.State]func(w *world, id string){
