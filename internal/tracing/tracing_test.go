@@ -163,10 +163,12 @@ func TestCollectorIsAway(t *testing.T) {
 // flushes.
 func TestServerLeavesTheConnectionInReach(t *testing.T) {
 	spans := tracing.New(trace.NewSimpleSpanProcessor(tracetest.NewInMemoryExporter()))
-	var errs [3]error
+	errs := make(chan error, 3)
 	server := httptest.NewServer(spans.Server(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn := http.NewResponseController(w)
-		errs = [...]error{conn.SetReadDeadline(time.Time{}), conn.SetWriteDeadline(time.Time{}), conn.Flush()}
+		errs <- conn.SetReadDeadline(time.Time{})
+		errs <- conn.SetWriteDeadline(time.Time{})
+		errs <- conn.Flush()
 	})))
 	defer server.Close()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
@@ -178,8 +180,8 @@ func TestServerLeavesTheConnectionInReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = answer.Body.Close()
-	for _, err := range errs {
-		if err != nil {
+	for range cap(errs) {
+		if err := <-errs; err != nil {
 			t.Error(err)
 		}
 	}
