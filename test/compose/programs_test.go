@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"service-courier/internal/ordersim"
@@ -166,22 +167,34 @@ func healthCheck(t *testing.T, s service, path string) {
 	if entrypoint := "/" + s.Build.Target; test[1] != entrypoint || !dockerfileHas(t, `ENTRYPOINT ["`+entrypoint+`"]`) {
 		t.Fatalf("health check %q, which is not the image's program", test)
 	}
-	status, asked := http.StatusOK, ""
+	var answer atomic.Int32
+	asked := make(chan string, 2) // one a health check
 	stub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = r.URL.Path
-		w.WriteHeader(status)
+		asked <- r.URL.Path
+		w.WriteHeader(int(answer.Load()))
 		_, _ = io.WriteString(w, "{}")
 	}))
 	defer stub.Close()
-	for _, status = range []int{http.StatusOK, http.StatusServiceUnavailable} {
+	for _, status := range []int{http.StatusOK, http.StatusServiceUnavailable} {
+		answer.Store(int32(status))
 		cmd := exec.CommandContext(t.Context(), path, test[2:]...)
 		cmd.Dir, cmd.Env = t.TempDir(), []string{"HTTP_ADDR=" + stub.Listener.Addr().String()}
 		out, err := cmd.CombinedOutput()
-		if well := status == http.StatusOK; well != (err == nil) || asked == "" {
+		if well := status == http.StatusOK; well != (err == nil) {
 			t.Errorf("%q, answered with %d: %v: %s", test, status, err, out)
 		}
 	}
-	if want := map[string]string{"service-courier": "/readyz", "service-order": "/public/api/v1/orders"}[s.Build.Target]; asked != want {
-		t.Errorf("%q asks %s, not %s", test, asked, want)
+	want := map[string]string{"service-courier": "/readyz", "service-order": "/public/api/v1/orders"}[s.Build.Target]
+	stub.Close() // waits for whoever still asks
+	close(asked)
+	n := 0
+	for path := range asked {
+		n++
+		if path != want {
+			t.Errorf("%q asks %s, not %s", test, path, want)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%q asked %d times, not twice", test, n)
 	}
 }
