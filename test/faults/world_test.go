@@ -87,7 +87,9 @@ func newWorldOn(t *testing.T, database string, couriers int, neighbour ...func(*
 	w.must(err)
 	t.Cleanup(func() { w.check(w.kafka.Stop(context.Background())) }) // the test's own context has ended
 	cfg := ordersim.Config{
-		Brokers: []string{w.kafka.Addr()}, Topic: topic, Steps: ordersim.FrozenSteps(), Seed: 1, Logger: slog.New(slog.DiscardHandler),
+		Brokers: []string{w.kafka.Addr()}, Topic: topic, Steps: ordersim.FrozenSteps(), Seed: 1,
+		// An event that it had to drop explains what is missing here.
+		Logger: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	for _, change := range neighbour {
 		change(&cfg)
@@ -246,7 +248,16 @@ func (w *world) eventually(what string, ok func() bool) {
 // says, and fails when a promise is broken.
 func (w *world) agrees() {
 	w.Helper()
-	w.eventually("the database agrees with service-order", func() bool { return len(w.disagreements()) == 0 })
+	var wrong []string
+	defer func() {
+		for _, one := range wrong {
+			w.Log(one)
+		}
+	}()
+	w.eventually("the database agrees with service-order", func() bool {
+		wrong = w.disagreements()
+		return len(wrong) == 0
+	})
 	w.sound()
 }
 
