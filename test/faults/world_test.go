@@ -27,8 +27,10 @@ import (
 )
 
 const (
-	topic    = "order.status.changed"
-	patience = 30 * time.Second
+	topic = "order.status.changed"
+	// patience outlasts a request that the embedded broker, on a machine with too
+	// much to do, never answers: Kafka's client gives it up after 30 s and asks again.
+	patience = time.Minute
 	// orderPath is the one path of an order.
 	orderPath = "/public/api/v1/order/"
 	listPath  = "/public/api/v1/orders"
