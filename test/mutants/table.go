@@ -78,7 +78,7 @@ var mutants = []mutant{
 		"row lock", sql + "orders_lock.sql",
 		"FOR UPDATE",
 		"",
-		storage + "TestBatchesOfTheSameOrdersNeverDeadlock",
+		storage + "TestLockedRecordIsReadAsTheOtherBatchLeftIt",
 	},
 	{
 		"id sort", sql + "orders_insert.sql",

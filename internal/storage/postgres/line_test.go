@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"service-courier/internal/courier"
 	"service-courier/internal/usecase/orderevent"
@@ -122,12 +121,7 @@ func TestMatchActsOnWhatWasInserted(t *testing.T) {
 		}
 		matched <- as
 	}()
-	waits := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-	for deadline := time.Now().Add(10 * time.Second); f.one(waits) != "1"; <-time.After(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("match does not wait for the other transaction")
-		}
-	}
+	f.awaitLockWait(func() bool { return len(matched) > 0 })
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
