@@ -16,8 +16,10 @@ import (
 
 var outageLasts = flag.Duration("outage", 3*time.Second, "how long service-order is down in TestServiceOrderIsDownForEverybody")
 
-// opensWithin is the deadline of a GET and a second: the breaker knows by then.
-const opensWithin = time.Second + time.Second
+// opensWithin is the deadline of a GET and a second, in which the GETs end that
+// began behind the first few; and what a busy machine takes from the event to the
+// first GET, and from the last one to the log.
+const opensWithin = time.Second + time.Second + 500*time.Millisecond
 
 // TestServiceOrderIsDownForEverybody: whatever way it is down, the breaker
 // opens within a second of the first GET's deadline, consumption pauses without
