@@ -99,11 +99,13 @@ func scrape(ctx context.Context, addr string, names ...string) (values []int, er
 	return values, nil
 }
 
-// tablesAreBounded fails when dead rows make a table or an index grow.
+// tablesAreBounded fails when dead rows make a table or an index grow. The lists of
+// what has ended grow with every order.
 func (c *chaos) tablesAreBounded(ctx context.Context) {
 	var couriers, orders, rows, open int
 	err := c.pool.QueryRow(ctx, `SELECT pg_relation_size('couriers'), pg_relation_size('orders'), (SELECT count(*) FROM orders),
 		(SELECT sum(pg_relation_size(indexrelid)) FROM pg_index WHERE indpred IS NOT NULL
+			AND indexrelid NOT IN ('orders_completed'::regclass, 'orders_cancelled'::regclass)
 			AND indrelid IN ('couriers'::regclass, 'orders'::regclass, 'courier_orders'::regclass))`).Scan(&couriers, &orders, &rows, &open)
 	if err != nil {
 		return // PostgreSQL may be what is broken
