@@ -138,21 +138,13 @@ func (d deadLettersAPI) get(ctx context.Context, in *LetterInput) (*letterOutput
 		return nil, err
 	}
 	body := letterBody{
-		l.ID, string(l.Status), l.Topic, l.Partition, l.Offset, l.ProducedAt.UTC(), l.CreatedAt.UTC(), timeOrNull(l.HandledAt), timeOrNull(l.EditedAt),
+		l.ID, string(l.Status), l.Topic, l.Partition, l.Offset, l.ProducedAt.UTC(), l.CreatedAt.UTC(), utcOrNull(l.HandledAt), utcOrNull(l.EditedAt),
 		l.Reason, l.Detail, l.Rounds, l.Key, l.Payload, l.Original, make([]headerBody, len(l.Headers)), // never null
 	}
 	for i, h := range l.Headers {
 		body.Headers[i] = headerBody(h)
 	}
 	return &letterOutput{body}, nil
-}
-
-func timeOrNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
 }
 
 type redrivenBody struct {
