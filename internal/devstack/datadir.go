@@ -22,7 +22,7 @@ import (
 type dataDir struct {
 	root string
 	who  account
-	lock *os.File
+	lock *fileLock
 }
 
 func (d *dataDir) cluster() string  { return filepath.Join(d.root, "data") }
@@ -76,7 +76,7 @@ func (d *dataDir) claim() error {
 	return nil
 }
 
-func (d *dataDir) close() { _ = d.lock.Close() }
+func (d *dataDir) close() { d.lock.release() }
 
 // major is the version that made the cluster, 0 when there is none yet.
 func (d *dataDir) major() (int, error) {

@@ -100,7 +100,7 @@ func (f fetcher) fetch(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cache directory %s: %w", f.cache, err)
 	}
-	defer func() { _ = lock.Close() }()
+	defer lock.release()
 	if _, err := os.Stat(bin); err == nil {
 		return bin, nil
 	}

@@ -22,7 +22,7 @@ const retentionInterval = 10 * time.Second
 type Kafka struct {
 	cluster *kfake.Cluster
 	addr    string
-	lock    *os.File // nil without a data directory
+	lock *fileLock // nil without a data directory
 
 	stopOnce sync.Once
 	halt     chan struct{} // ends the retention
@@ -70,7 +70,7 @@ func (k *Kafka) open(ctx context.Context, cfg KafkaConfig) (err error) {
 	return nil
 }
 
-func lockKafkaDir(dir string) (*os.File, error) {
+func lockKafkaDir(dir string) (*fileLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, explainDir(dir, err)
 	}
@@ -141,6 +141,6 @@ func (k *Kafka) retain() {
 
 func (k *Kafka) unlock() {
 	if k.lock != nil {
-		_ = k.lock.Close()
+		k.lock.release()
 	}
 }
