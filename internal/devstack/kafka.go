@@ -22,7 +22,7 @@ const retentionInterval = 10 * time.Second
 type Kafka struct {
 	cluster *kfake.Cluster
 	addr    string
-	lock *fileLock // nil without a data directory
+	lock    *fileLock // nil without a data directory
 
 	stopOnce sync.Once
 	halt     chan struct{} // ends the retention
