@@ -40,7 +40,7 @@ func explain(err error) error {
 		return outage.Mendable{Err: err, Mend: mend}
 	}
 	if errors.Is(err, sarama.ErrOutOfBrokers) && errors.Unwrap(err) == nil { // sarama keeps the reason to itself
-		return outage.Mendable{Err: err, Mend: "see that the brokers offer the mechanism of KAFKA_SASL_MECHANISM, and what their log says"}
+		return outage.Mendable{Err: err, Mend: "see that the brokers run and offer the mechanism of KAFKA_SASL_MECHANISM, and what their log says"}
 	}
 	if errors.Is(err, io.EOF) {
 		return outage.Mendable{Err: err, Mend: "see what this listener wants, for the broker hung up: KAFKA_TLS, KAFKA_SASL_MECHANISM"}
