@@ -6,11 +6,18 @@
 -- (as scalar ones they stay index look-ups however large the history grows). What
 -- is changed is named by an array of keys: so it is found by the primary key also
 -- under a plan that was made when the tables were empty.
-WITH fleet AS (
-    -- The order is the index's: without it the planner may look for the few free
-    -- couriers among all of them.
+WITH demand AS (
+    SELECT count(*) AS waiting
+    FROM (SELECT FROM orders WHERE state = 'waiting' AND missing_since IS NULL ORDER BY place LIMIT $1) w
+), fleet AS (
+    -- No more than there is demand for: one order costs no look at a whole fleet. The
+    -- order is the index's: without it the planner may look for the few free couriers
+    -- among all of them.
     SELECT count(*) AS free
-    FROM (SELECT FROM couriers WHERE status = 'available' ORDER BY deliveries, free_since, id LIMIT $1) f
+    FROM (
+        SELECT FROM couriers WHERE status = 'available'
+        ORDER BY deliveries, free_since, id LIMIT (SELECT waiting FROM demand)
+    ) f
 ), line AS MATERIALIZED (
     SELECT o.order_id, o.place, o.created_at
     FROM orders o
