@@ -34,7 +34,7 @@ const (
 	orderTimeout  = time.Second // of one GET
 	orderConns    = 256         // GETs at a time, of all batches together
 	batchGETs     = 128         // GETs at a time, of one batch
-	batchWorkers  = 4           // batches at a time: some GET while others save
+	batchWorkers  = 2           // batches at a time: one GETs while the other saves
 )
 
 // stopTimeout bounds a graceful stop, whatever hangs.
@@ -107,7 +107,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	records := postgres.NewOrders(pool)
 	matcher := orderevent.NewMatcher(postgres.NewLine(pool), told)
 	reconciler := orderevent.NewReconciler(breaker, records, matcher, told, log, batchGETs)
-	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers)
+	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers, counted.Shared)
 	sweeper := worker.NewSweeper(client, postgres.NewSweep(pool), breaker, coalescer, log)
 	consumer := kafka.NewConsumer(kafkaConfig(cfg), coalescer, counted, resets{counted, sweeper}, log)
 	deliveries := delivery.New(reconciler)

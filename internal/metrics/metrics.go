@@ -93,6 +93,9 @@ func (m *Metrics) Reconciled(o orderevent.Outcome) {
 	m.retries.Add(float64(max(0, o.Tries-1)))
 }
 
+// Shared counts hints that another one's look stands for.
+func (m *Metrics) Shared(hints int) { m.hints.Add(float64(hints)) }
+
 // Matched implements orderevent.Observer.
 func (m *Metrics) Matched(assignments []orderevent.Assignment) {
 	m.assignments.Add(float64(len(assignments)))

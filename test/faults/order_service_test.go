@@ -148,9 +148,9 @@ func TestEventAheadOfTheTruth(t *testing.T) {
 }
 
 // TestOrderEndsWhileAnOlderAnswerIsOnItsWay: a GET is answered, and before the
-// answer arrives the order ends, and the event of that is handled beside it. The
-// older answer comes last and must bring nothing back. Without ladder and tombstone
-// it fails (tried).
+// answer arrives the order ends, and the event of that is handled beside it, by
+// another replica. The older answer comes last and must bring nothing back. Without
+// ladder and tombstone it fails (tried).
 func TestOrderEndsWhileAnOlderAnswerIsOnItsWay(t *testing.T) {
 	for ending, end := range map[courier.State]func(w *world, id string){
 		courier.StateCompleted: func(w *world, id string) { w.setStatus("completed", id) },
@@ -161,8 +161,14 @@ func TestOrderEndsWhileAnOlderAnswerIsOnItsWay(t *testing.T) {
 			w := newWorld(t, 2)
 			w.front.unlisted.Store(true)
 			w.serve()
-			w.create(1)
-			w.eventually("the service is at work", func() bool { return w.inState(courier.StateAssigned) == 1 })
+			w.serve()
+			w.eventually("each has half of the partitions", func() bool {
+				group := w.kafka.Cluster().GroupInfo(groupID)
+				return group != nil && len(group.Members) == 2 &&
+					group.Members[0].NumAssigned() == 3 && group.Members[1].NumAssigned() == 3
+			})
+			w.produce(slices.Repeat([]string{fmt.Sprintf(`{"order_id":%q}`, w.create(1)[0])}, 6)...)
+			w.allCommitted() // so both read
 			w.sim.Mute(true)
 			id := w.create(1)[0]
 			answered, ended := w.holdFirstAnswer()
@@ -170,7 +176,7 @@ func TestOrderEndsWhileAnOlderAnswerIsOnItsWay(t *testing.T) {
 			w.sim.Emit(id, "created")
 			<-answered
 			end(w, id)
-			// On every partition: on one of them it is behind the event whose answer is held.
+			// On every partition, so that each replica hears of it.
 			w.produce(slices.Repeat([]string{fmt.Sprintf(`{"order_id":%q,"status":%q}`, id, ending)}, 6)...)
 			w.eventually("it has ended", func() bool { return w.inState(ending) == 1 })
 			close(ended)

@@ -27,10 +27,22 @@ var mutants = []mutant{
 		"./test/property TestAnyHistoryEndsInTheTruth",
 	},
 	{
-		"GET shared only with what came before", useCase + "answers.go",
-		"received.Before(a.began)",
+		"GET shared only with what came before", useCase + "queue.go",
+		"h.Received.Before(t.took)",
 		"true",
-		"./internal/usecase/orderevent TestEventSharesAGETThatBeganAfterItCame",
+		"./internal/usecase/orderevent TestEventIsServedByALookThatBeganAfterItCame",
+	},
+	{
+		"one batch at a time", useCase + "queue.go",
+		"case t.stage == inHand:",
+		"case false:",
+		"./internal/usecase/orderevent TestOrderIsInOneBatchAtATime",
+	},
+	{
+		"failed look serves nobody", useCase + "queue.go",
+		"case failed == nil:",
+		"case true:",
+		"./internal/usecase/orderevent TestLookThatFailsServesNobody",
 	},
 	{
 		"stored cancel hint", useCase + "factory.go",

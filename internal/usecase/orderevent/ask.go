@@ -52,7 +52,7 @@ func (s sighting) kind() kind {
 // ask looks at every subject, at most concurrency at a time. No transaction
 // and no connection of the database is held meanwhile. It fails only when ctx
 // ends: an aborted GET says nothing about its order.
-func ask(ctx context.Context, answers *answers, subjects []subject, concurrency int) ([]sighting, error) {
+func ask(ctx context.Context, orders order.OrderClient, subjects []subject, concurrency int) ([]sighting, error) {
 	sightings := make([]sighting, len(subjects))
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -60,7 +60,7 @@ func ask(ctx context.Context, answers *answers, subjects []subject, concurrency 
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(subjects)); i = next.Add(1) - 1 {
 				s := sighting{subject: subjects[i]}
-				s.answer, s.err = answers.get(ctx, s.orderID, s.received)
+				s.answer, s.err = orders.Get(ctx, s.orderID)
 				sightings[i] = s
 			}
 		})

@@ -1,10 +1,6 @@
 package orderevent
 
-import (
-	"time"
-
-	"service-courier/internal/courier"
-)
+import "service-courier/internal/courier"
 
 // subject is one order of a batch, with everything that was hinted of it.
 type subject struct {
@@ -14,8 +10,6 @@ type subject struct {
 	fresh   bool          // an event hinted, not only a look or a sweep of our own
 	asked   bool          // for a command, whose giver is told the answer: nothing is scheduled for it
 	source  string        // of the latest event, else of the latest hint
-
-	received time.Time // when the last of its events came; zero: it has another hint
 }
 
 // coalesce makes one subject an order, in order of arrival. It is part of
@@ -30,19 +24,15 @@ func coalesce(hints []Hint) []subject {
 		if !known {
 			i = len(subjects)
 			index[h.OrderID] = i
-			subjects = append(subjects, subject{orderID: h.OrderID, received: h.Received})
+			subjects = append(subjects, subject{orderID: h.OrderID})
 		}
 		s := &subjects[i]
-		if s.received.Before(h.Received) && !s.received.IsZero() || h.Received.IsZero() {
-			s.received = h.Received
-		}
 		s.said = max(s.said, h.Said)
 		s.token = max(s.token, h.Token)
-		event := h.Token == 0 && !h.Sweep
-		if event || !s.fresh {
+		if h.event() || !s.fresh {
 			s.source = h.Source
 		}
-		s.fresh = s.fresh || event
+		s.fresh = s.fresh || h.event()
 	}
 	return subjects
 }

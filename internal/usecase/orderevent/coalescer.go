@@ -5,8 +5,7 @@ import (
 	"sync"
 )
 
-// maxBatch ends the gathering: a batch takes no further submission once it has
-// this many hints. Larger ones were measured to give nothing.
+// maxBatch bounds the orders of a batch. Larger ones were measured to give nothing.
 const maxBatch = 1000
 
 // Coalescer gathers what the sources submit into batches: a batch of one when
@@ -14,39 +13,34 @@ const maxBatch = 1000
 // others are busy is taken together. So events of one order that came over
 // different partitions meet in one GET.
 type Coalescer struct {
-	submissions chan submission
-	reconcile   func(context.Context, Batch) error
-	workers     int
-}
-
-type submission struct {
-	batch Batch
-	done  chan<- error // buffered: the submitter may have left
+	queue     *queue
+	ready     chan struct{} // something may wait
+	reconcile func(context.Context, Batch) error
+	workers   int
 }
 
 // NewCoalescer returns a Coalescer that hands batches to reconcile, at most
-// workers of them at a time.
-func NewCoalescer(reconcile func(context.Context, Batch) error, workers int) *Coalescer {
+// workers of them at a time. served is told how many hints needed no batch, since
+// a look that began after they had come stands for them.
+func NewCoalescer(reconcile func(context.Context, Batch) error, workers int, served func(hints int)) *Coalescer {
 	return &Coalescer{
-		submissions: make(chan submission),
-		reconcile:   reconcile,
-		workers:     workers,
+		queue:     newQueue(served),
+		ready:     make(chan struct{}, 1),
+		reconcile: reconcile,
+		workers:   workers,
 	}
 }
 
-// Submit waits until the batch is disposed of in a committed transaction.
-// After an error nothing is known: submit it again. When ctx ends first, the
-// batch may still be saved, which does no harm.
+// Submit waits until the batch is disposed of in committed transactions. A
+// RefusedError names those of its orders that the database will never take; the
+// rest of the batch is saved. After any other error nothing is known: submit it
+// again. When ctx ends first, the batch may still be saved, which does no harm.
 func (c *Coalescer) Submit(ctx context.Context, b Batch) error {
 	if b.size() == 0 {
 		return nil
 	}
-	done := make(chan error, 1)
-	select {
-	case c.submissions <- submission{b, done}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	done := c.queue.add(b)
+	c.wake()
 	select {
 	case err := <-done:
 		return err
@@ -67,37 +61,31 @@ func (c *Coalescer) Run(ctx context.Context) {
 func (c *Coalescer) work(ctx context.Context) {
 	for {
 		select {
-		case first := <-c.submissions:
-			c.process(ctx, c.gather(first))
+		case <-c.ready:
+			c.process(ctx)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// gather takes what else is waiting, without waiting for more.
-func (c *Coalescer) gather(first submission) []submission {
-	taken, size := []submission{first}, first.batch.size()
-	for size < maxBatch {
-		select {
-		case s := <-c.submissions:
-			taken = append(taken, s)
-			size += s.batch.size()
-		default:
-			return taken
-		}
+// process reconciles what waits, without waiting for more.
+func (c *Coalescer) process(ctx context.Context) {
+	work, batch := c.queue.take()
+	c.wake() // another worker goes on with what is too much for one batch
+	if batch.size() > 0 {
+		c.queue.finish(work, c.reconcile(ctx, batch))
 	}
-	return taken
+	c.wake()
 }
 
-func (c *Coalescer) process(ctx context.Context, taken []submission) {
-	var all Batch
-	for _, s := range taken {
-		all.Hints = append(all.Hints, s.batch.Hints...)
-		all.Letters = append(all.Letters, s.batch.Letters...)
+// wake makes a worker look whether something waits.
+func (c *Coalescer) wake() {
+	if c.queue.idle() {
+		return
 	}
-	err := c.reconcile(ctx, all)
-	for _, s := range taken {
-		s.done <- err
+	select {
+	case c.ready <- struct{}{}:
+	default: // it will already
 	}
 }

@@ -5,9 +5,9 @@
 // hands over hints, and all of them take the one way through here:
 //
 //	Coalescer.Submit  gathers what arrives into a batch        coalescer.go
+//	                  an order in one batch at a time          queue.go
 //	coalesce          one subject an order                     coalesce.go
 //	ask               GET each, concurrently: its sighting     ask.go
-//	                  or share one that began since            answers.go
 //	decide            the factory by what was answered         factory.go
 //	                  one file an action                       action_*.go
 //	                  when to look again                       look.go

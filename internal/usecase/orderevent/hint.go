@@ -15,9 +15,12 @@ type Hint struct {
 	Source  string        // for the journal: partition@offset, or the worker's name
 	Trace   []byte        // the record's W3C traceparent, as it came; nil when it has none
 	// Received is when an event came into this process, by its monotonic clock: a GET
-	// that began later serves it. Zero: only a GET that begins now does.
+	// that began later serves it. Zero: only one that is still to begin does.
 	Received time.Time
 }
+
+// event reports that somebody told of the order; else it is a look of our own.
+func (h Hint) event() bool { return h.Token == 0 && !h.Sweep }
 
 // DeadLetter is a record that can never be processed, byte for byte.
 type DeadLetter struct {

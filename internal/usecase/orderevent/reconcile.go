@@ -50,7 +50,6 @@ type Outcome struct {
 // Reconciler makes the database say of orders what service-order says.
 type Reconciler struct {
 	orders      OrderService
-	answers     *answers // of orders
 	store       Store
 	matcher     *Matcher
 	observer    Observer
@@ -64,7 +63,7 @@ type Reconciler struct {
 func NewReconciler(
 	orders OrderService, store Store, matcher *Matcher, observer Observer, log *slog.Logger, concurrency int,
 ) *Reconciler {
-	return &Reconciler{orders, newAnswers(orders), store, matcher, observer, log, concurrency}
+	return &Reconciler{orders, store, matcher, observer, log, concurrency}
 }
 
 // Reconcile handles one batch. When it returns nil, every hint and letter of
@@ -93,7 +92,7 @@ func (r *Reconciler) look(ctx context.Context, hints []Hint) ([]sighting, error)
 		return nil, fmt.Errorf("%w: %w", ErrPaused, err)
 	}
 	asking, end := r.observer.Begin(ctx, PhaseAsk)
-	sightings, err := ask(asking, r.answers, coalesce(hints), r.concurrency)
+	sightings, err := ask(asking, r.orders, coalesce(hints), r.concurrency)
 	end(len(sightings), err)
 	if err != nil {
 		return nil, err

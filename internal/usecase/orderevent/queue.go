@@ -1,0 +1,215 @@
+package orderevent
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"service-courier/internal/courier"
+)
+
+// maxSettled bounds the looks that are remembered after their COMMIT: more than
+// the events that are in memory at a time, and about a megabyte.
+const maxSettled = 8_192
+
+// queue is where hints wait for their batch, by order. An order is in one batch
+// at a time: two would wait for each other's row, or race to make it. What comes
+// of it meanwhile waits for the next batch, unless the look in hand serves it.
+// The shape is that of the work queues of Kubernetes' controllers.
+type queue struct {
+	mu      sync.Mutex
+	turns   map[courier.OrderID]*turn // the latest of each order
+	line    []*turn                   // those that wait, in order of arrival
+	letters []letters
+	settled [maxSettled]*turn // a ring
+	oldest  int               // in settled
+	served  func(hints int)
+}
+
+// turn is one look at one order, from the first hint of it to the COMMIT.
+type turn struct {
+	orderID courier.OrderID
+	stage   stage
+	hints   []owned
+	took    time.Time     // when it was taken in hand: the GET began later
+	fresh   bool          // an event is among the hints, as of then
+	said    courier.Class // the most that they claimed, as of then
+	serving int           // hints that came since then and are served
+	next    []owned       // hints that came since then and want a look of their own
+}
+
+type stage uint8
+
+const (
+	waiting stage = iota
+	inHand
+	settled
+)
+
+// owned is a hint with whom it is from.
+type owned struct {
+	hint Hint
+	from *submission
+}
+
+type letters struct {
+	letters []DeadLetter
+	from    *submission
+}
+
+// submission waits for its parts, which may be in several batches.
+type submission struct {
+	left int
+	err  error
+	done chan error // buffered: the submitter may have left
+}
+
+// dispose ends a part of it.
+func (s *submission) dispose(err error) {
+	s.err = join(s.err, err)
+	s.left--
+	if s.left == 0 {
+		s.done <- s.err
+	}
+}
+
+func newQueue(served func(hints int)) *queue {
+	return &queue{turns: make(map[courier.OrderID]*turn), served: served}
+}
+
+// add puts a batch in line. The channel tells, once, what became of it.
+func (q *queue) add(b Batch) <-chan error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := &submission{left: len(b.Hints), done: make(chan error, 1)}
+	if len(b.Letters) > 0 {
+		s.left++
+		q.letters = append(q.letters, letters{b.Letters, s})
+	}
+	for _, h := range b.Hints {
+		q.addHint(owned{h, s})
+	}
+	return s.done
+}
+
+func (q *queue) addHint(o owned) {
+	t := q.turns[o.hint.OrderID]
+	switch {
+	case t == nil:
+		q.wait(o.hint.OrderID, []owned{o})
+	case t.stage == waiting:
+		t.hints = append(t.hints, o)
+	case t.stage == inHand && t.serves(o.hint):
+		t.hints = append(t.hints, o)
+		t.serving++
+	case t.stage == inHand:
+		t.next = append(t.next, o)
+	case t.serves(o.hint):
+		q.served(1)
+		o.from.dispose(nil)
+	default:
+		q.wait(o.hint.OrderID, []owned{o})
+	}
+}
+
+// serves reports whether an event needs no look but this one: it had come before
+// the GET began, so the answer tells of its change too, and nothing about it would
+// be scheduled that was not scheduled for the others.
+func (t *turn) serves(h Hint) bool {
+	return h.event() && !h.Received.IsZero() && h.Received.Before(t.took) && t.fresh && h.Said <= t.said
+}
+
+func (q *queue) wait(id courier.OrderID, hints []owned) {
+	t := &turn{orderID: id, hints: hints}
+	q.turns[id] = t
+	q.line = append(q.line, t)
+}
+
+// work is what a worker has in hand.
+type work struct {
+	turns   []*turn
+	letters []letters
+}
+
+// take takes the first in line, at most maxBatch orders and about as many letters.
+func (q *queue) take() (work, Batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var w work
+	var b Batch
+	n := min(len(q.line), maxBatch)
+	w.turns, q.line = q.line[:n:n], q.line[n:]
+	now := time.Now()
+	for _, t := range w.turns {
+		t.stage, t.took = inHand, now
+		for _, o := range t.hints {
+			t.fresh = t.fresh || o.hint.event()
+			t.said = max(t.said, o.hint.Said)
+			b.Hints = append(b.Hints, o.hint)
+		}
+	}
+	for len(q.letters) > 0 && len(b.Letters) < maxBatch {
+		w.letters = append(w.letters, q.letters[0])
+		b.Letters = append(b.Letters, q.letters[0].letters...)
+		q.letters = q.letters[1:]
+	}
+	return w, b
+}
+
+// finish tells everybody what became of it, and puts in line what came meanwhile.
+// Only what was saved is remembered.
+func (q *queue) finish(w work, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, t := range w.turns {
+		failed := of(err, t.orderID)
+		for _, o := range t.hints {
+			o.from.dispose(failed)
+		}
+		if failed == nil {
+			q.served(t.serving)
+		}
+		t.hints = nil
+		switch {
+		case len(t.next) > 0:
+			q.wait(t.orderID, t.next)
+		case failed == nil:
+			q.remember(t)
+		default:
+			delete(q.turns, t.orderID)
+		}
+	}
+	for _, l := range w.letters {
+		l.from.dispose(of(err, ""))
+	}
+}
+
+// remember keeps a settled turn, and forgets the one that is kept longest.
+func (q *queue) remember(t *turn) {
+	t.stage = settled
+	if old := q.settled[q.oldest]; old != nil && q.turns[old.orderID] == old {
+		delete(q.turns, old.orderID)
+	}
+	q.settled[q.oldest] = t
+	q.oldest = (q.oldest + 1) % maxSettled
+}
+
+// idle reports that nothing waits.
+func (q *queue) idle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.line)+len(q.letters) == 0
+}
+
+// of returns what the error of a batch says of one of its orders: of a refusal
+// only the refused ones.
+func of(err error, id courier.OrderID) error {
+	refused, ok := errors.AsType[*RefusedError](err)
+	if !ok {
+		return err
+	}
+	if why, is := refused.Orders[id]; is {
+		return &RefusedError{map[courier.OrderID]error{id: why}}
+	}
+	return nil
+}
