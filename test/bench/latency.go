@@ -34,17 +34,28 @@ func record(h *hdrhistogram.Histogram, took time.Duration) error {
 	return h.RecordValue(max(1, min(took.Microseconds(), h.HighestTrackableValue())))
 }
 
+// steadyLoad is a load of so many events a second for so long, one an order.
+type steadyLoad struct{ rate, seconds int }
+
+// leadIn is how many seconds of a steady load come before it is measured: a
+// service that has just started has its connections to open and statements to
+// prepare.
+const leadIn = 3
+
+func (l steadyLoad) lead() int   { return l.rate * leadIn }
+func (l steadyLoad) orders() int { return l.lead() + l.rate*l.seconds }
+
 // steady measures from the moment when each event was due to be produced until
 // the COMMIT that gave its order a courier, as PostgreSQL has noted it
 // (track_commit_timestamp), under a steady rate.
-func (s *stack) steady(ctx context.Context, rate int, r orderRange, bar *progress) (out latency, err error) {
-	name := fmt.Sprintf("%d a second", rate)
+func (s *stack) steady(ctx context.Context, pace steadyLoad, r orderRange, bar *progress) (out latency, err error) {
+	name := fmt.Sprintf("%d a second", pace.rate)
 	due := make(map[string]time.Time, r.len())
 	l := load{name: name, events: r.len(), journal: 2 * r.len()}
 	l.drive = func(context.Context) error {
-		times, err := publishSteadily(s.kafka.Addr(), r, rate)
-		for i, at := range times {
-			due[orderID(r.from+i)] = at
+		times, err := publishSteadily(s.kafka.Addr(), r, pace.rate)
+		for i := pace.lead(); i < len(times); i++ {
+			due[orderID(r.from+i)] = times[i]
 		}
 		return err
 	}
@@ -65,13 +76,13 @@ func (s *stack) steady(ctx context.Context, rate int, r orderRange, bar *progres
 		}
 		return record(h, at.Sub(began))
 	})
-	if err == nil && h.TotalCount() != int64(r.len()) {
-		err = fmt.Errorf("%d of %d orders have one", h.TotalCount(), r.len())
+	if err == nil && h.TotalCount() != int64(len(due)) {
+		err = fmt.Errorf("%d of %d orders have one", h.TotalCount(), len(due))
 	}
 	if err != nil {
 		return out, fmt.Errorf("times of COMMIT: %w", err)
 	}
-	return summary(h, rate), nil
+	return summary(h, pace.rate), nil
 }
 
 // alone is how many GETs and COMMITs are measured one after the other.
