@@ -34,7 +34,7 @@ const (
 	orderTimeout  = time.Second // of one GET
 	orderConns    = 256         // GETs at a time, of all batches together
 	batchGETs     = 128         // GETs at a time, of one batch
-	batchWorkers  = 2           // batches at a time: one GETs while the other saves
+	batchWorkers  = 3           // batches at a time: while one GETs, another saves and the third matches
 )
 
 // stopTimeout bounds a graceful stop, whatever hangs.

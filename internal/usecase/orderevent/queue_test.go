@@ -208,7 +208,7 @@ func TestRefusalIsTheRefusedOrdersAlone(t *testing.T) {
 	}
 	err := <-two
 	refused, ok := errors.AsType[*RefusedError](err)
-	if !ok || len(refused.Orders) != 2 || refused.Orders["bad"] != why || refused.Orders["worse"] != why {
+	if !ok || len(refused.Orders) != 2 || !errors.Is(refused.Orders["bad"], why) || !errors.Is(refused.Orders["worse"], why) {
 		t.Errorf("whose two orders were refused learns %v", err)
 	}
 	if q.turns["bad"] != nil || q.turns["good"] == nil {

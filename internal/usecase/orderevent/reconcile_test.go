@@ -123,30 +123,20 @@ func (r *recorder) Begin(ctx context.Context, p Phase, _ ...Hint) (context.Conte
 
 type rig struct {
 	*Reconciler
-	client  *neighbour
-	store   *memory
-	matcher *Matcher
-	seen    *recorder
-	log     *bytes.Buffer
+	client *neighbour
+	store  *memory
+	line   *pages
+	seen   *recorder
+	log    *bytes.Buffer
 }
 
 func newRig(status map[courier.OrderID]string) rig {
-	r := rig{client: &neighbour{status: status}, store: &memory{}, seen: &recorder{}, log: &bytes.Buffer{}}
-	r.matcher = NewMatcher(nil, r.seen)
-	r.Reconciler = NewReconciler(r.client, r.store, r.matcher, r.seen, slog.New(slog.NewTextHandler(r.log, nil)), 8)
+	r := rig{client: &neighbour{status: status}, store: &memory{}, line: &pages{}, seen: &recorder{}, log: &bytes.Buffer{}}
+	r.Reconciler = NewReconciler(r.client, r.store, NewMatcher(r.line, r.seen), r.seen, slog.New(slog.NewTextHandler(r.log, nil)), 8)
 	return r
 }
 
-func (r rig) woken() bool {
-	select {
-	case <-r.matcher.Woken():
-		return true
-	default:
-		return false
-	}
-}
-
-func TestReconcileAsksEachOrderOnceAndWakesTheMatcher(t *testing.T) {
+func TestReconcileAsksEachOrderOnceAndMatches(t *testing.T) {
 	r := newRig(map[courier.OrderID]string{"a": "created", "b": "completed"})
 	batch := Batch{
 		Hints:   []Hint{{OrderID: "a"}, {OrderID: "b"}, {OrderID: "a"}, {OrderID: "a"}},
@@ -164,8 +154,8 @@ func TestReconcileAsksEachOrderOnceAndWakesTheMatcher(t *testing.T) {
 	if o := r.seen.outcomes[0]; o.Hints != 4 || o.Dispositions[Applied] != 2 || o.Letters != 1 {
 		t.Errorf("outcome %+v", o)
 	}
-	if !r.woken() {
-		t.Error("the matcher was not woken")
+	if r.line.calls != 1 {
+		t.Errorf("matched %d times after a batch that changed something", r.line.calls)
 	}
 	if err := r.Reconcile(t.Context(), batch); err != nil {
 		t.Fatal(err)
@@ -173,8 +163,8 @@ func TestReconcileAsksEachOrderOnceAndWakesTheMatcher(t *testing.T) {
 	if o := r.seen.outcomes[1]; o.Dispositions[Unchanged] != 2 || len(o.Transitions) != 0 {
 		t.Errorf("the second time: outcome %+v, want nothing changed", o)
 	}
-	if r.woken() {
-		t.Error("the matcher was woken for nothing")
+	if r.line.calls != 1 {
+		t.Error("matched for nothing")
 	}
 }
 
@@ -195,7 +185,7 @@ func TestReconcileReportsNothingThatWasNotSaved(t *testing.T) {
 	if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); !errors.Is(err, r.store.fail) {
 		t.Errorf("err = %v, want %v", err, r.store.fail)
 	}
-	if len(r.seen.outcomes) != 0 || r.woken() {
+	if len(r.seen.outcomes) != 0 || r.line.calls != 0 {
 		t.Error("something was reported that is not known to be saved")
 	}
 }
@@ -252,13 +242,38 @@ func TestWhatNobodyExpectedIsLogged(t *testing.T) {
 }
 
 // pages is a Line that assigns what is left, a page at a time.
-type pages struct{ left, calls int }
+type pages struct {
+	left, calls int
+	err         error
+}
 
 func (p *pages) Match(_ context.Context, limit int) ([]Assignment, error) {
 	p.calls++
 	n := min(limit, p.left)
 	p.left -= n
-	return make([]Assignment, n), nil
+	return make([]Assignment, n), p.err
+}
+
+// TestWhatABatchLeavesUnmatchedIsForTheLoop: a batch matches once; the loop is
+// woken for what is left, and for what failed.
+func TestWhatABatchLeavesUnmatchedIsForTheLoop(t *testing.T) {
+	for name, tt := range map[string]struct {
+		line  pages
+		wakes int
+	}{
+		"all are matched":    {pages{left: matchBatch - 1}, 0},
+		"there are more":     {pages{left: matchBatch + 1}, 1},
+		"PostgreSQL is away": {pages{err: errors.New("connection lost")}, 1},
+	} {
+		r := newRig(map[courier.OrderID]string{"a": "created"})
+		*r.line = tt.line
+		if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if wakes := len(r.matcher.Woken()); r.line.calls != 1 || wakes != tt.wakes {
+			t.Errorf("%s: matched %d times and woke the loop %d times, want 1 and %d", name, r.line.calls, wakes, tt.wakes)
+		}
+	}
 }
 
 func TestMatchGoesOnUntilTheLineIsEmpty(t *testing.T) {
