@@ -42,7 +42,8 @@ type Config struct {
 	APITokensFile   string        `env:"API_TOKENS_FILE"`             // instead of them
 	RateLimit       int           `env:"RATE_LIMIT" envDefault:"100"` // requests a second of one address
 	PprofAddr       string        `env:"PPROF_ADDR"`                  // empty: no profiles
-	OTLPEndpoint    string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // empty: no traces
+	OTLPEndpoint    string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // both empty: no traces
+	OTLPTraces      string        `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"`
 	Insecure        bool          `env:"INSECURE"`
 	SweepInterval   time.Duration `env:"SWEEP_INTERVAL" envDefault:"1m"`
 	Retention       time.Duration `env:"RETENTION" envDefault:"0"` // 0: nothing is removed

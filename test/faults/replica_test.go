@@ -71,7 +71,7 @@ func (w *world) play(command string, change ...func(*config.Config)) replica {
 		envReplica + "=" + command, "HTTP_ADDR=" + cfg.HTTPAddr, "DATABASE_URL=" + cfg.DatabaseURL,
 		"KAFKA_BROKERS=" + strings.Join(cfg.KafkaBrokers, ","), "KAFKA_ORDER_TOPIC=" + cfg.KafkaTopic,
 		"KAFKA_GROUP_ID=" + cfg.KafkaGroupID, "ORDER_SERVICE_URL=" + cfg.OrderServiceURL,
-		"SWEEP_INTERVAL=" + cfg.SweepInterval.String(),
+		"SWEEP_INTERVAL=" + cfg.SweepInterval.String(), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + cfg.OTLPTraces,
 	}})
 	w.must(err)
 	r := replica{p, log.Name()}

@@ -1,0 +1,95 @@
+package faults
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"service-courier/internal/config"
+)
+
+// TestTracesReachACollector: what a process of the service sends over OTLP is one
+// trace a batch, from the event's own trace over the GET to the COMMIT and the match.
+func TestTracesReachACollector(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.front.unlisted.Store(true)
+	w.sim.Mute(true)
+	sent := newSpanCollector(t)
+	replica := w.spawn(func(c *config.Config) { c.OTLPTraces = sent.server.URL + "/v1/traces" })
+	w.joined(replica)
+	id := w.create(1)[0]
+	const traceID = "0af7651916cd43dd8448eb211c80319c"
+	w.send([]*sarama.ProducerMessage{{
+		Topic: topic, Value: sarama.StringEncoder(fmt.Sprintf(`{"order_id":%q,"status":"created"}`, id)),
+		Headers: []sarama.RecordHeader{{Key: []byte("traceparent"), Value: []byte("00-" + traceID + "-b7ad6b7169203331-01")}},
+	}})
+	w.agrees()
+	w.check(replica.Stop(10 * time.Second)) // it sends the rest
+	batch := sent.named(t, "batch", func(s *trace.Span) bool {
+		return len(s.GetLinks()) == 1 && hex.EncodeToString(s.GetLinks()[0].GetTraceId()) == traceID
+	})
+	for _, name := range []string{"ask", "GET service-order", "save", "commit", "match"} {
+		sent.named(t, name, func(s *trace.Span) bool { return string(s.GetTraceId()) == string(batch.GetTraceId()) })
+	}
+}
+
+// spanCollector is an OTLP collector over HTTP.
+type spanCollector struct {
+	server *httptest.Server
+
+	mu    sync.Mutex
+	spans []*trace.Span
+}
+
+func newSpanCollector(t *testing.T) *spanCollector {
+	t.Helper()
+	c := &spanCollector{}
+	c.server = httptest.NewServer(c)
+	t.Cleanup(c.server.Close)
+	return c
+}
+
+func (c *spanCollector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var request collector.ExportTraceServiceRequest
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = proto.Unmarshal(body, &request)
+	}
+	if err != nil || r.URL.Path != "/v1/traces" {
+		http.Error(w, fmt.Sprint(r.URL.Path, " ", err), http.StatusBadRequest)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, resource := range request.GetResourceSpans() {
+		for _, scope := range resource.GetScopeSpans() {
+			c.spans = append(c.spans, scope.GetSpans()...)
+		}
+	}
+	w.Header().Set("Content-Type", "application/x-protobuf")
+}
+
+// named returns the first span with that name that is as wanted.
+func (c *spanCollector) named(t *testing.T, name string, wanted func(*trace.Span) bool) *trace.Span {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.spans {
+		if s.GetName() == name && wanted(s) {
+			return s
+		}
+	}
+	t.Fatalf("no span %q as wanted among %d", name, len(c.spans))
+	return nil
+}
