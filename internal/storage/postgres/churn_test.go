@@ -17,10 +17,11 @@ import (
 // few dead rows beside so many settled ones, leaves the indexes as they are.
 func TestWhatIsOpenStaysSmall(t *testing.T) {
 	if testing.Short() {
-		t.Skip("lives through 10,000 orders")
+		t.Skip("lives through 5,000 orders")
 	}
-	t.Parallel()
-	const settled, orders, rounds = 150_000, 400, 25
+	// Not in parallel: a transaction of any database keeps the pages that a vacuum
+	// emptied from being used again.
+	const settled, orders, rounds = 150_000, 400, 12
 	f := newFixture(t)
 	f.couriers(orders)
 	f.exec(`INSERT INTO orders (order_id, state) SELECT 'old-' || i, 'completed' FROM generate_series(1, $1::int) i`, settled)
