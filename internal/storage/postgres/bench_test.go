@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,12 +15,18 @@ import (
 	"service-courier/internal/usecase/orderevent"
 )
 
-// BenchmarkLifecycle takes orders through their life in batches of 500, one
-// batch an iteration, and reports what each statement costs the server: µs of
-// its CPU an order, which a busy machine changes little. Run it with
+// BenchmarkLifecycle takes orders through their life, one batch an iteration: of
+// 500, as under load, and alone, as when idle. It reports what each step costs the
+// server: µs of its CPU an order, which a busy machine changes little. Run it with
 // -benchtime 40x or more: a plan and a table that hold nothing cost nothing.
 func BenchmarkLifecycle(b *testing.B) {
-	const batch = 500
+	for _, batch := range []int{1, 500} {
+		b.Run(strconv.Itoa(batch), func(b *testing.B) { benchmarkLifecycle(b, batch) })
+	}
+}
+
+func benchmarkLifecycle(b *testing.B, batch int) {
+	b.Helper()
 	pool, err := postgres.Open(b.Context(), pgtest.NewDatabase(b, postgres.Migrate), 1)
 	if err != nil {
 		b.Fatal(err)
