@@ -108,7 +108,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	records := postgres.NewOrders(pool)
 	matcher := orderevent.NewMatcher(postgres.NewLine(pool), told)
 	reconciler := orderevent.NewReconciler(breaker, records, matcher, told, log, batchGETs)
-	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, batchWorkers, counted.Shared)
+	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, matcher.Follow, batchWorkers, counted.Shared)
 	sweeper := worker.NewSweeper(client, postgres.NewSweep(pool), breaker, coalescer, log)
 	consumer := kafka.NewConsumer(kafkaConfig(cfg), coalescer, counted, resets{counted, sweeper}, log)
 	deliveries := delivery.New(reconciler)

@@ -48,7 +48,7 @@ func Open(ctx context.Context, endpoint string) (*Tracing, error) {
 	}
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_…: %w", err)
 	}
 	self, err := resource.Merge(resource.NewSchemaless(attribute.String("service.name", "service-courier")), resource.Environment())
 	if err != nil {

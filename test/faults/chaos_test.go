@@ -56,7 +56,6 @@ func TestChaos(t *testing.T) {
 	c.producer, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr()), kgo.DefaultProduceTopic(topic))
 	w.must(err)
 	t.Cleanup(c.producer.Close)
-	c.vacuumOften()
 	for i := range c.replicas {
 		c.replicas[i] = c.newReplica()
 	}
@@ -168,7 +167,8 @@ func (c *chaos) calm(round uint64) {
 	c.sound()
 	c.nothingTwice()
 	c.onlyPoisonIsDead()
-	c.tell("round %d: %d orders, %d dead letters; calm after %.1f s", round, len(c.orders.open)+len(c.orders.over), len(c.poison), took.Seconds())
+	c.tell("round %d: %d orders, %d dead letters; calm after %.1f s; indexes of what is open at most %d KiB",
+		round, len(c.orders.open)+len(c.orders.over), len(c.poison), took.Seconds(), c.peaks.open>>10)
 	c.flat()
 	c.stop(c.replicas[2])
 	c.replicas[2] = c.newReplica()

@@ -19,7 +19,7 @@ import (
 )
 
 // TestTracesReachACollector: what a process of the service sends over OTLP is one
-// trace a batch, from the event's own trace over the GET to the COMMIT and the match.
+// trace a batch, from the event's own trace over the GET to the COMMIT.
 func TestTracesReachACollector(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
@@ -39,7 +39,7 @@ func TestTracesReachACollector(t *testing.T) {
 	batch := sent.named(t, "batch", func(s *trace.Span) bool {
 		return len(s.GetLinks()) == 1 && hex.EncodeToString(s.GetLinks()[0].GetTraceId()) == traceID
 	})
-	for _, name := range []string{"ask", "GET service-order", "save", "commit", "match"} {
+	for _, name := range []string{"ask", "GET service-order", "save", "commit"} {
 		sent.named(t, name, func(s *trace.Span) bool { return string(s.GetTraceId()) == string(batch.GetTraceId()) })
 	}
 }

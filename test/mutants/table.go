@@ -34,9 +34,21 @@ var mutants = []mutant{
 	},
 	{
 		"one batch at a time", useCase + "queue.go",
-		"case t.stage == inHand:",
+		"case t.stage == stageInHand:",
 		"case false:",
 		"./internal/usecase/orderevent TestOrderIsInOneBatchAtATime",
+	},
+	{
+		"submission not parted", useCase + "queue.go",
+		"for n > 0 && n < len(q.line)",
+		"for false && n < len(q.line)",
+		"./internal/usecase/orderevent TestSubmissionIsNotParted",
+	},
+	{
+		"one match at a time", useCase + "match.go",
+		"matching: make(chan struct{}, 1)",
+		"matching: make(chan struct{}, 9)",
+		"./internal/usecase/orderevent TestOneMatchAtATime",
 	},
 	{
 		"failed look serves nobody", useCase + "queue.go",

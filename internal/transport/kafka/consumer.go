@@ -19,8 +19,8 @@ import (
 
 // Sink is where batches go.
 type Sink interface {
-	// Submit returns nil when the batch is disposed of in a committed
-	// transaction. After an error nothing is known: the batch is submitted again.
+	// Submit returns nil when the batch is disposed of in committed
+	// transactions. After an error nothing is known: the batch is submitted again.
 	Submit(ctx context.Context, b orderevent.Batch) error
 }
 

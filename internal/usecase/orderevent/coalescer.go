@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// maxBatch bounds the orders of a batch. Larger ones were measured to give nothing.
+// maxBatch ends a batch: once it has this many orders, only the rest of a
+// submission comes with it. Larger ones were measured to give nothing.
 const maxBatch = 1000
 
 // Coalescer gathers what the sources submit into batches: a batch of one when
@@ -16,17 +17,22 @@ type Coalescer struct {
 	queue     *queue
 	ready     chan struct{} // something may wait
 	reconcile func(context.Context, Batch) error
+	follow    func(context.Context)
 	workers   int
 }
 
 // NewCoalescer returns a Coalescer that hands batches to reconcile, at most
-// workers of them at a time. served is told how many hints needed no batch, since
-// a look that began after they had come stands for them.
-func NewCoalescer(reconcile func(context.Context, Batch) error, workers int, served func(hints int)) *Coalescer {
+// workers of them at a time. After a batch, when its submitters have been answered,
+// the worker calls follow before it takes the next. served is told how many hints
+// needed no batch, since a look that began after they had come stands for them.
+func NewCoalescer(
+	reconcile func(context.Context, Batch) error, follow func(context.Context), workers int, served func(hints int),
+) *Coalescer {
 	return &Coalescer{
 		queue:     newQueue(served),
 		ready:     make(chan struct{}, 1),
 		reconcile: reconcile,
+		follow:    follow,
 		workers:   workers,
 	}
 }
@@ -71,12 +77,14 @@ func (c *Coalescer) work(ctx context.Context) {
 
 // process reconciles what waits, without waiting for more.
 func (c *Coalescer) process(ctx context.Context) {
-	work, batch := c.queue.take()
+	taken, batch := c.queue.take()
 	c.wake() // another worker goes on with what is too much for one batch
-	if batch.size() > 0 {
-		c.queue.finish(work, c.reconcile(ctx, batch))
+	if batch.size() == 0 {
+		return
 	}
-	c.wake()
+	c.queue.finish(taken, c.reconcile(ctx, batch))
+	c.wake() // for what came of its orders meanwhile
+	c.follow(ctx)
 }
 
 // wake makes a worker look whether something waits.

@@ -31,7 +31,7 @@ func startCoalescer(t *testing.T, result error) (c *Coalescer, sizes <-chan int,
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}, 1, func(int) {})
+	}, func(context.Context) {}, 1, func(int) {})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); c.Run(ctx) }()
@@ -79,7 +79,7 @@ func TestBatchesAreBounded(t *testing.T) {
 		total := 0
 		for total < 9*400 {
 			got := <-sizes
-			if got > maxBatch {
+			if got >= maxBatch+400 {
 				t.Errorf("a batch has %d hints", got)
 			}
 			total += got
@@ -112,7 +112,7 @@ func TestEverySubmitterLearnsOfTheFailure(t *testing.T) {
 
 func TestSubmitterMayLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _, proceed, stop := startCoalescer(t, nil)
+		c, sizes, proceed, stop := startCoalescer(t, nil)
 		defer stop()
 		ctx, leave := context.WithCancel(t.Context())
 		result := make(chan error, 1)
@@ -122,6 +122,74 @@ func TestSubmitterMayLeave(t *testing.T) {
 		if err := <-result; !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v, want Canceled", err)
 		}
-		proceed <- struct{}{} // the worker goes on
+		proceed <- struct{}{}
+		go func() { _ = c.Submit(t.Context(), hintsOf("y", 2)) }()
+		synctest.Wait()
+		if first, second := <-sizes, <-sizes; first != 1 || second != 2 {
+			t.Errorf("batches of %d and %d, want what was left behind, and then the next", first, second)
+		}
+		proceed <- struct{}{}
+	})
+}
+
+// TestSubmissionIsNotParted: its orders come into line as they came, which two
+// batches that are saved in any order would not see to.
+func TestSubmissionIsNotParted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, sizes, proceed, stop := startCoalescer(t, nil)
+		defer stop()
+		submit := func(n int) {
+			go func() { _ = c.Submit(t.Context(), hintsOf(fmt.Sprint(n), n)) }()
+			synctest.Wait()
+		}
+		submit(1) // keeps the worker busy
+		submit(maxBatch - 1)
+		submit(500)
+		submit(2)
+		for _, want := range []int{1, maxBatch - 1 + 500, 2} {
+			if got := <-sizes; got != want {
+				t.Errorf("a batch of %d, want %d", got, want)
+			}
+			proceed <- struct{}{}
+			synctest.Wait()
+		}
+	})
+}
+
+// TestWorkersShareWhatIsTooMuchForOne, and each follows up its own batch after its
+// submitters were answered, before it takes another.
+func TestWorkersShareWhatIsTooMuchForOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun, results, followed := make(chan int, 10), make(chan error), make(chan struct{})
+		c := NewCoalescer(func(_ context.Context, b Batch) error { begun <- b.size(); return <-results },
+			func(context.Context) { <-followed }, 2, func(int) {})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); c.Run(ctx) }()
+		answered := make(chan error, 10)
+		submit := func(n int) { go func() { answered <- c.Submit(ctx, hintsOf(fmt.Sprint(n), n)) }(); synctest.Wait() }
+		submit(1)
+		submit(2)
+		submit(maxBatch)
+		submit(3) // waits: both are busy
+		if len(begun) != 2 {
+			t.Fatalf("%d batches in hand, want one a worker", len(begun))
+		}
+		results <- nil
+		synctest.Wait()
+		if len(begun) != 2 || len(answered) != 1 {
+			t.Errorf("%d batches, %d answers: want the first answered, and no other begun before it was followed up", len(begun), len(answered))
+		}
+		followed <- struct{}{}
+		results <- nil
+		followed <- struct{}{}
+		synctest.Wait()
+		if len(begun) != 4 {
+			t.Errorf("%d batches begun, want 4: two at once of what is too much for one", len(begun))
+		}
+		close(followed)
+		close(results)
+		cancel()
+		<-ended
 	})
 }

@@ -38,9 +38,9 @@ type DeadLetter struct {
 // Header is a header of a Kafka record.
 type Header struct{ Key, Value []byte }
 
-// Batch is what is reconciled in one transaction.
+// Batch is what is submitted together, or reconciled in one transaction.
 type Batch struct {
-	Hints   []Hint // in order of arrival
+	Hints   []Hint // those of one order in order of arrival
 	Letters []DeadLetter
 }
 

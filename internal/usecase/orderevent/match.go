@@ -2,11 +2,15 @@ package orderevent
 
 import (
 	"context"
-	"sync"
+	"fmt"
+	"time"
 )
 
 // matchBatch bounds one transaction of matching: to as many orders as a batch parks.
 const matchBatch = maxBatch
+
+// matchTimeout bounds one transaction of matching, and the wait for its turn.
+const matchTimeout = 3 * time.Second
 
 // Matcher gives waiting orders to free couriers. Batches only park orders and
 // free couriers; this alone joins them, in transactions of its own.
@@ -14,14 +18,14 @@ type Matcher struct {
 	line     Line
 	observer Observer
 	woken    chan struct{}
-	// Two at a time would skip each other's rows, and so might serve those behind
-	// first when couriers are few.
-	alone sync.Mutex
+	// matching is full while somebody matches: two at a time would skip each other's rows, and so
+	// might serve those behind first when couriers are few.
+	matching chan struct{}
 }
 
 // NewMatcher returns a Matcher of line.
 func NewMatcher(line Line, observer Observer) *Matcher {
-	return &Matcher{line: line, observer: observer, woken: make(chan struct{}, 1)}
+	return &Matcher{line: line, observer: observer, woken: make(chan struct{}, 1), matching: make(chan struct{}, 1)}
 }
 
 // Wake asks for a Match soon. It never blocks; many calls make one Match.
@@ -38,27 +42,48 @@ func (m *Matcher) Woken() <-chan struct{} { return m.woken }
 // Match assigns until the line or the fleet is exhausted.
 func (m *Matcher) Match(ctx context.Context) error {
 	for {
-		n, err := m.once(ctx)
+		n, err := m.inTurn(ctx, m.once)
 		if err != nil || n < matchBatch {
 			return err
 		}
 	}
 }
 
-// follow matches after a batch, as part of its work: so batches cannot come in
-// faster than they are matched, and the line stays short. What it leaves or fails
-// at is for the loop that Wake wakes, which also tells of an outage.
-func (m *Matcher) follow(ctx context.Context) {
-	if n, err := m.once(ctx); err != nil || n == matchBatch {
+// Follow does what Wake has asked for, as the end of a batch's work, or waits while
+// it is done. So batches cannot come in faster than they are matched, and the line
+// stays short. What is left, and what fails, is for who is woken next, which also
+// tells of an outage.
+func (m *Matcher) Follow(ctx context.Context) {
+	n, err := m.inTurn(ctx, func(ctx context.Context) (int, error) {
+		select {
+		case <-m.woken:
+			return m.once(ctx)
+		default:
+			return 0, nil // somebody has matched since
+		}
+	})
+	if err != nil || n == matchBatch {
 		m.Wake()
 	}
 }
 
+// inTurn runs match while nobody else matches.
+func (m *Matcher) inTurn(ctx context.Context, match func(context.Context) (int, error)) (assigned int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, matchTimeout)
+	defer cancel()
+	select {
+	case m.matching <- struct{}{}:
+	case <-ctx.Done():
+		return 0, fmt.Errorf("match: wait for the one before: %w", ctx.Err())
+	}
+	defer func() { <-m.matching }()
+	return match(ctx)
+}
+
+// once does one transaction.
 func (m *Matcher) once(ctx context.Context) (assigned int, err error) {
-	m.alone.Lock()
-	defer m.alone.Unlock()
-	matching, end := m.observer.Begin(ctx, PhaseMatch)
-	assignments, err := m.line.Match(matching, matchBatch)
+	ctx, end := m.observer.Begin(ctx, PhaseMatch)
+	assignments, err := m.line.Match(ctx, matchBatch)
 	end(len(assignments), err)
 	if err != nil {
 		return 0, err

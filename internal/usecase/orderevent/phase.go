@@ -8,7 +8,7 @@ import (
 // Phase is a part of the work that is timed and traced.
 type Phase string
 
-// The phases. Ask, save, commit and the match that follows are parts of a batch; the loop matches apart from them.
+// The phases. Ask, save and commit are parts of a batch; match is apart.
 const (
 	PhaseBatch  Phase = "batch"
 	PhaseAsk    Phase = "ask"    // the GETs

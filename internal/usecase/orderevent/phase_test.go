@@ -16,7 +16,7 @@ func TestPhasesAreToldInTurn(t *testing.T) {
 	if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}, {OrderID: "a"}}}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"ask 1 <nil>", "save 1 <nil>", "commit 1 " + errAgain.Error(), "save 1 <nil>", "commit 1 <nil>", "match 0 <nil>", "batch 2 <nil>"}
+	want := []string{"ask 1 <nil>", "save 1 <nil>", "commit 1 " + errAgain.Error(), "save 1 <nil>", "commit 1 <nil>", "batch 2 <nil>"}
 	if !slices.Equal(r.seen.phases, want) {
 		t.Errorf("told %q, want %q", r.seen.phases, want)
 	}

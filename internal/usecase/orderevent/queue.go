@@ -2,25 +2,26 @@ package orderevent
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"service-courier/internal/courier"
 )
 
-// maxSettled bounds the looks that are remembered after their COMMIT: more than
-// the events that are in memory at a time, and about a megabyte.
+// maxSettled bounds the looks that are remembered after their COMMIT: about as
+// many as events are in memory at a time, and a megabyte.
 const maxSettled = 8_192
 
 // queue is where hints wait for their batch, by order. An order is in one batch
-// at a time: two would wait for each other's row, or race to make it. What comes
+// of this process at a time: two would wait for each other's row, or race to make it. What comes
 // of it meanwhile waits for the next batch, unless the look in hand serves it.
 // The shape is that of the work queues of Kubernetes' controllers.
 type queue struct {
 	mu      sync.Mutex
 	turns   map[courier.OrderID]*turn // the latest of each order
 	line    []*turn                   // those that wait, in order of arrival
-	letters []letters
+	letters []ownedLetters
 	settled [maxSettled]*turn // a ring
 	oldest  int               // in settled
 	served  func(hints int)
@@ -41,9 +42,9 @@ type turn struct {
 type stage uint8
 
 const (
-	waiting stage = iota
-	inHand
-	settled
+	stageWaiting stage = iota
+	stageInHand
+	stageSettled
 )
 
 // owned is a hint with whom it is from.
@@ -52,7 +53,7 @@ type owned struct {
 	from *submission
 }
 
-type letters struct {
+type ownedLetters struct {
 	letters []DeadLetter
 	from    *submission
 }
@@ -84,7 +85,7 @@ func (q *queue) add(b Batch) <-chan error {
 	s := &submission{left: len(b.Hints), done: make(chan error, 1)}
 	if len(b.Letters) > 0 {
 		s.left++
-		q.letters = append(q.letters, letters{b.Letters, s})
+		q.letters = append(q.letters, ownedLetters{b.Letters, s})
 	}
 	for _, h := range b.Hints {
 		q.addHint(owned{h, s})
@@ -97,12 +98,12 @@ func (q *queue) addHint(o owned) {
 	switch {
 	case t == nil:
 		q.wait(o.hint.OrderID, []owned{o})
-	case t.stage == waiting:
+	case t.stage == stageWaiting:
 		t.hints = append(t.hints, o)
-	case t.stage == inHand && t.serves(o.hint):
+	case t.stage == stageInHand && t.serves(o.hint):
 		t.hints = append(t.hints, o)
 		t.serving++
-	case t.stage == inHand:
+	case t.stage == stageInHand:
 		t.next = append(t.next, o)
 	case t.serves(o.hint):
 		q.served(1)
@@ -125,23 +126,29 @@ func (q *queue) wait(id courier.OrderID, hints []owned) {
 	q.line = append(q.line, t)
 }
 
-// work is what a worker has in hand.
-type work struct {
+// taken is what a worker has in hand.
+type taken struct {
 	turns   []*turn
-	letters []letters
+	letters []ownedLetters
 }
 
-// take takes the first in line, at most maxBatch orders and about as many letters.
-func (q *queue) take() (work, Batch) {
+// take takes the first in line, about maxBatch orders and as many letters. A
+// submission's orders are not parted: of two batches the later may be saved first,
+// and a partition's orders would come into line in another order than they came.
+func (q *queue) take() (taken, Batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var w work
+	var w taken
 	var b Batch
 	n := min(len(q.line), maxBatch)
-	w.turns, q.line = q.line[:n:n], q.line[n:]
+	for n > 0 && n < len(q.line) && q.line[n].hints[0].from == q.line[n-1].hints[0].from {
+		n++
+	}
+	w.turns = slices.Clone(q.line[:n])
+	q.line = slices.Delete(q.line, 0, n)
 	now := time.Now()
 	for _, t := range w.turns {
-		t.stage, t.took = inHand, now
+		t.stage, t.took = stageInHand, now
 		for _, o := range t.hints {
 			t.fresh = t.fresh || o.hint.event()
 			t.said = max(t.said, o.hint.Said)
@@ -151,28 +158,29 @@ func (q *queue) take() (work, Batch) {
 	for len(q.letters) > 0 && len(b.Letters) < maxBatch {
 		w.letters = append(w.letters, q.letters[0])
 		b.Letters = append(b.Letters, q.letters[0].letters...)
-		q.letters = q.letters[1:]
+		q.letters = slices.Delete(q.letters, 0, 1)
 	}
 	return w, b
 }
 
 // finish tells everybody what became of it, and puts in line what came meanwhile.
 // Only what was saved is remembered.
-func (q *queue) finish(w work, err error) {
+func (q *queue) finish(w taken, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, t := range w.turns {
-		failed := of(err, t.orderID)
+		failed := errorOf(t.orderID, err)
 		for _, o := range t.hints {
 			o.from.dispose(failed)
 		}
-		if failed == nil {
+		if failed == nil && t.serving > 0 {
 			q.served(t.serving)
 		}
 		t.hints = nil
 		switch {
 		case len(t.next) > 0:
 			q.wait(t.orderID, t.next)
+			t.next = nil
 		case failed == nil:
 			q.remember(t)
 		default:
@@ -180,13 +188,13 @@ func (q *queue) finish(w work, err error) {
 		}
 	}
 	for _, l := range w.letters {
-		l.from.dispose(of(err, ""))
+		l.from.dispose(errorOf("", err))
 	}
 }
 
 // remember keeps a settled turn, and forgets the one that is kept longest.
 func (q *queue) remember(t *turn) {
-	t.stage = settled
+	t.stage = stageSettled
 	if old := q.settled[q.oldest]; old != nil && q.turns[old.orderID] == old {
 		delete(q.turns, old.orderID)
 	}
@@ -201,9 +209,9 @@ func (q *queue) idle() bool {
 	return len(q.line)+len(q.letters) == 0
 }
 
-// of returns what the error of a batch says of one of its orders: of a refusal
-// only the refused ones.
-func of(err error, id courier.OrderID) error {
+// errorOf returns what the error of a batch says of one of its orders: of a
+// refusal only the refused ones.
+func errorOf(id courier.OrderID, err error) error {
 	refused, ok := errors.AsType[*RefusedError](err)
 	if !ok {
 		return err

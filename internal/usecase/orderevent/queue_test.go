@@ -26,8 +26,13 @@ func atDesk(t *testing.T, test func(t *testing.T, d *desk)) {
 		d := &desk{batches: make(chan Batch, 10), results: make(chan error)}
 		d.Coalescer = NewCoalescer(func(_ context.Context, b Batch) error {
 			d.batches <- b
-			return <-d.results
-		}, 2, func(hints int) { d.served += hints })
+			select {
+			case err := <-d.results:
+				return err
+			case <-t.Context().Done(): // a test that has failed
+				return context.Canceled
+			}
+		}, func(context.Context) {}, 2, func(hints int) { d.served += hints })
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); d.Run(ctx) }()
@@ -146,8 +151,8 @@ func TestLookThatFailsServesNobody(t *testing.T) {
 		first, second := d.submit(t, event), d.submit(t, event)
 		d.inHand()
 		d.results <- away
-		for _, of := range []func() (bool, error){first, second} {
-			if ended, err := of(); !ended || !errors.Is(err, away) {
+		for _, outcome := range []func() (bool, error){first, second} {
+			if ended, err := outcome(); !ended || !errors.Is(err, away) {
 				t.Errorf("ended %v, %v", ended, err)
 			}
 		}
@@ -183,8 +188,8 @@ func TestOrderIsInOneBatchAtATime(t *testing.T) {
 			t.Error("the third has ended without its look at x")
 		}
 		d.results <- nil
-		for i, of := range []func() (bool, error){first, second, third} {
-			if ended, err := of(); !ended || err != nil {
+		for i, outcome := range []func() (bool, error){first, second, third} {
+			if ended, err := outcome(); !ended || err != nil {
 				t.Errorf("submission %d: ended %v, %v", i, ended, err)
 			}
 		}
@@ -195,24 +200,37 @@ func TestOrderIsInOneBatchAtATime(t *testing.T) {
 // told of it, and need do nothing.
 func TestRefusalIsTheRefusedOrdersAlone(t *testing.T) {
 	q := newQueue(func(int) {})
-	two := q.add(Batch{Hints: []Hint{{OrderID: "bad"}, {OrderID: "good"}, {OrderID: "worse"}}})
-	none := q.add(Batch{Hints: []Hint{{OrderID: "good"}, {OrderID: "fine"}}, Letters: []DeadLetter{{Offset: 7}}})
+	twoRefused := q.add(Batch{Hints: []Hint{{OrderID: "bad"}, {OrderID: "good"}, {OrderID: "worse"}}})
+	noneRefused := q.add(Batch{Hints: []Hint{{OrderID: "good"}, {OrderID: "fine"}}, Letters: []DeadLetter{{Offset: 7}}})
 	w, b := q.take()
 	if len(b.Hints) != 5 || len(b.Letters) != 1 {
 		t.Fatalf("the batch is %v", b)
 	}
 	why := errors.New("a value is in the way")
 	q.finish(w, fmt.Errorf("save: %w", &RefusedError{map[courier.OrderID]error{"bad": why, "worse": why}}))
-	if err := <-none; err != nil {
+	if err := <-noneRefused; err != nil {
 		t.Errorf("whose orders were saved learns %v", err)
 	}
-	err := <-two
+	err := <-twoRefused
 	refused, ok := errors.AsType[*RefusedError](err)
 	if !ok || len(refused.Orders) != 2 || !errors.Is(refused.Orders["bad"], why) || !errors.Is(refused.Orders["worse"], why) {
 		t.Errorf("whose two orders were refused learns %v", err)
 	}
 	if q.turns["bad"] != nil || q.turns["good"] == nil {
 		t.Error("what is remembered is not what was saved")
+	}
+}
+
+// TestLettersOfABatchAreBounded: a topic full of them does not make one transaction.
+func TestLettersOfABatchAreBounded(t *testing.T) {
+	q := newQueue(func(int) {})
+	for range 5 {
+		q.add(Batch{Letters: make([]DeadLetter, 400)})
+	}
+	for _, want := range []int{1200, 800, 0} {
+		if _, b := q.take(); len(b.Letters) != want {
+			t.Errorf("%d letters in a batch, want %d", len(b.Letters), want)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ type Reconciler struct {
 }
 
 // NewReconciler returns a Reconciler that asks orders, at most concurrency
-// GETs a batch at a time, saves to store, and has matcher follow when an order was
+// GETs a batch at a time, saves to store, and wakes matcher when an order was
 // parked or a courier freed.
 func NewReconciler(
 	orders OrderService, store Store, matcher *Matcher, observer Observer, log *slog.Logger, concurrency int,
@@ -112,17 +112,17 @@ func (r *Reconciler) save(ctx context.Context, hints int, sightings []sighting, 
 	})
 }
 
-// commit runs work in a transaction, reports what came of it, and matches.
+// commit runs work in a transaction and reports what came of it.
 func (r *Reconciler) commit(
 	ctx context.Context, hints int, work func(context.Context, Tx) (Outcome, []decision, error),
 ) error {
-	saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
 	var outcome Outcome
 	var decisions []decision
 	phases := transaction{observer: r.observer}
-	err := r.store.InTx(saving, func(tx Tx) error {
-		return phases.try(saving, func(ctx context.Context) (n int, err error) {
+	err := r.store.InTx(ctx, func(tx Tx) error {
+		return phases.try(ctx, func(ctx context.Context) (n int, err error) {
 			outcome, decisions, err = work(ctx, tx)
 			return len(decisions), err
 		})
@@ -133,9 +133,6 @@ func (r *Reconciler) commit(
 	}
 	outcome.Hints, outcome.Tries = hints, phases.tries
 	r.report(ctx, outcome, decisions)
-	if len(outcome.Transitions) > 0 {
-		r.matcher.follow(ctx) // somebody may have come into line or become free
-	}
 	return nil
 }
 
@@ -171,9 +168,13 @@ func apply(ctx context.Context, tx Tx, sightings []sighting, letters []DeadLette
 }
 
 // report tells of a committed batch: numbers to the observer, what somebody
-// may want to know of an order to the log, when it begins and when it ends.
+// may want to know of an order to the log, when it begins and when it ends. The
+// matcher is woken, for somebody may have come into line or become free.
 func (r *Reconciler) report(ctx context.Context, outcome Outcome, decisions []decision) {
 	r.observer.Reconciled(outcome)
+	if len(outcome.Transitions) > 0 {
+		r.matcher.Wake()
+	}
 	if len(outcome.Assignments) > 0 {
 		r.observer.Matched(outcome.Assignments)
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,20 +124,30 @@ func (r *recorder) Begin(ctx context.Context, p Phase, _ ...Hint) (context.Conte
 
 type rig struct {
 	*Reconciler
-	client *neighbour
-	store  *memory
-	line   *pages
-	seen   *recorder
-	log    *bytes.Buffer
+	client  *neighbour
+	store   *memory
+	matcher *Matcher
+	seen    *recorder
+	log     *bytes.Buffer
 }
 
 func newRig(status map[courier.OrderID]string) rig {
-	r := rig{client: &neighbour{status: status}, store: &memory{}, line: &pages{}, seen: &recorder{}, log: &bytes.Buffer{}}
-	r.Reconciler = NewReconciler(r.client, r.store, NewMatcher(r.line, r.seen), r.seen, slog.New(slog.NewTextHandler(r.log, nil)), 8)
+	r := rig{client: &neighbour{status: status}, store: &memory{}, seen: &recorder{}, log: &bytes.Buffer{}}
+	r.matcher = NewMatcher(nil, r.seen)
+	r.Reconciler = NewReconciler(r.client, r.store, r.matcher, r.seen, slog.New(slog.NewTextHandler(r.log, nil)), 8)
 	return r
 }
 
-func TestReconcileAsksEachOrderOnceAndMatches(t *testing.T) {
+func (r rig) woken() bool {
+	select {
+	case <-r.matcher.Woken():
+		return true
+	default:
+		return false
+	}
+}
+
+func TestReconcileAsksEachOrderOnceAndWakesTheMatcher(t *testing.T) {
 	r := newRig(map[courier.OrderID]string{"a": "created", "b": "completed"})
 	batch := Batch{
 		Hints:   []Hint{{OrderID: "a"}, {OrderID: "b"}, {OrderID: "a"}, {OrderID: "a"}},
@@ -154,8 +165,8 @@ func TestReconcileAsksEachOrderOnceAndMatches(t *testing.T) {
 	if o := r.seen.outcomes[0]; o.Hints != 4 || o.Dispositions[Applied] != 2 || o.Letters != 1 {
 		t.Errorf("outcome %+v", o)
 	}
-	if r.line.calls != 1 {
-		t.Errorf("matched %d times after a batch that changed something", r.line.calls)
+	if !r.woken() {
+		t.Error("the matcher was not woken")
 	}
 	if err := r.Reconcile(t.Context(), batch); err != nil {
 		t.Fatal(err)
@@ -163,8 +174,8 @@ func TestReconcileAsksEachOrderOnceAndMatches(t *testing.T) {
 	if o := r.seen.outcomes[1]; o.Dispositions[Unchanged] != 2 || len(o.Transitions) != 0 {
 		t.Errorf("the second time: outcome %+v, want nothing changed", o)
 	}
-	if r.line.calls != 1 {
-		t.Error("matched for nothing")
+	if r.woken() {
+		t.Error("the matcher was woken for nothing")
 	}
 }
 
@@ -185,7 +196,7 @@ func TestReconcileReportsNothingThatWasNotSaved(t *testing.T) {
 	if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); !errors.Is(err, r.store.fail) {
 		t.Errorf("err = %v, want %v", err, r.store.fail)
 	}
-	if len(r.seen.outcomes) != 0 || r.line.calls != 0 {
+	if len(r.seen.outcomes) != 0 || r.woken() {
 		t.Error("something was reported that is not known to be saved")
 	}
 }
@@ -242,43 +253,101 @@ func TestWhatNobodyExpectedIsLogged(t *testing.T) {
 }
 
 // pages is a Line that assigns what is left, a page at a time.
-type pages struct {
-	left, calls int
-	err         error
-}
+type pages struct{ left, calls int }
 
 func (p *pages) Match(_ context.Context, limit int) ([]Assignment, error) {
 	p.calls++
 	n := min(limit, p.left)
 	p.left -= n
-	return make([]Assignment, n), p.err
-}
-
-// TestWhatABatchLeavesUnmatchedIsForTheLoop: a batch matches once; the loop is
-// woken for what is left, and for what failed.
-func TestWhatABatchLeavesUnmatchedIsForTheLoop(t *testing.T) {
-	for name, tt := range map[string]struct {
-		line  pages
-		wakes int
-	}{
-		"all are matched":    {pages{left: matchBatch - 1}, 0},
-		"there are more":     {pages{left: matchBatch + 1}, 1},
-		"PostgreSQL is away": {pages{err: errors.New("connection lost")}, 1},
-	} {
-		r := newRig(map[courier.OrderID]string{"a": "created"})
-		*r.line = tt.line
-		if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if wakes := len(r.matcher.Woken()); r.line.calls != 1 || wakes != tt.wakes {
-			t.Errorf("%s: matched %d times and woke the loop %d times, want 1 and %d", name, r.line.calls, wakes, tt.wakes)
-		}
-	}
+	return make([]Assignment, n), nil
 }
 
 func TestMatchGoesOnUntilTheLineIsEmpty(t *testing.T) {
 	line := &pages{left: 2*matchBatch + 1}
 	if err := NewMatcher(line, &recorder{}).Match(t.Context()); err != nil || line.left != 0 || line.calls != 3 {
 		t.Errorf("err %v, %d left after %d calls", err, line.left, line.calls)
+	}
+}
+
+// meeting is a Line that holds who comes until let go, and knows whether two met.
+type meeting struct {
+	assigned int
+	err      error
+	came     chan struct{}
+	leave    chan struct{}
+	here     atomic.Int32
+	met      atomic.Bool
+}
+
+func (m *meeting) Match(ctx context.Context, _ int) ([]Assignment, error) {
+	if m.here.Add(1) > 1 {
+		m.met.Store(true)
+	}
+	defer m.here.Add(-1)
+	m.came <- struct{}{}
+	select {
+	case <-m.leave:
+		return make([]Assignment, m.assigned), m.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// TestOneMatchAtATime, of whoever comes; a batch that finds another at it waits, and
+// has nothing left to match.
+func TestOneMatchAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := &meeting{came: make(chan struct{}, 9), leave: make(chan struct{})}
+		m := NewMatcher(line, &recorder{})
+		var followers sync.WaitGroup
+		m.Wake()
+		for range 3 {
+			followers.Go(func() { m.Follow(t.Context()) })
+		}
+		synctest.Wait()
+		if len(line.came) != 1 {
+			t.Errorf("%d match at once", len(line.came))
+		}
+		m.Wake() // for a batch that was saved meanwhile
+		line.leave <- struct{}{}
+		line.leave <- struct{}{}
+		followers.Wait()
+		if len(line.came) != 2 || line.met.Load() {
+			t.Errorf("matched %d times for two wakes, two at once: %t", len(line.came), line.met.Load())
+		}
+	})
+}
+
+// TestWhatABatchLeavesUnmatchedIsForTheNext: a batch matches once; somebody else is
+// woken for what is left, and for what failed or hangs.
+func TestWhatABatchLeavesUnmatchedIsForTheNext(t *testing.T) {
+	for name, tt := range map[string]struct {
+		line  *meeting
+		hangs bool
+		wakes int
+	}{
+		"all are matched":    {&meeting{assigned: matchBatch - 1}, false, 0},
+		"there are more":     {&meeting{assigned: matchBatch}, false, 1},
+		"PostgreSQL is away": {&meeting{err: errors.New("connection lost")}, false, 1},
+		"PostgreSQL hangs":   {&meeting{}, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tt.line.came, tt.line.leave = make(chan struct{}, 9), make(chan struct{})
+				m := NewMatcher(tt.line, &recorder{})
+				m.Wake()
+				if !tt.hangs {
+					go func() { tt.line.leave <- struct{}{} }()
+				}
+				began := time.Now()
+				m.Follow(t.Context())
+				if wakes := len(m.Woken()); len(tt.line.came) != 1 || wakes != tt.wakes {
+					t.Errorf("matched %d times and woke %d times, want 1 and %d", len(tt.line.came), wakes, tt.wakes)
+				}
+				if took := time.Since(began); took > matchTimeout {
+					t.Errorf("the worker was kept for %v", took)
+				}
+			})
+		})
 	}
 }

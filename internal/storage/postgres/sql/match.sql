@@ -7,8 +7,12 @@
 -- is changed is named by an array of keys: so it is found by the primary key also
 -- under a plan that was made when the tables were empty.
 WITH demand AS (
+    -- A long line that nobody is free for is not counted.
     SELECT count(*) AS waiting
-    FROM (SELECT FROM orders WHERE state = 'waiting' AND missing_since IS NULL ORDER BY place LIMIT $1) w
+    FROM (
+        SELECT FROM orders WHERE state = 'waiting' AND missing_since IS NULL
+        ORDER BY place LIMIT CASE WHEN EXISTS (SELECT FROM couriers WHERE status = 'available') THEN $1 ELSE 0 END
+    ) w
 ), fleet AS (
     -- No more than there is demand for: one order costs no look at a whole fleet. The
     -- order is the index's: without it the planner may look for the few free couriers
