@@ -151,4 +151,5 @@ func (c *chaos) flat() {
 			c.Errorf("a vacuum of %s has to leave %d dead rows", table, dead)
 		}
 	}
+	c.exec("CHECKPOINT") // without one a crash forgets which pages of an index are free
 }
