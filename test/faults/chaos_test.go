@@ -159,6 +159,10 @@ func (c *chaos) calm(round uint64) {
 			break
 		}
 		if time.Since(began) > convergeWithin {
+			for _, order := range wrong[:min(len(wrong), 5)] {
+				id, _, _ := strings.Cut(order, " ")
+				c.tellHistory(id)
+			}
 			c.Fatalf("not settled %v after the storm: %s", convergeWithin, strings.Join(wrong, "\n"))
 		}
 		passes(50 * time.Millisecond)
