@@ -22,11 +22,15 @@ var soak = flag.Duration("soak", 10*time.Second, "how long TestChaos goes on, to
 const (
 	stormLasts = 15 * time.Second
 	// convergeWithin is the published time of an open order. Most calms take some
-	// seconds; but the embedded broker forgets whoever waits in a join for longer
-	// than a session, which a real one does not, and that client waits 30 s for the
-	// answer before it joins anew.
+	// seconds.
 	convergeWithin = 2 * time.Minute
-	chaosCouriers  = 25
+	// joinWithin is how long the group may take before that time begins: the embedded
+	// broker forgets whoever waits in a join for longer than a session, which a real
+	// one does not, and that client waits 30 s for the answer before it joins anew.
+	joinWithin = 4 * time.Minute
+	// anewAfter is when all have to join anew, should that broker have forgotten several.
+	anewAfter     = 45 * time.Second
+	chaosCouriers = 25
 )
 
 // TestChaos lets faults of every kind fall at random upon three replicas, round
@@ -146,7 +150,8 @@ func between(ctx context.Context, luck *rand.Rand, least, most time.Duration) bo
 func (c *chaos) calm(round uint64) {
 	c.Helper()
 	began := time.Now()
-	c.pool.Reset() // connections that a fault has broken
+	joined, anew := began, began // when the group was last seen not to be at rest, and made to join
+	c.pool.Reset()               // connections that a fault has broken
 	c.eventually("PostgreSQL answers", func() bool { return c.pool.Ping(c.Context()) == nil })
 	for polls := 0; ; polls++ {
 		// An order that could not be asked for may be put off by minutes, and a
@@ -158,7 +163,15 @@ func (c *chaos) calm(round uint64) {
 		if len(wrong) == 0 {
 			break
 		}
-		if time.Since(began) > convergeWithin {
+		if !c.stable(len(c.replicas)) && time.Since(began) < joinWithin {
+			joined = time.Now()
+			if time.Since(anew) > anewAfter {
+				c.tell("the group does not come to rest; all join anew")
+				c.expel()
+				anew = time.Now()
+			}
+		}
+		if time.Since(joined) > convergeWithin {
 			for _, order := range wrong[:min(len(wrong), 5)] {
 				id, _, _ := strings.Cut(order, " ")
 				c.tellHistory(id)
