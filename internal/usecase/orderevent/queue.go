@@ -14,8 +14,9 @@ import (
 const maxSettled = 8_192
 
 // queue is where hints wait for their batch, by order. An order is in one batch
-// of this process at a time: two would wait for each other's row, or race to make it. What comes
-// of it meanwhile waits for the next batch, unless the look in hand serves it.
+// of this process at a time: two would wait for each other's row, or race to make
+// it. What comes of it meanwhile waits for the next batch, unless the look in hand
+// serves it.
 // The shape is that of the work queues of Kubernetes' controllers.
 type queue struct {
 	mu      sync.Mutex

@@ -101,6 +101,17 @@ func TestEventIsServedByALookThatBeganAfterItCame(t *testing.T) {
 			return first
 		}
 		more := map[bool]int{true: 0, false: 1}[c.serves]
+		check := func(t *testing.T, d *desk, second func() (bool, error)) {
+			if ended, err := second(); ended != c.serves || err != nil {
+				t.Errorf("the second: ended %v, %v", ended, err)
+			}
+			if got := d.inHand(); got != more || d.served != 1-more {
+				t.Errorf("%d more looks and %d served, want %d and %d", got, d.served, more, 1-more)
+			}
+			for range more {
+				d.results <- nil
+			}
+		}
 		t.Run(c.name+", in hand", func(t *testing.T) {
 			atDesk(t, func(t *testing.T, d *desk) {
 				first := begin(t, d)
@@ -112,15 +123,7 @@ func TestEventIsServedByALookThatBeganAfterItCame(t *testing.T) {
 				if ended, err := first(); !ended || err != nil {
 					t.Errorf("the first: ended %v, %v", ended, err)
 				}
-				if ended, err := second(); ended != c.serves || err != nil {
-					t.Errorf("the second: ended %v, %v", ended, err)
-				}
-				if got := d.inHand(); got != more || d.served != 1-more {
-					t.Errorf("%d more looks and %d served, want %d and %d", got, d.served, more, 1-more)
-				}
-				for range more {
-					d.results <- nil
-				}
+				check(t, d, second)
 			})
 		})
 		t.Run(c.name+", settled", func(t *testing.T) {
@@ -129,15 +132,7 @@ func TestEventIsServedByALookThatBeganAfterItCame(t *testing.T) {
 				d.results <- nil
 				synctest.Wait()
 				second := d.submit(t, c.second)
-				if ended, err := second(); ended != c.serves || err != nil {
-					t.Errorf("the second: ended %v, %v", ended, err)
-				}
-				if got := d.inHand(); got != more || d.served != 1-more {
-					t.Errorf("%d more looks and %d served, want %d and %d", got, d.served, more, 1-more)
-				}
-				for range more {
-					d.results <- nil
-				}
+				check(t, d, second)
 			})
 		})
 	}
