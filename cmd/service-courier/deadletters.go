@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"service-courier/internal/app"
+	"service-courier/internal/output"
 	"service-courier/internal/usecase/deadletters"
 )
 
@@ -30,16 +31,19 @@ func deadLetters() *cobra.Command {
 func listLetters() *cobra.Command {
 	var filter deadletters.Filter
 	var limit int
+	format := output.Table
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the letters that wait, those that came first first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
 				return errors.New("--limit: want 1 or more")
 			}
-			return app.ListDeadLetters(cmd.Context(), filter, limit, cmd.OutOrStdout())
+			w := output.Writer{Out: cmd.OutOrStdout(), Format: format}
+			return app.ListDeadLetters(cmd.Context(), filter, limit, w, cmd.ErrOrStderr())
 		},
 	}
 	filterFlags(cmd, &filter)
+	formatFlag(cmd, &format)
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most")
 	return cmd
 }
@@ -51,6 +55,7 @@ func filterFlags(cmd *cobra.Command, f *deadletters.Filter) {
 
 func showLetter() *cobra.Command {
 	var raw bool
+	format := output.Table
 	cmd := &cobra.Command{
 		Use: "show ID", Short: "Show all that is known of one letter", Args: oneID,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,10 +63,15 @@ func showLetter() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.ShowDeadLetter(cmd.Context(), ids[0], raw, cmd.OutOrStdout())
+			if raw {
+				return app.CopyDeadLetter(cmd.Context(), ids[0], cmd.OutOrStdout())
+			}
+			return app.ShowDeadLetter(cmd.Context(), ids[0], output.Writer{Out: cmd.OutOrStdout(), Format: format})
 		},
 	}
+	formatFlag(cmd, &format)
 	cmd.Flags().BoolVar(&raw, "raw", false, "the payload and nothing else, byte for byte")
+	cmd.MarkFlagsMutuallyExclusive("raw", "output")
 	return cmd
 }
 

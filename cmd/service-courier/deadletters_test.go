@@ -28,6 +28,8 @@ func TestDeadLettersWantsACompleteCommand(t *testing.T) {
 		"list --limit 0":             "--limit",
 		"show":                       "id of one letter",
 		"show x":                     `"x" is no id`,
+		"show 1 --raw -o json":       "none of the others",
+		"list -o xml":                "table, json or ndjson",
 		"edit 1 2":                   "id of one letter",
 		"redrive":                    "choose the letters",
 		"redrive 1 --all":            "choose the letters",

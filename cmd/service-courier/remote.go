@@ -45,10 +45,14 @@ func remoteCommands() []*cobra.Command {
 
 // formats gives a command that shows something its output formats.
 func (r *remote) formats(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().VarP(&r.format, "output", "o", "how to write it")
+	formatFlag(cmd, &r.format)
+	return cmd
+}
+
+func formatFlag(cmd *cobra.Command, format *output.Format) {
+	cmd.Flags().VarP(format, "output", "o", "how to write it")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		[]cobra.Completion{string(output.Table), string(output.JSON), string(output.NDJSON)}, cobra.ShellCompDirectiveNoFileComp))
-	return cmd
 }
 
 func (r *remote) connect() (*client.Client, error) {

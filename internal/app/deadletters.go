@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"service-courier/internal/config"
+	"service-courier/internal/output"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/transport/kafka"
 	"service-courier/internal/usecase/deadletters"
@@ -41,30 +43,55 @@ func withStoredLetters(ctx context.Context, do func(*deadletters.Letters) error)
 	return withDeadLetters(ctx, url, do)
 }
 
-// ListDeadLetters prints a line a letter, at most limit.
-func ListDeadLetters(ctx context.Context, f deadletters.Filter, limit int, out io.Writer) error {
+// ListDeadLetters prints a line a letter, at most limit; for programs, all that
+// is known of each. That there are more goes to talk.
+func ListDeadLetters(ctx context.Context, f deadletters.Filter, limit int, w output.Writer, talk io.Writer) error {
 	return withStoredLetters(ctx, func(letters *deadletters.Letters) error {
 		heads, total, err := letters.List(ctx, f, limit)
 		if err != nil {
 			return err
 		}
-		return printHeads(out, heads, total, f, time.Now())
+		if w.Format == output.Table {
+			err = printHeads(w.Out, heads, total, f, time.Now())
+		} else {
+			_, err = w.List(documents(ctx, letters, f), nil, limit)
+		}
+		if err == nil && total > limit {
+			_, err = fmt.Fprintf(talk, "%d of %d %s letters; --limit shows more\n", limit, total, kindOf(f))
+		}
+		return err
 	})
 }
 
-// ShowDeadLetter prints all that is known of one letter; raw: its payload and
-// nothing else, byte for byte.
-func ShowDeadLetter(ctx context.Context, id int64, raw bool, out io.Writer) error {
+// ShowDeadLetter prints all that is known of one letter.
+func ShowDeadLetter(ctx context.Context, id int64, w output.Writer) error {
+	return withDeadLetter(ctx, id, func(l deadletters.Letter) error {
+		if w.Format == output.Table {
+			return printLetter(w.Out, l)
+		}
+		document, err := json.Marshal(toExported(l))
+		if err != nil {
+			return fmt.Errorf("write letter %d: %w", id, err)
+		}
+		return w.Item(document, nil)
+	})
+}
+
+// CopyDeadLetter writes a letter's payload and nothing else, byte for byte.
+func CopyDeadLetter(ctx context.Context, id int64, out io.Writer) error {
+	return withDeadLetter(ctx, id, func(l deadletters.Letter) error {
+		_, err := out.Write(l.Payload)
+		return err
+	})
+}
+
+func withDeadLetter(ctx context.Context, id int64, do func(deadletters.Letter) error) error {
 	return withStoredLetters(ctx, func(letters *deadletters.Letters) error {
 		l, err := letters.Show(ctx, id)
 		if err != nil {
 			return ofLetter(id, err)
 		}
-		if raw {
-			_, err := out.Write(l.Payload)
-			return err
-		}
-		return printLetter(out, l)
+		return do(l)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
@@ -58,6 +59,23 @@ func orNull(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
+}
+
+// documents are letters as JSON, in the order of their ids.
+func documents(ctx context.Context, letters *deadletters.Letters, f deadletters.Filter) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		enough := errors.New("nobody wants more")
+		err := letters.Each(ctx, f, func(l deadletters.Letter) error {
+			document, err := json.Marshal(toExported(l))
+			if !yield(document, err) {
+				return enough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, enough) {
+			yield(nil, err)
+		}
+	}
 }
 
 // ExportDeadLetters writes a line of JSON a letter to the file at path, or to

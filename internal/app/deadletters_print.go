@@ -16,12 +16,8 @@ import (
 // printHeads prints a line a letter. What came from outside is quoted: a record
 // may hold codes that a terminal obeys.
 func printHeads(out io.Writer, heads []deadletters.Head, total int, f deadletters.Filter, now time.Time) error {
-	what := "waiting"
-	if f.Handled {
-		what = "handled"
-	}
 	if total == 0 {
-		_, err := fmt.Fprintf(out, "no %s letters\n", what)
+		_, err := fmt.Fprintf(out, "no %s letters\n", kindOf(f))
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -30,14 +26,14 @@ func printHeads(out io.Writer, heads []deadletters.Head, total int, f deadletter
 		fmt.Fprintf(w, "%d\t%s\t%d@%d\t%s\t%d\t%s\t%s\n", h.ID, age(now.Sub(h.CreatedAt)), h.Partition, h.Offset,
 			h.Reason, h.Rounds, statusOf(h), beginning(h))
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	return w.Flush()
+}
+
+func kindOf(f deadletters.Filter) string {
+	if f.Handled {
+		return "handled"
 	}
-	if len(heads) < total {
-		_, err := fmt.Fprintf(out, "%d of %d %s letters; --limit shows more\n", len(heads), total, what)
-		return err
-	}
-	return nil
+	return "waiting"
 }
 
 func statusOf(h deadletters.Head) string {

@@ -30,7 +30,7 @@ type diagnosis struct {
 func diagnose(t *testing.T) diagnosis {
 	t.Helper()
 	d := diagnosis{T: t}
-	d.printed, d.err = output(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), true, out) })
+	d.printed, d.err = printed(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), true, out) })
 	if err := json.Unmarshal([]byte(d.printed), &d); err != nil {
 		t.Fatalf("%v:\n%s", err, d.printed)
 	}
@@ -78,7 +78,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	for _, f := range d.Findings {
 		d.finds(f.Check, doctor.OK, "")
 	}
-	out, err := output(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), false, out) })
+	out, err := printed(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), false, out) })
 	if want := "13 checks: 13 ok, 0 warn, 0 FAIL\n"; err != nil || !strings.HasSuffix(out, want) {
 		t.Errorf("%v:\n%s", err, out)
 	}

@@ -159,7 +159,7 @@ func (s *stack) eventually(want, sql string) {
 }
 
 // output runs a command and returns what it printed.
-func output(command func(*bytes.Buffer) error) (string, error) {
+func printed(command func(*bytes.Buffer) error) (string, error) {
 	var out bytes.Buffer
 	err := command(&out)
 	return out.String(), err

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"service-courier/internal/app"
+	"service-courier/internal/output"
 	"service-courier/internal/usecase/deadletters"
 	"service-courier/test/realkafka"
 )
@@ -62,7 +63,7 @@ func TestRedriveOnRealKafka(t *testing.T) {
 
 // redrive runs the command for every letter.
 func (s *stack) redrive() (string, error) {
-	return output(func(out *bytes.Buffer) error {
+	return printed(func(out *bytes.Buffer) error {
 		return app.RedriveDeadLetters(s.Context(), deadletters.Selection{All: true}, deadletters.RedriveOptions{},
 			func(string) error { return nil }, out)
 	})
@@ -76,7 +77,7 @@ func redriveInRounds(s *stack) {
 	s.produce("not json")
 	s.eventually("1", "SELECT count(*) FROM dead_letters")
 	mend := func([]byte) ([]byte, error) { return []byte(`{"order_id":"o-1","status":"created"}`), nil }
-	if out, err := output(func(out *bytes.Buffer) error { return app.EditDeadLetter(s.Context(), 1, mend, out) }); err != nil {
+	if out, err := printed(func(out *bytes.Buffer) error { return app.EditDeadLetter(s.Context(), 1, mend, out) }); err != nil {
 		s.Fatal(err, out)
 	}
 	if out, err := s.redrive(); err != nil || !strings.Contains(out, "1 redriven, 0 failed, 0 skipped") {
@@ -100,6 +101,7 @@ func redriveInRounds(s *stack) {
 	s.eventually("key abc for ever bad", `SELECT convert_from(key, 'UTF8') || ' ' || convert_from(header_values[1], 'UTF8') || ' '
 		|| convert_from(payload, 'UTF8') `+last)
 	exportsEverything(s)
+	listsForPrograms(s)
 }
 
 // exportsEverything: seven letters by now, of which one waits.
@@ -113,6 +115,29 @@ func exportsEverything(s *stack) {
 		if err != nil || bytes.Count(content, []byte("\n")) != want || !bytes.Contains(content, []byte(`"key":"a2V5"`)) {
 			s.Errorf("handled %t: %v, want %d letters:\n%s", handled, err, want, content)
 		}
+	}
+}
+
+// listsForPrograms: of the six handled letters the first four, as the export has them.
+func listsForPrograms(s *stack) {
+	var handled, listed, talk bytes.Buffer
+	filter := deadletters.Filter{Handled: true}
+	err := errors.Join(
+		app.ExportDeadLetters(s.Context(), filter, "", &handled),
+		app.ListDeadLetters(s.Context(), filter, 4, output.Writer{Out: &listed, Format: output.NDJSON}, &talk),
+	)
+	first := bytes.Join(bytes.SplitAfter(handled.Bytes(), []byte("\n"))[:4], nil)
+	if err != nil || !bytes.Equal(listed.Bytes(), first) || talk.String() != "4 of 6 handled letters; --limit shows more\n" {
+		s.Errorf("list: %v, said %q, listed\n%swant\n%s", err, &talk, &listed, first)
+	}
+	var table, shown bytes.Buffer
+	talk.Reset()
+	err = errors.Join(
+		app.ListDeadLetters(s.Context(), filter, 6, output.Writer{Out: &table, Format: output.Table}, &talk),
+		app.ShowDeadLetter(s.Context(), 1, output.Writer{Out: &shown, Format: output.NDJSON}),
+	)
+	if err != nil || bytes.Count(table.Bytes(), []byte("\n")) != 7 || talk.Len() > 0 || !bytes.HasPrefix(first, shown.Bytes()) {
+		s.Errorf("list and show: %v, said %q\n%s%s", err, &talk, &table, &shown)
 	}
 }
 
