@@ -133,7 +133,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 		readiness:  ready,
 		feed:       feed,
 		pprofAddr:  cfg.PprofAddr,
-		http: rest.New(rest.Config{Addr: cfg.HTTPAddr, RateLimit: cfg.RateLimit}, rest.Dependencies{
+		http: rest.New(rest.Config{Addr: cfg.HTTPAddr, OwnName: cfg.Private(), RateLimit: cfg.RateLimit}, rest.Dependencies{
 			Callers:     callers,
 			Couriers:    couriers.New(postgres.NewCouriers(pool), matcher.Wake),
 			Deliveries:  deliveries,

@@ -24,9 +24,15 @@ func (c Config) checkHTTPAddr() error {
 
 // Open reports that everybody who reaches the API may use it, and that others
 // than this machine's users do.
-func (c Config) Open() bool {
+func (c Config) Open() bool { return !c.asksCallers() && !c.onLoopback() }
+
+// Private reports that everybody who reaches the API may use it, and that only
+// this machine's users do.
+func (c Config) Private() bool { return !c.asksCallers() && c.onLoopback() }
+
+func (c Config) onLoopback() bool {
 	host, _, err := net.SplitHostPort(c.HTTPAddr)
-	return err == nil && !isLoopback(host) && !c.asksCallers()
+	return err == nil && isLoopback(host)
 }
 
 func (c Config) asksCallers() bool { return c.APITokens != "" || c.APITokensFile != "" }

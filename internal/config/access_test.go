@@ -38,8 +38,8 @@ func TestReachableFromOutside(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			got, err := config.Load()
-			if (err == nil) != tt.accepted || got.Open() != tt.open {
-				t.Errorf("HTTP_ADDR=%s %v: open %t, %v", addr, tt.settings, got.Open(), err)
+			if (err == nil) != tt.accepted || got.Open() != tt.open || got.Private() {
+				t.Errorf("HTTP_ADDR=%s %v: open %t, private %t, %v", addr, tt.settings, got.Open(), got.Private(), err)
 			}
 		}
 	}
@@ -48,8 +48,12 @@ func TestReachableFromOutside(t *testing.T) {
 func TestLoopbackNeedsNoTokens(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "localhost:80", "[::1]:80", "127.0.0.5:1"} {
 		setenv(t, map[string]string{"DATABASE_URL": database, "KAFKA_BROKERS": "a:1", "HTTP_ADDR": addr})
-		if got, err := config.Load(); err != nil || got.Open() {
-			t.Errorf("HTTP_ADDR=%s: open %t, %v", addr, got.Open(), err)
+		if got, err := config.Load(); err != nil || got.Open() || !got.Private() {
+			t.Errorf("HTTP_ADDR=%s: open %t, private %t, %v", addr, got.Open(), got.Private(), err)
+		}
+		t.Setenv("API_TOKENS", goodToken)
+		if got, err := config.Load(); err != nil || got.Private() {
+			t.Errorf("HTTP_ADDR=%s with tokens: private %t, %v", addr, got.Private(), err)
 		}
 	}
 }

@@ -281,6 +281,12 @@ var mutants = []mutant{
 		"if protection == nil {",
 		"./internal/transport/rest TestCrossOrigin",
 	},
+	{
+		"own name", "internal/transport/rest/origin.go",
+		"if !isLoopback(r.Host) {",
+		"if !isLoopback(\"localhost\") {",
+		"./internal/transport/rest TestOwnName",
+	},
 }
 
 // sources is the repository at root without what no test needs.

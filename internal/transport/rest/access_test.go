@@ -160,3 +160,25 @@ func TestCrossOrigin(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnName: an API on loopback that asks nobody for a token answers to no name
+// that a page elsewhere could have let point to it.
+func TestOwnName(t *testing.T) {
+	own := rest.New(rest.Config{OwnName: true}, dependencies(new(fake), io.Discard)).Handler()
+	for host, refused := range map[string]bool{
+		"127.0.0.1:8082": false, "localhost": false, "LOCALHOST:80": false, "[::1]:8082": false, "[::1]": false, "127.8.0.1": false,
+		"evil.example:8082": true, "localhost.evil.example": true, "192.168.0.7:8082": true, "": true, "127.0.0.1.nip.io": true,
+	} {
+		r := request(t, "GET /couriers", "")
+		r.Host = host
+		w := do(own, r)
+		if got := w.Code == http.StatusMisdirectedRequest; got != refused {
+			t.Errorf("Host %q: %d, refused is to be %t", host, w.Code, refused)
+		} else if got && !strings.Contains(w.Body.String(), `"code":"misdirected_request"`) {
+			t.Errorf("%s", w.Body)
+		}
+		if w := do(handler(new(fake), io.Discard), r); w.Code != http.StatusOK {
+			t.Errorf("Host %q, with tokens or for others: %d", host, w.Code)
+		}
+	}
+}

@@ -62,6 +62,9 @@ func newHandler(cfg Config, deps Dependencies, stopping <-chan struct{}) http.Ha
 	h = a.authorised(deps.Callers, h)
 	h = &router{mux: mux, next: h}
 	h = sameOrigin(h)
+	if cfg.OwnName {
+		h = ownName(h)
+	}
 	h = limited(cfg.RateLimit, h)
 	h = recovered(deps.Log, h)
 	h = logged(deps.Log, h)

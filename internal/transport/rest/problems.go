@@ -30,6 +30,7 @@ const (
 	codeChanged          = "precondition_failed"
 	codeBodyTooLarge     = "body_too_large"
 	codeMediaType        = "unsupported_media_type"
+	codeMisdirected      = "misdirected_request"
 	codeInvalid          = "validation_failed"
 	codeRateLimited      = "rate_limited"
 	codeInternal         = "internal"
@@ -63,6 +64,7 @@ var kinds = []kind{
 	{code: codeChanged, status: http.StatusPreconditionFailed, title: "Changed meanwhile", detail: "it is not as If-Match says any more", remedy: "Read it again, and decide on what it is now.", err: courier.ErrChanged},
 	{code: codeBodyTooLarge, status: http.StatusRequestEntityTooLarge, title: "Body too large", detail: fmt.Sprintf("the body is longer than %d bytes", maxBodyBytes), remedy: "Send less."},
 	{code: codeMediaType, status: http.StatusUnsupportedMediaType, title: "Not JSON", detail: "the body must be JSON: send it with Content-Type: application/json", remedy: "Send JSON, and say so in Content-Type."},
+	{code: codeMisdirected, status: http.StatusMisdirectedRequest, title: "Not this host", detail: "without tokens this API answers only to localhost, 127.0.0.1 and [::1]", remedy: "Call it by one of these names, or let it ask for tokens (API_TOKENS)."},
 	{code: codeInvalid, status: http.StatusUnprocessableEntity, title: "Validation failed", detail: "validation failed", remedy: "Mend every place that errors names.", err: courier.ErrInvalidCourier},
 	{code: codeRateLimited, status: http.StatusTooManyRequests, title: "Too many requests", detail: "this address asks too often", remedy: "Wait as long as Retry-After says.", retry: "1"},
 	{code: codeInternal, status: http.StatusInternalServerError, title: "Internal error", detail: "an internal error; the log has it under this answer's request_id", remedy: "Tell the operator the request_id."},

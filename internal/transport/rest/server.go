@@ -28,6 +28,7 @@ const (
 // Config says where to listen and what a request may take.
 type Config struct {
 	Addr           string        // host:port; port 0 lets the system choose
+	OwnName        bool          // refuse requests whose Host is not loopback's, for an API on loopback without tokens
 	RateLimit      int           // requests a second of one address; 0: any number
 	RequestTimeout time.Duration // 5 s when zero
 }
