@@ -129,6 +129,12 @@ var mutants = []mutant{
 		"./internal/transport/kafka TestOnKfake/nothing",
 	},
 	{
+		"given up in an outage", "internal/transport/kafka/reader.go",
+		"r.paused = true\n\t}\n",
+		"r.paused = true\n\t}\n\ttime.Sleep(d)\n\tif d > 0 {\n\t\treturn ctx.Err() == nil\n\t}\n",
+		"./internal/transport/kafka TestOnKfake/given_up_in_an_outage",
+	},
+	{
 		"begin at the oldest", "internal/transport/kafka/config.go",
 		"sarama.OffsetOldest",
 		"sarama.OffsetNewest",

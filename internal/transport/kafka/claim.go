@@ -13,9 +13,6 @@ import (
 	"service-courier/internal/usecase/orderevent"
 )
 
-// maxRecords bounds what one partition hands over at a time.
-const maxRecords = 500
-
 // ConsumeClaim is one partition's loop: take what is there, hand it over, mark
 // it after the COMMIT. There is one batch of a partition at a time, so marks
 // never overtake. It returns when the partition is revoked, which shows as the
@@ -32,16 +29,17 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 			session.MarkOffset(claim.Topic(), claim.Partition(), oldest, "")
 		}
 	}
+	in := reader{claim: claim, group: c.group}
 	records := make([]*sarama.ConsumerMessage, 0, maxRecords)
 	for {
-		records = take(ctx, claim.Messages(), records[:0])
+		records = in.take(ctx, records[:0])
 		if len(records) == 0 {
 			return nil
 		}
 		c.denied.over()
 		c.read.Works(ctx)
 		c.lag.Observe(claim.Partition(), claim.HighWaterMarkOffset()-records[0].Offset)
-		if !c.handOver(ctx, records) {
+		if !c.handOver(ctx, &in, records) {
 			return nil // nothing is marked: the next owner reads these again
 		}
 		c.worked.Store(true)
@@ -53,32 +51,6 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		session.MarkOffset(last.Topic, last.Partition, last.Offset+1, "")
 		c.lag.Observe(last.Partition, claim.HighWaterMarkOffset()-last.Offset-1)
 	}
-}
-
-// take waits for one record and adds those already there: no lingering. It
-// returns none when the channel is closed or ctx ends.
-func take(ctx context.Context, in <-chan *sarama.ConsumerMessage, records []*sarama.ConsumerMessage) []*sarama.ConsumerMessage {
-	select {
-	case r, ok := <-in:
-		if !ok {
-			return records
-		}
-		records = append(records, r)
-	case <-ctx.Done():
-		return records
-	}
-	for len(records) < maxRecords {
-		select {
-		case r, ok := <-in:
-			if !ok {
-				return records
-			}
-			records = append(records, r)
-		default:
-			return records
-		}
-	}
-	return records
 }
 
 // shutdownGrace is how long a batch in hand may go on when the session ends:
@@ -99,16 +71,18 @@ const (
 )
 
 // handOver submits the records until it is saved and returns false when ctx ends
-// first. What cannot be saved is PostgreSQL's or service-order's doing, never
-// the records': they wait here, and the partition with them; Kafka is the buffer.
-// Only records that the database will never take become dead letters.
-func (c *Consumer) handOver(ctx context.Context, records []*sarama.ConsumerMessage) bool {
+// or the partition is revoked first. What cannot be saved is PostgreSQL's or
+// service-order's doing, never the records': they wait here, and the partition
+// with them; Kafka is the buffer. Only records that the database will never take
+// become dead letters.
+func (c *Consumer) handOver(ctx context.Context, in *reader, records []*sarama.ConsumerMessage) bool {
 	b, bad := decode(records, nil), make(map[courier.OrderID]error)
 	inHand, done := outliving(ctx, shutdownGrace)
 	defer done()
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := c.sink.Submit(inHand, b)
 		if err == nil {
+			in.resume()
 			c.saving.Works(ctx)
 			c.tellLetters(ctx, b.Letters)
 			return true
@@ -124,9 +98,7 @@ func (c *Consumer) handOver(ctx context.Context, records []*sarama.ConsumerMessa
 		if !errors.Is(err, orderevent.ErrPaused) { // which the breaker has told
 			c.saving.Failed(ctx, err)
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if !in.pause(ctx, wait) {
 			return false
 		}
 	}

@@ -54,7 +54,7 @@ func saramaConfig() *sarama.Config {
 	// brokers allow by default.
 	c.Consumer.Group.Session.Timeout = 6 * time.Second
 	c.Consumer.Group.Heartbeat.Interval = 2 * time.Second
-	// A revoked partition whose batch hangs on PostgreSQL is taken away after this.
+	// When a revoked partition is not given up by then, the session ends with all of them.
 	c.Consumer.Group.Rebalance.Timeout = 15 * time.Second
 	c.Consumer.Group.Rebalance.Retry.Backoff = 500 * time.Millisecond
 	return c

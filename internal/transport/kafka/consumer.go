@@ -42,6 +42,7 @@ type Consumer struct {
 	topic      *outage.Log
 	read       *outage.Log
 	saving     *outage.Log
+	group      sarama.ConsumerGroup // of the membership; its claims end before it is another
 	joined     atomic.Bool
 	stuck      stuck
 	denied     stuck
@@ -120,6 +121,7 @@ func (c *Consumer) member(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	c.group = group
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)

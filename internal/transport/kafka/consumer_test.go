@@ -22,6 +22,7 @@ func suite(t *testing.T, start func(*testing.T) broker) {
 		"topic comes later":              topicComesLater,
 		"members come and go":            membersComeAndGo,
 		"batch in hand is finished":      batchInHandIsFinished,
+		"given up in an outage":          givenUpInAnOutage,
 		"stops while joining":            stopsWhileJoining,
 		"stuck is told":                  stuckIsTold,
 		"keeps events":                   keepsEvents,
@@ -166,6 +167,26 @@ func batchInHandIsFinished(b bench) {
 	if got := b.committed(); got != 1 {
 		b.Errorf("committed %d records, want the one that was in hand", got)
 	}
+}
+
+// givenUpInAnOutage: a member that cannot save gives up the partitions that go to
+// another, and keeps the rest. Without the pause that looks for the end of the
+// channel, the group waits until its patience ends, and the member loses everything.
+func givenUpInAnOutage(b bench) {
+	b.produce(events(0, 3_000)...)
+	first, second := sink{failing: true}, sink{failing: true}
+	var log lockedBuffer
+	b.consumeLogged(&first, slog.New(slog.NewTextHandler(&log, nil)))
+	b.eventually("the first tries all partitions", func() bool { return first.tried() > 2*partitions })
+	b.consume(&second)
+	b.eventually("the second tries some of them", func() bool { return second.tried() > 0 })
+	if got := log.String(); strings.Count(got, "joined the consumer group") != 1 || strings.Contains(got, "kafka consumer group") {
+		b.Errorf("the first lost its place in the group:\n%s", got)
+	}
+	first.fail(false)
+	second.fail(false)
+	b.eventually("all orders are handed over", func() bool { return first.orders()+second.orders() >= 3_000 })
+	b.eventually("all is committed", func() bool { return b.committed() == 3_000 })
 }
 
 // stopsWhileJoining: a member that is told to stop while the rebalance waits for

@@ -124,8 +124,13 @@ func events(from, to int) []string {
 // fails the test when it takes over five seconds.
 func (b bench) consume(sink Sink) (stop func()) {
 	b.Helper()
+	return b.consumeLogged(sink, slog.New(slog.DiscardHandler))
+}
+
+func (b bench) consumeLogged(sink Sink, log *slog.Logger) (stop func()) {
+	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
-	wait := b.consumeUntil(ctx, sink)
+	wait := b.run(ctx, sink, log)
 	stop = sync.OnceFunc(func() {
 		cancel()
 		wait()
@@ -138,7 +143,12 @@ func (b bench) consume(sink Sink) (stop func()) {
 // wait for that.
 func (b bench) consumeUntil(ctx context.Context, sink Sink) (wait func()) {
 	b.Helper()
-	c := NewConsumer(b.cfg, sink, noLag{}, noLag{}, slog.New(slog.DiscardHandler))
+	return b.run(ctx, sink, slog.New(slog.DiscardHandler))
+}
+
+func (b bench) run(ctx context.Context, sink Sink, log *slog.Logger) (wait func()) {
+	b.Helper()
+	c := NewConsumer(b.cfg, sink, noLag{}, noLag{}, log)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
