@@ -22,8 +22,14 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// preconditionError says what has to be there first.
+type preconditionError struct{ error }
+
+func (e preconditionError) Unwrap() error { return e.error }
+
 func exitCode(err error) int {
 	var usage usageError
+	var precondition preconditionError
 	var api *client.APIError
 	var unreachable *client.UnreachableError
 	switch {
@@ -31,7 +37,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &unreachable):
+	case errors.As(err, &precondition), errors.As(err, &unreachable):
 		return exitPrecondition
 	case errors.As(err, &api):
 		return exitCodeOf(api.Status)
