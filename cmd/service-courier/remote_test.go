@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"service-courier/internal/client"
+	"service-courier/internal/usecase/deadletters"
 )
 
 // Every command that shows something of a running server, and the letters, can
@@ -77,7 +79,7 @@ func TestExitCodes(t *testing.T) {
 	for status, want := range map[int]int{
 		http.StatusOK: exitOK, http.StatusBadRequest: exitUsage, http.StatusUnprocessableEntity: exitUsage,
 		http.StatusNotFound: exitNotFound, http.StatusConflict: exitConflict, http.StatusUnauthorized: exitPrecondition,
-		http.StatusForbidden: exitPrecondition, http.StatusPreconditionFailed: exitPrecondition,
+		http.StatusForbidden: exitPrecondition, http.StatusMisdirectedRequest: exitPrecondition,
 		http.StatusServiceUnavailable: exitPrecondition, http.StatusInternalServerError: exitFailed,
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -98,17 +100,18 @@ func TestExitCodes(t *testing.T) {
 	for _, line := range []string{
 		"couriers get", "couriers get seven", "couriers get 0", "couriers change 7", "couriers create --name Lev",
 		"orders get ../7", "orders nope", "orders list -o xml", "lag --interval 1ms", "nope", "stats --courier 1 --couriers",
-		"couriers list --server localhost:8082", "couriers list --limit -1",
+		"couriers list --server localhost:8082", "couriers list --limit -1", "resync --since bad", "dev --data=",
 	} {
 		if out, _, code := invoke(t, strings.Fields(line)...); code != exitUsage || out != "" {
 			t.Errorf("%s: exit code %d, %q", line, code, out)
 		}
 	}
-	if code := exitCode(errors.New("any other")); code != exitFailed {
-		t.Errorf("exit code %d", code)
-	}
-	if code := exitCode(&client.UnreachableError{}); code != exitPrecondition {
-		t.Errorf("exit code %d", code)
+	for err, want := range map[error]int{
+		errors.New("any other"): exitFailed, &client.UnreachableError{}: exitPrecondition, deadletters.ErrChanged: exitConflict,
+	} {
+		if code := exitCode(fmt.Errorf("around it: %w", err)); code != want {
+			t.Errorf("%v: exit code %d, want %d", err, code, want)
+		}
 	}
 }
 
