@@ -77,6 +77,25 @@ func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 	}
 }
 
+func TestColored(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		terminal bool
+		noColor  string
+		want     bool
+	}{
+		{true, "", true}, // also when it is set to nothing
+		{true, "1", false},
+		{true, "0", false}, // whatever its value, says the standard
+		{false, "", false},
+		{false, "1", false},
+	} {
+		if got := colored(c.terminal, c.noColor); got != c.want {
+			t.Errorf("a terminal: %t, NO_COLOR=%s: coloured: %t", c.terminal, c.noColor, got)
+		}
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]int{
