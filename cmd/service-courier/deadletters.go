@@ -36,7 +36,7 @@ func listLetters() *cobra.Command {
 		Use: "list", Short: "List the letters that wait, those that came first first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
-				return errors.New("--limit: want 1 or more")
+				return usageError{errors.New("--limit: want 1 or more")}
 			}
 			w := output.Writer{Out: cmd.OutOrStdout(), Format: format}
 			return app.ListDeadLetters(cmd.Context(), filter, limit, w, cmd.ErrOrStderr())
@@ -90,7 +90,7 @@ func redriveLetters() *cobra.Command {
 				return err
 			}
 			if options.Rate < 0 {
-				return errors.New("--rate: want records a second, or 0 for as many as Kafka takes")
+				return usageError{errors.New("--rate: want records a second, or 0 for as many as Kafka takes")}
 			}
 			return app.RedriveDeadLetters(cmd.Context(), selection, options, choice.confirm(cmd), cmd.OutOrStdout())
 		},
@@ -144,7 +144,7 @@ func parseIDs(args []string) ([]int64, error) {
 	for i, arg := range args {
 		id, err := strconv.ParseInt(arg, 10, 64)
 		if err != nil || id < 1 {
-			return nil, fmt.Errorf("%q is no id of a letter: want a number, as 'deadletters list' shows it", arg)
+			return nil, usageError{fmt.Errorf("%q is no id of a letter: want a number, as 'deadletters list' shows it", arg)}
 		}
 		ids[i] = id
 	}

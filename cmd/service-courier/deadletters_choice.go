@@ -35,7 +35,10 @@ func (c *choice) selection(args []string) (deadletters.Selection, error) {
 		return deadletters.Selection{}, err
 	}
 	s := deadletters.Selection{IDs: ids, Reason: c.reason, All: c.all}
-	return s, s.Validate()
+	if err := s.Validate(); err != nil {
+		return s, usageError{err}
+	}
+	return s, nil
 }
 
 // confirm asks on a terminal. Where nobody can answer, only --yes says yes.
@@ -46,7 +49,7 @@ func (c *choice) confirm(cmd *cobra.Command) app.Confirm {
 		}
 		in, isFile := cmd.InOrStdin().(*os.File)
 		if !isFile || !term.IsTerminal(int(in.Fd())) {
-			return fmt.Errorf("%s Nobody can be asked here: add --yes to do it", question)
+			return usageError{fmt.Errorf("%s Nobody can be asked here: add --yes to do it", question)}
 		}
 		fmt.Fprint(cmd.ErrOrStderr(), question+" [y/N] ")
 		return answered(cmd.Context(), in)

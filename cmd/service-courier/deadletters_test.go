@@ -1,23 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"strings"
 	"testing"
-)
 
-// command runs a command line as a script would: nobody can be asked.
-func command(t *testing.T, stdin string, args ...string) error {
-	t.Helper()
-	cmd := root()
-	cmd.SetArgs(args)
-	cmd.SetIn(strings.NewReader(stdin))
-	var out bytes.Buffer
-	cmd.SetOut(&out)
-	cmd.SetErr(&out)
-	return cmd.ExecuteContext(t.Context())
-}
+	"github.com/jackc/pgx/v5"
+
+	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/storage/postgres"
+)
 
 // TestDeadLettersWantsACompleteCommand: each of these is refused before anything
 // is opened.
@@ -39,9 +31,37 @@ func TestDeadLettersWantsACompleteCommand(t *testing.T) {
 		"drop --all --reason x":      "choose the letters",
 		"drop 0":                     `"0" is no id`,
 	} {
-		err := command(t, "", append([]string{"deadletters"}, strings.Fields(line)...)...)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("deadletters %s: %v, want %q", line, err, want)
+		_, talk, code := invoke(t, append([]string{"deadletters"}, strings.Fields(line)...)...)
+		if code != exitUsage || !strings.Contains(talk, want) {
+			t.Errorf("deadletters %s: exit code %d, want %d, and %q:\n%s", line, code, exitUsage, want, talk)
+		}
+	}
+}
+
+// The codes of the commands on one letter, against a real database.
+func TestExitCodesOfLetters(t *testing.T) {
+	url := pgtest.NewDatabase(t, postgres.Migrate)
+	t.Chdir(t.TempDir()) // no .env
+	t.Setenv("DATABASE_URL", url)
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	defer func() { must(t, conn.Close(context.WithoutCancel(t.Context()))) }()
+	_, err = conn.Exec(t.Context(), `INSERT INTO dead_letters (topic, partition, "offset", produced_at, reason) VALUES ('t', 0, 0, now(), 'not_json')`)
+	must(t, err)
+	for _, c := range []struct {
+		line string
+		code int
+	}{
+		{"show 1", exitOK},
+		{"show 2", exitNotFound},
+		{"edit 2 --payload /dev/null", exitNotFound},
+		{"drop 1", exitUsage}, // nobody can be asked
+		{"drop 1 --yes", exitOK},
+		{"edit 1 --payload /dev/null", exitConflict},
+		{"drop 1 2 --yes", exitFailed}, // of several, some failed
+	} {
+		if out, talk, code := invoke(t, strings.Fields("deadletters "+c.line)...); code != c.code {
+			t.Errorf("%s: exit code %d, want %d\n%s%s", c.line, code, c.code, out, talk)
 		}
 	}
 }
@@ -51,6 +71,8 @@ func TestNobodyToAskMeansNo(t *testing.T) {
 	cmd.SetIn(strings.NewReader("y\n"))
 	if err := (&choice{}).confirm(cmd)("Drop everything?"); err == nil || !strings.Contains(err.Error(), "--yes") {
 		t.Errorf("without a terminal: %v", err)
+	} else if code := exitCode(err); code != exitUsage {
+		t.Errorf("without a terminal: exit code %d", code)
 	}
 	if err := (&choice{yes: true}).confirm(cmd)("Drop everything?"); err != nil {
 		t.Errorf("with --yes: %v", err)

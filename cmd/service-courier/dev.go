@@ -28,7 +28,7 @@ where the machine has none.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("data") && cfg.DataDir == "" {
-				return errors.New("--data is empty; name a directory, or leave the flag out to keep nothing")
+				return usageError{errors.New("--data is empty; name a directory, or leave the flag out to keep nothing")}
 			}
 			cfg.PGBinDir = os.Getenv("PG_BIN_DIR")
 			return app.Dev(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())

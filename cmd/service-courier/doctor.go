@@ -4,10 +4,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"service-courier/internal/app"
+	"service-courier/internal/output"
 )
 
 func doctor() *cobra.Command {
-	var asJSON bool
+	format := output.Table
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is wrong, and how to mend it",
@@ -16,9 +17,9 @@ func doctor() *cobra.Command {
 			"ok, warn or FAIL; the exit code is 1 when anything fails.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return app.Doctor(cmd.Context(), asJSON, cmd.OutOrStdout())
+			return app.Doctor(cmd.Context(), output.Writer{Out: cmd.OutOrStdout(), Format: format})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	formatFlag(cmd, &format)
 	return cmd
 }

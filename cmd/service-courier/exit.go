@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"service-courier/internal/client"
+	"service-courier/internal/usecase/deadletters"
 )
 
 // The exit codes, for scripts.
@@ -12,7 +13,7 @@ const (
 	exitOK           = 0
 	exitFailed       = 1
 	exitUsage        = 2 // the command line is wrong; nothing was done
-	exitPrecondition = 3 // something has to be there first: the server, an access token, service-order, the version named
+	exitPrecondition = 3 // something has to be there first: the server, an access token, service-order
 	exitNotFound     = 4
 	exitConflict     = 5 // what was asked would break a promise, or is done already
 )
@@ -22,8 +23,14 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// preconditionError says what has to be there first.
+type preconditionError struct{ error }
+
+func (e preconditionError) Unwrap() error { return e.error }
+
 func exitCode(err error) int {
 	var usage usageError
+	var precondition preconditionError
 	var api *client.APIError
 	var unreachable *client.UnreachableError
 	switch {
@@ -31,10 +38,14 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &unreachable):
+	case errors.As(err, &precondition), errors.As(err, &unreachable):
 		return exitPrecondition
 	case errors.As(err, &api):
 		return exitCodeOf(api.Status)
+	case errors.Is(err, deadletters.ErrNotFound):
+		return exitNotFound
+	case errors.Is(err, deadletters.ErrHandled), errors.Is(err, deadletters.ErrChanged):
+		return exitConflict
 	}
 	return exitFailed
 }
@@ -48,7 +59,7 @@ func exitCodeOf(status int) int {
 		return exitNotFound
 	case http.StatusConflict:
 		return exitConflict
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed, http.StatusPreconditionRequired,
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest,
 		http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return exitPrecondition
 	}

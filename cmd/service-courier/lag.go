@@ -14,7 +14,8 @@ import (
 // consumer is what of the answer the command itself reads.
 type consumer struct {
 	Partitions []json.RawMessage `json:"partitions"`
-	TotalLag   int64             `json:"total_lag"`
+	TotalLag   *int64            `json:"total_lag"` // nil: not known
+	KafkaError string            `json:"kafka_error"`
 }
 
 var lagColumns = []output.Column{
@@ -33,7 +34,8 @@ func (r *remote) lag() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "lag", Short: "Show how many events each partition has that are not handled yet", Args: cobra.NoArgs,
 		Long: "Shows for each partition how many events Kafka has that are not committed. With --fail-above the exit code\n" +
-			"is 1 when they are more in all; with --watch it shows them again and again, and ends with the first such time.",
+			"is 1 when they are more in all, and 3 when nobody knows, since Kafka does not answer the server; with --watch\n" +
+			"it shows them again and again, and ends with the first such time.",
 		Example: "  service-courier lag --fail-above 1000\n  service-courier lag --watch --interval 5s",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if every < minInterval {
@@ -57,7 +59,8 @@ func (r *remote) lag() *cobra.Command {
 	return r.formats(cmd)
 }
 
-// showLag writes the lag of each partition; the error says that it is too much.
+// showLag writes the lag of each partition; the error says that it is too much,
+// or that it may be.
 func (r *remote) showLag(cmd *cobra.Command, failAbove int64) error {
 	c, err := r.connect()
 	if err != nil {
@@ -74,8 +77,16 @@ func (r *remote) showLag(cmd *cobra.Command, failAbove int64) error {
 	if _, err := r.writer(cmd).List(each(found.Partitions), lagColumns, 0); err != nil {
 		return err
 	}
-	if failAbove >= 0 && found.TotalLag > failAbove {
-		return fmt.Errorf("the lag is %d, above %d", found.TotalLag, failAbove)
+	if found.TotalLag == nil {
+		unknown := fmt.Errorf("the lag is not known, Kafka does not answer the server: %s", found.KafkaError)
+		if failAbove >= 0 {
+			return preconditionError{unknown}
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), unknown)
+		return nil
+	}
+	if failAbove >= 0 && *found.TotalLag > failAbove {
+		return fmt.Errorf("the lag is %d, above %d", *found.TotalLag, failAbove)
 	}
 	return nil
 }

@@ -70,13 +70,16 @@ func (r *remote) connect() (*client.Client, error) {
 	return c, nil
 }
 
-// writer writes to the standard output; states are coloured on a terminal,
-// unless NO_COLOR (https://no-color.org) says otherwise.
+// writer writes to the standard output.
 func (r *remote) writer(cmd *cobra.Command) output.Writer {
 	file, isFile := cmd.OutOrStdout().(*os.File)
-	color := isFile && term.IsTerminal(int(file.Fd())) && os.Getenv("NO_COLOR") == ""
-	return output.Writer{Out: cmd.OutOrStdout(), Format: r.format, Color: color}
+	terminal := isFile && term.IsTerminal(int(file.Fd()))
+	return output.Writer{Out: cmd.OutOrStdout(), Format: r.format, Color: colored(terminal, os.Getenv("NO_COLOR"))}
 }
+
+// colored says whether states are coloured: on a terminal, unless NO_COLOR is
+// set and not empty (https://no-color.org).
+func colored(terminal bool, noColor string) bool { return terminal && noColor == "" }
 
 // show writes the one answer at path.
 func (r *remote) show(cmd *cobra.Command, path string, query url.Values, columns []output.Column) error {

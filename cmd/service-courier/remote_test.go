@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,33 +13,45 @@ import (
 	"github.com/spf13/cobra"
 
 	"service-courier/internal/client"
+	"service-courier/internal/usecase/deadletters"
 )
 
-// Every command that shows something of a running server, and the letters, can
-// show it to a program.
+// withoutFormats are the commands that have no -o table|json|ndjson, and why.
+var withoutFormats = map[string]string{
+	"dev":                 "it runs, and tells what happens to a person",
+	"serve":               "it runs, and its log is JSON",
+	"health":              "its exit code is the answer",
+	"migrate up":          "it changes something, and says what it did",
+	"migrate down":        "it changes something, and says what it did",
+	"migrate grant":       "it changes something, and says what it did",
+	"resync":              "it changes something, and says what it did",
+	"deadletters edit":    "it changes something, and says what it did",
+	"deadletters redrive": "it changes something, and says what it did",
+	"deadletters drop":    "it changes something, and says what it did",
+	"deadletters export":  "it writes lines of JSON as it is",
+	"couriers delete":     "nothing is left to be shown",
+	"openapi":             "it is one document, JSON as it is",
+	"man":                 "it writes files",
+}
+
+// Every command that shows something can show it to a program.
 func TestEveryReadHasFormats(t *testing.T) {
 	t.Parallel()
-	reads := 0
+	left := maps.Clone(withoutFormats)
 	walk(root(), func(cmd *cobra.Command) {
-		shows := remotely(cmd) || cmd.CommandPath() == "service-courier deadletters list" || cmd.CommandPath() == "service-courier deadletters show"
-		if !shows || !cmd.Runnable() || cmd.HasSubCommands() {
+		if cmd.HasSubCommands() { // it shows its help
 			return
 		}
-		writesNothing := map[string]bool{
-			"service-courier couriers delete ID": true, // answers nothing
-			"service-courier openapi":            true, // is a document
-		}
-		if writesNothing[strings.TrimSuffix(cmd.UseLine(), " [flags]")] {
-			return
-		}
-		reads++
+		name := strings.TrimPrefix(cmd.CommandPath(), "service-courier ")
 		flag := cmd.Flags().Lookup("output")
-		if flag == nil || flag.Shorthand != "o" || flag.Value.Type() != "table|json|ndjson" || flag.DefValue != "table" {
-			t.Errorf("%s: no -o table|json|ndjson", cmd.CommandPath())
+		has := flag != nil && flag.Shorthand == "o" && flag.Value.Type() == "table|json|ndjson" && flag.DefValue == "table"
+		if _, excepted := withoutFormats[name]; has == excepted {
+			t.Errorf("%s: -o table|json|ndjson: %t, an exception: %t", name, has, excepted)
 		}
+		delete(left, name)
 	})
-	if reads < 15 {
-		t.Errorf("only %d such commands were found", reads)
+	if len(left) > 0 {
+		t.Errorf("there are no such commands: %v", left)
 	}
 }
 
@@ -63,13 +77,23 @@ func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 	}
 }
 
-func remotely(cmd *cobra.Command) bool {
-	for ; cmd.HasParent(); cmd = cmd.Parent() {
-		if cmd.GroupID == groupRemote {
-			return true
+func TestColored(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		terminal bool
+		noColor  string
+		want     bool
+	}{
+		{true, "", true}, // also when it is set to nothing
+		{true, "1", false},
+		{true, "0", false}, // whatever its value, says the standard
+		{false, "", false},
+		{false, "1", false},
+	} {
+		if got := colored(c.terminal, c.noColor); got != c.want {
+			t.Errorf("a terminal: %t, NO_COLOR=%s: coloured: %t", c.terminal, c.noColor, got)
 		}
 	}
-	return false
 }
 
 func TestExitCodes(t *testing.T) {
@@ -77,7 +101,7 @@ func TestExitCodes(t *testing.T) {
 	for status, want := range map[int]int{
 		http.StatusOK: exitOK, http.StatusBadRequest: exitUsage, http.StatusUnprocessableEntity: exitUsage,
 		http.StatusNotFound: exitNotFound, http.StatusConflict: exitConflict, http.StatusUnauthorized: exitPrecondition,
-		http.StatusForbidden: exitPrecondition, http.StatusPreconditionFailed: exitPrecondition,
+		http.StatusForbidden: exitPrecondition, http.StatusMisdirectedRequest: exitPrecondition,
 		http.StatusServiceUnavailable: exitPrecondition, http.StatusInternalServerError: exitFailed,
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -98,17 +122,18 @@ func TestExitCodes(t *testing.T) {
 	for _, line := range []string{
 		"couriers get", "couriers get seven", "couriers get 0", "couriers change 7", "couriers create --name Lev",
 		"orders get ../7", "orders nope", "orders list -o xml", "lag --interval 1ms", "nope", "stats --courier 1 --couriers",
-		"couriers list --server localhost:8082", "couriers list --limit -1",
+		"couriers list --server localhost:8082", "couriers list --limit -1", "resync --since bad", "dev --data=",
 	} {
 		if out, _, code := invoke(t, strings.Fields(line)...); code != exitUsage || out != "" {
 			t.Errorf("%s: exit code %d, %q", line, code, out)
 		}
 	}
-	if code := exitCode(errors.New("any other")); code != exitFailed {
-		t.Errorf("exit code %d", code)
-	}
-	if code := exitCode(&client.UnreachableError{}); code != exitPrecondition {
-		t.Errorf("exit code %d", code)
+	for err, want := range map[error]int{
+		errors.New("any other"): exitFailed, &client.UnreachableError{}: exitPrecondition, deadletters.ErrChanged: exitConflict,
+	} {
+		if code := exitCode(fmt.Errorf("around it: %w", err)); code != want {
+			t.Errorf("%v: exit code %d, want %d", err, code, want)
+		}
 	}
 }
 

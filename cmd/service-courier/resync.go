@@ -38,7 +38,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("--since %q: want a time such as 2026-01-02T15:00:00Z, or how long ago, such as 24h", s)
+		return time.Time{}, usageError{fmt.Errorf("--since %q: want a time such as 2026-01-02T15:00:00Z, or how long ago, such as 24h", s)}
 	}
 	return at, nil
 }

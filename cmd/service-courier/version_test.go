@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +24,19 @@ func TestVersion(t *testing.T) {
 	for _, way := range []string{"version", "--version"} {
 		if got := run(t, way); !strings.HasPrefix(got, "service-courier dev, commit ") || strings.Count(got, "\n") != 1 {
 			t.Errorf("%s prints %q", way, got)
+		}
+	}
+}
+
+func TestVersionForPrograms(t *testing.T) {
+	t.Parallel()
+	for format, lines := range map[string]int{"json": 8, "ndjson": 1} {
+		out := run(t, "version", "-o", format)
+		var got struct{ Name, Version, Commit, Date, Go, Platform string }
+		must(t, json.Unmarshal([]byte(out), &got))
+		if got.Name != "service-courier" || got.Version != "dev" || got.Commit == "" || got.Date == "" || got.Go == "" || got.Platform == "" ||
+			strings.Count(out, "\n") != lines {
+			t.Errorf("%s: %s", format, out)
 		}
 	}
 }

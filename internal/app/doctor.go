@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"service-courier/internal/doctor"
 	"service-courier/internal/gateway/order"
 	"service-courier/internal/outage"
+	"service-courier/internal/output"
 )
 
 // checkTimeout bounds each check, whatever hangs.
@@ -21,13 +21,17 @@ const checkTimeout = 3 * time.Second
 // Doctor examines the service's settings and everything they lead to, and says
 // what is wrong and how to mend it. It changes nothing. The error says how many
 // checks failed.
-func Doctor(ctx context.Context, asJSON bool, out io.Writer) error {
+func Doctor(ctx context.Context, w output.Writer) error {
 	report := diagnose(ctx)
 	write := report.WriteText
-	if asJSON {
+	switch w.Format {
+	case output.JSON:
 		write = report.WriteJSON
+	case output.NDJSON:
+		write = report.WriteLines
+	case output.Table:
 	}
-	if err := write(out); err != nil {
+	if err := write(w.Out); err != nil {
 		return err
 	}
 	switch failed := report.Count(doctor.Fail); failed {

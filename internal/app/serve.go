@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 
 	"service-courier/internal/config"
+	"service-courier/internal/output"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/tracing"
 )
@@ -69,21 +71,29 @@ func MigrateDown(ctx context.Context, out io.Writer) error {
 	})
 }
 
+// migration is a postgres.MigrationState for programs.
+type migration struct {
+	Name    string `json:"name"`
+	Applied bool   `json:"applied"`
+}
+
+var migrationColumns = []output.Column{{Title: "migration", Path: "name"}, {Title: "applied", Path: "applied"}}
+
 // MigrateStatus lists every migration and whether it is applied.
-func MigrateStatus(ctx context.Context, out io.Writer) error {
+func MigrateStatus(ctx context.Context, w output.Writer) error {
 	return withMigrator(func(m *postgres.Migrator) error {
 		states, err := m.Status(ctx)
 		if err != nil {
 			return err
 		}
-		for _, s := range states {
-			word := "pending"
-			if s.Applied {
-				word = "applied"
+		_, err = w.List(func(yield func(json.RawMessage, error) bool) {
+			for _, s := range states {
+				if !yield(json.Marshal(migration(s))) {
+					return
+				}
 			}
-			fmt.Fprintf(out, "%-8s %s\n", word, s.Name)
-		}
-		return nil
+		}, migrationColumns, 0)
+		return err
 	})
 }
 

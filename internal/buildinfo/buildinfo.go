@@ -19,15 +19,16 @@ var (
 
 // Info is one build.
 type Info struct {
-	Version string // of the release, "dev" of any other build
-	Commit  string // "unknown" where the sources were no checkout; "-dirty" where they were changed
-	Date    string // of the commit, RFC 3339, or "unknown"
-	Go      string // the compiler's version
+	Version  string `json:"version"`  // of the release, "dev" of any other build
+	Commit   string `json:"commit"`   // "unknown" where the sources were no checkout; "-dirty" where they were changed
+	Date     string `json:"date"`     // of the commit, RFC 3339, or "unknown"
+	Go       string `json:"go"`       // the compiler's version
+	Platform string `json:"platform"` // such as linux/amd64
 }
 
 // Read returns the build of this program.
 func Read() Info {
-	info := Info{Version: version, Commit: commit, Date: date, Go: runtime.Version()}
+	info := Info{Version: version, Commit: commit, Date: date, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if build, ok := debug.ReadBuildInfo(); ok && commit == "" {
 		info.describe(build.Settings)
 	}
@@ -51,5 +52,5 @@ func (i *Info) describe(settings []debug.BuildSetting) {
 
 // String is one line: "v1.2.3, commit …, of 2026-01-02T15:04:05Z, go1.26.0, linux/amd64".
 func (i Info) String() string {
-	return fmt.Sprintf("%s, commit %s, of %s, %s, %s/%s", i.Version, i.Commit, i.Date, i.Go, runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s, commit %s, of %s, %s, %s", i.Version, i.Commit, i.Date, i.Go, i.Platform)
 }

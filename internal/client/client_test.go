@@ -147,6 +147,39 @@ func TestTailGoesOnBehindTheLastEvent(t *testing.T) {
 	}
 }
 
+// Where nothing happens, the place is known by "live" alone, which has no data;
+// heartbeats keep it, and a snapshot gives it up until the next "live". With the
+// id kept of events with data only, the first break begins anew and what changed
+// meanwhile is never told; with it kept at each blank line, the heartbeat loses
+// it (both tried).
+func TestTailKeepsItsPlaceInAQuietTime(t *testing.T) {
+	t.Parallel()
+	const snapshot, live = "event: snapshot\ndata: {}\n\n", "id: 5\nevent: live\ndata: \n\n"
+	connections := []string{"retry: 1\n\n" + snapshot + live, ":\n\n", snapshot, snapshot + live + "id: 6\nevent: change\ndata: {}\n\n"}
+	var lastIDs, got []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, connections[len(lastIDs)])
+		lastIDs = append(lastIDs, r.Header.Get("Last-Event-ID"))
+	})
+	enough := errors.New("enough")
+	err := c.Tail(t.Context(), "/stream", func(e client.Event) error {
+		got = append(got, e.Name+e.ID)
+		if e.Name == "change" {
+			return enough
+		}
+		return nil
+	}, func(error) {})
+	if !errors.Is(err, enough) {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"", "5", "5", ""}, lastIDs); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"snapshot", "snapshot", "snapshot", "change6"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // What the server refuses is not tried again, and the caller's end is no failure.
 func TestTailEnds(t *testing.T) {
 	t.Parallel()

@@ -30,13 +30,13 @@ const (
 
 var errIdle = errors.New("no heartbeat for a minute")
 
-// Tail calls handle for each event of the stream at path until ctx ends, handle
-// fails, or the server refuses. Where the connection breaks it goes on behind
-// the last event; broken is told of each such break. The first connection has
-// to succeed.
+// Tail calls handle for each event of the stream at path that has data, until
+// ctx ends, handle fails, or the server refuses. Where the connection breaks it
+// goes on behind the last event; broken is told of each such break. The first
+// connection has to succeed.
 func (c *Client) Tail(ctx context.Context, path string, handle func(Event) error, broken func(error)) error {
 	at := position{retry: reconnectAfter}
-	for connected := false; ; connected = true {
+	for {
 		err := c.stream(ctx, path, &at, handle)
 		var refused *APIError
 		var stopped *handleError
@@ -45,7 +45,7 @@ func (c *Client) Tail(ctx context.Context, path string, handle func(Event) error
 			return nil //nolint:nilerr // the caller ended it
 		case errors.As(err, &stopped):
 			return stopped.err
-		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError, !connected && at.lastID == "":
+		case errors.As(err, &refused) && refused.Status < http.StatusInternalServerError, !at.connected:
 			return err
 		}
 		broken(err)
@@ -59,8 +59,9 @@ func (c *Client) Tail(ctx context.Context, path string, handle func(Event) error
 
 // position is where a stream is, and how long to wait before it is taken up again.
 type position struct {
-	lastID string
-	retry  time.Duration
+	connected bool   // once, at least
+	lastID    string // "": begin anew
+	retry     time.Duration
 }
 
 // handleError tells the caller's own error from those of the connection.
@@ -82,6 +83,7 @@ func (c *Client) stream(ctx context.Context, path string, at *position, handle f
 		return err
 	}
 	defer res.Body.Close()
+	at.connected = true
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(nil, maxEvent)
 	var event Event
@@ -99,6 +101,10 @@ func (c *Client) stream(ctx context.Context, path string, at *position, handle f
 			if err := handle(event); err != nil {
 				return &handleError{err}
 			}
+		}
+		// Also of an event without data: "live" has the first id behind a snapshot. A
+		// snapshot has none, and begins anew. The blank line below a heartbeat says nothing.
+		if event.ID != "" || event.Data != nil {
 			at.lastID = event.ID
 		}
 		event = Event{ID: event.ID}

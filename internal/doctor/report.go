@@ -75,6 +75,18 @@ func (r Report) WriteJSON(w io.Writer) error {
 	}{r.Count(Fail) == 0, r})
 }
 
+// WriteLines writes a JSON object a finding, on a line of its own.
+func (r Report) WriteLines(w io.Writer) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	for _, f := range r {
+		if err := out.Encode(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // WriteText writes a line a finding, and below it what belongs to it.
 func (r Report) WriteText(w io.Writer) error {
 	width := 0

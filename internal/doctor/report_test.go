@@ -43,6 +43,11 @@ func TestJSON(t *testing.T) {
 		t.Errorf("%v: %+v", err, back)
 	}
 	got.Reset()
+	const line = `{"check":"settings","status":"ok","detail":"usable"}` + "\n"
+	if err := report()[:1].WriteLines(&got); err != nil || got.String() != line {
+		t.Errorf("%v: %s want %s", err, got.String(), line)
+	}
+	got.Reset()
 	if err := report()[:2].WriteJSON(&got); err != nil || !bytes.Contains(got.Bytes(), []byte(`"ok": true`)) {
 		t.Errorf("warnings alone are ok: %v\n%s", err, got.String())
 	}

@@ -13,12 +13,13 @@ import (
 	"service-courier/internal/app"
 	"service-courier/internal/devstack/pgtest"
 	"service-courier/internal/doctor"
+	"service-courier/internal/output"
 )
 
 // nowhere is where nobody listens.
 const nowhere = "127.0.0.1:1"
 
-// diagnosis is what `doctor --json` prints, and its error.
+// diagnosis is what `doctor -o json` prints, and its error.
 type diagnosis struct {
 	*testing.T
 	OK       bool
@@ -30,11 +31,17 @@ type diagnosis struct {
 func diagnose(t *testing.T) diagnosis {
 	t.Helper()
 	d := diagnosis{T: t}
-	d.printed, d.err = printed(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), true, out) })
+	d.printed, d.err = examine(t, output.JSON)
 	if err := json.Unmarshal([]byte(d.printed), &d); err != nil {
 		t.Fatalf("%v:\n%s", err, d.printed)
 	}
 	return d
+}
+
+// examine returns what `doctor` prints, and its error.
+func examine(t *testing.T, format output.Format) (string, error) {
+	t.Helper()
+	return printed(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), output.Writer{Out: out, Format: format}) })
 }
 
 // finds fails the test unless the check has this status and says so much.
@@ -78,7 +85,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	for _, f := range d.Findings {
 		d.finds(f.Check, doctor.OK, "")
 	}
-	out, err := printed(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), false, out) })
+	out, err := examine(t, output.Table)
 	if want := "13 checks: 13 ok, 0 warn, 0 FAIL\n"; err != nil || !strings.HasSuffix(out, want) {
 		t.Errorf("%v:\n%s", err, out)
 	}
