@@ -124,8 +124,8 @@ var mutants = []mutant{
 	},
 	{
 		"mark after commit", "internal/transport/kafka/claim.go",
-		"if !c.handOver(ctx, records) {",
-		"session.MarkMessage(records[len(records)-1], \"\"); if !c.handOver(ctx, records) {",
+		"if !c.handOver(ctx, &in, records) {",
+		"session.MarkMessage(records[len(records)-1], \"\"); if !c.handOver(ctx, &in, records) {",
 		"./internal/transport/kafka TestOnKfake/nothing",
 	},
 	{
