@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"service-courier/internal/devstack"
 	"service-courier/internal/ordersim"
 	"service-courier/test/faults/wire"
@@ -48,18 +46,23 @@ const (
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
+	var producer *publisher
 	w, pg := newWorldWithOwnServer(t, chaosCouriers, func(c *ordersim.Config) {
 		c.DuplicateShare, c.PublishDelay, c.Seed = 0.3, 2*time.Second, seed
+		var err error
+		producer, err = newPublisher(c.Brokers[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Publisher, c.Brokers = producer, nil
 	})
+	t.Cleanup(producer.Close)
 	_, _, err := w.kafka.Cluster().AddNode(-1, 0) // coordinator and leaders need a place to move to
 	w.must(err)
 	c := &chaos{
 		world: w, pg: pg, wire: w.wire(), began: time.Now(), orders: orders{world: w},
-		poison: make(map[string]bool), fleet: fleet{up: make(map[replica]string)},
+		poison: make(map[string]bool), fleet: fleet{up: make(map[replica]string)}, producer: producer,
 	}
-	c.producer, err = kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr()), kgo.DefaultProduceTopic(topic))
-	w.must(err)
-	t.Cleanup(c.producer.Close)
 	for i := range c.replicas {
 		c.replicas[i] = c.newReplica()
 	}
@@ -86,7 +89,7 @@ type chaos struct {
 	began    time.Time
 	sweeping bool // in this round
 
-	producer *kgo.Client
+	producer *publisher
 	orders   orders
 	poison   map[string]bool // records that must become dead letters, and nothing else
 }
@@ -153,6 +156,7 @@ func (c *chaos) calm(round uint64) {
 	joined, anew := began, began // when the group was last seen not to be at rest, and made to join
 	c.pool.Reset()               // connections that a fault has broken
 	c.eventually("PostgreSQL answers", func() bool { return c.pool.Ping(c.Context()) == nil })
+	c.allPublished()
 	for polls := 0; ; polls++ {
 		// An order that could not be asked for may be put off by minutes, and a
 		// killed replica's look by half of one: here they are due each second.
