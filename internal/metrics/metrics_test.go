@@ -87,7 +87,8 @@ func TestWorkIsMeasured(t *testing.T) {
 		}
 		_, end := m.Begin(t.Context(), orderevent.PhaseMatch)
 		end(0, nil) // nothing to do
-		m.Reconciled(orderevent.Outcome{Tries: 3})
+		m.Reconciled(orderevent.Outcome{Tries: 3, Hints: 2})
+		m.Saved(3)
 		m.Served(http.MethodGet, "/couriers", http.StatusOK, 30*time.Millisecond)
 		client := m.MeasureGets(answers{"lost": order.ErrNotFound, "late": errors.New("timeout")})
 		for _, id := range []courier.OrderID{"a", "b", "lost", "late"} {
@@ -96,6 +97,7 @@ func TestWorkIsMeasured(t *testing.T) {
 		expect(t, scrape(m),
 			`courier_phase_duration_seconds_bucket{phase="batch",le="0.025"} 0`, `courier_phase_duration_seconds_bucket{phase="batch",le="0.05"} 1`,
 			`courier_phase_duration_seconds_count{phase="match"} 2`, "courier_transaction_retries_total 2",
+			"courier_records_total 3", "courier_hints_total 2",
 			`courier_http_request_duration_seconds_count{code="200",method="GET",route="/couriers"} 1`,
 			`courier_order_get_duration_seconds_count{result="found"} 2`, `courier_order_get_duration_seconds_count{result="not_found"} 1`,
 			`courier_order_get_duration_seconds_count{result="unavailable"} 1`,

@@ -24,18 +24,21 @@ type Sink interface {
 	Submit(ctx context.Context, b orderevent.Batch) error
 }
 
-// LagObserver is told how many records of a partition are still to be read.
-type LagObserver interface {
+// Observer is told how the topic is read.
+type Observer interface {
+	// Observe tells how many records of a partition are still to be read.
 	Observe(partition int32, records int64)
 	// Forget is called when the partition is no longer this member's.
 	Forget(partition int32)
+	// Saved tells that so many records are disposed of, as events or dead letters.
+	Saved(records int)
 }
 
 // Consumer is a member of the consumer group.
 type Consumer struct {
 	cfg        Config
 	sink       Sink
-	lag        LagObserver
+	observer   Observer
 	resets     ResetObserver
 	log        *slog.Logger
 	kafka      *outage.Log
@@ -55,9 +58,9 @@ type Consumer struct {
 var _ sarama.ConsumerGroupHandler = (*Consumer)(nil)
 
 // NewConsumer returns a consumer that hands batches to sink. It connects in Run.
-func NewConsumer(cfg Config, sink Sink, lag LagObserver, resets ResetObserver, log *slog.Logger) *Consumer {
+func NewConsumer(cfg Config, sink Sink, observer Observer, resets ResetObserver, log *slog.Logger) *Consumer {
 	return &Consumer{
-		cfg: cfg, sink: sink, lag: lag, resets: resets, log: log,
+		cfg: cfg, sink: sink, observer: observer, resets: resets, log: log,
 		kafka:  outage.New(log, "kafka consumer group"),
 		topic:  outage.New(log, "kafka topic"),
 		read:   outage.New(log, "reading of the kafka topic"),

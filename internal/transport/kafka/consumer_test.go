@@ -18,6 +18,7 @@ func suite(t *testing.T, start func(*testing.T) broker) {
 	for name, test := range map[string]func(bench){
 		"new group begins at the oldest": newGroupBeginsAtTheOldest,
 		"nothing is marked unsaved":      nothingIsMarkedUnsaved,
+		"only what is saved is counted":  onlyWhatIsSavedIsCounted,
 		"poison is passed on":            poisonIsPassedOn,
 		"topic comes later":              topicComesLater,
 		"members come and go":            membersComeAndGo,
@@ -76,6 +77,20 @@ func nothingIsMarkedUnsaved(b bench) {
 	if got := b.committed(); got != 30 {
 		b.Errorf("committed %d records, want 30", got)
 	}
+}
+
+// onlyWhatIsSavedIsCounted: records that are taken and tried again and again are
+// no progress. It fails when they are counted before Submit has returned nil.
+func onlyWhatIsSavedIsCounted(b bench) {
+	b.produce(append([]string{"poison"}, events(0, 29)...)...)
+	s, o := sink{failing: true}, observed{}
+	b.consumeObserved(&s, &o)
+	b.eventually("each partition was tried", func() bool { return s.tried() > 2*partitions })
+	if got := o.saved.Load(); got != 0 {
+		b.Errorf("counted %d records that nobody saved", got)
+	}
+	s.fail(false)
+	b.eventually("all are counted", func() bool { return o.saved.Load() == 30 })
 }
 
 // poisonIsPassedOn: what can never work becomes a letter, byte for byte, and
@@ -158,7 +173,7 @@ func batchInHandIsFinished(b bench) {
 	b.produce(eventOf(0))
 	s := slowSink{entered: make(chan struct{}), release: make(chan struct{})}
 	ctx, cancel := context.WithCancel(b.Context())
-	wait := b.consumeUntil(ctx, &s)
+	wait := b.consumeUntil(ctx, &s, unobserved{})
 	<-s.entered
 	cancel()
 	close(s.release)
@@ -174,7 +189,7 @@ func batchInHandIsFinished(b bench) {
 func stopsWhileJoining(b bench) {
 	b.memberThatNeverRejoins()
 	ctx, cancel := context.WithCancel(b.Context())
-	wait := b.consumeUntil(ctx, &sink{})
+	wait := b.consumeUntil(ctx, &sink{}, unobserved{})
 	b.eventually("the join waits for the other member", func() bool { return b.groupState() == "PreparingRebalance" })
 	cancel()
 	wait()
@@ -197,7 +212,7 @@ func stuckIsTold(b bench) {
 		b.Fatal(err)
 	}
 	var log lockedBuffer
-	c := NewConsumer(b.cfg, &sink{}, noLag{}, noLag{}, slog.New(slog.NewTextHandler(&log, nil)))
+	c := NewConsumer(b.cfg, &sink{}, unobserved{}, unobserved{}, slog.New(slog.NewTextHandler(&log, nil)))
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); c.Run(ctx, false) }()

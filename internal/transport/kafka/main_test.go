@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,8 +125,14 @@ func events(from, to int) []string {
 // fails the test when it takes over five seconds.
 func (b bench) consume(sink Sink) (stop func()) {
 	b.Helper()
+	return b.consumeObserved(sink, unobserved{})
+}
+
+// consumeObserved is consume for a test that hears what the member tells.
+func (b bench) consumeObserved(sink Sink, o Observer) (stop func()) {
+	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
-	wait := b.consumeUntil(ctx, sink)
+	wait := b.consumeUntil(ctx, sink, o)
 	stop = sync.OnceFunc(func() {
 		cancel()
 		wait()
@@ -136,9 +143,9 @@ func (b bench) consume(sink Sink) (stop func()) {
 
 // consumeUntil starts a member that stops when ctx ends, and returns how to
 // wait for that.
-func (b bench) consumeUntil(ctx context.Context, sink Sink) (wait func()) {
+func (b bench) consumeUntil(ctx context.Context, sink Sink, o Observer) (wait func()) {
 	b.Helper()
-	c := NewConsumer(b.cfg, sink, noLag{}, noLag{}, slog.New(slog.DiscardHandler))
+	c := NewConsumer(b.cfg, sink, o, unobserved{}, slog.New(slog.DiscardHandler))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -234,11 +241,21 @@ func (b bench) eventually(what string, ok func() bool) {
 	}
 }
 
-type noLag struct{}
+// unobserved is an Observer and a ResetObserver.
+type unobserved struct{}
 
-func (noLag) Observe(int32, int64) {}
-func (noLag) Forget(int32)         {}
-func (noLag) Reset(string, int64)  {}
+func (unobserved) Observe(int32, int64) {}
+func (unobserved) Forget(int32)         {}
+func (unobserved) Saved(int)            {}
+func (unobserved) Reset(string, int64)  {}
+
+// observed remembers what a member tells.
+type observed struct {
+	unobserved
+	saved atomic.Int64
+}
+
+func (o *observed) Saved(records int) { o.saved.Add(int64(records)) }
 
 // sink remembers what it was handed; while failing it accepts nothing.
 type sink struct {
