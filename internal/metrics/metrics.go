@@ -5,7 +5,6 @@ package metrics
 import (
 	"net/http"
 	"regexp"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -29,7 +28,7 @@ type Metrics struct {
 	transitions  *prometheus.CounterVec
 	assignments  prometheus.Counter
 	letters      prometheus.Counter
-	lag          *prometheus.GaugeVec
+	lag          *lag
 }
 
 var _ orderevent.Observer = (*Metrics)(nil)
@@ -42,6 +41,7 @@ func New() *Metrics {
 		registry: registry,
 		alarms:   newAlarms(registry),
 		work:     newWork(registry),
+		lag:      newLag(registry),
 		records: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "records_total", Help: "Records of the topic that were saved, as events or dead letters; no looks of our own.",
 		}),
@@ -64,15 +64,12 @@ func New() *Metrics {
 		letters: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "dead_letters_total", Help: "Records that can never be processed.",
 		}),
-		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "kafka_lag_records", Help: "Records of a partition that this replica has yet to save, as of when it last read or saved.",
-		}, []string{"partition"}),
 	}
 	build := buildinfo.Read()
 	prometheus.WrapRegistererWith(prometheus.Labels{"version": build.Version, "commit": build.Commit, "go": build.Go}, registry).MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Always 1; which build this is."}, func() float64 { return 1 }))
 	m.registry.MustRegister(
-		m.records, m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters, m.lag,
+		m.records, m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -104,16 +101,6 @@ func (m *Metrics) Shared(hints int) { m.hints.Add(float64(hints)) }
 func (m *Metrics) Matched(assignments []orderevent.Assignment) {
 	m.assignments.Add(float64(len(assignments)))
 	m.transitions.WithLabelValues("assigned").Add(float64(len(assignments)))
-}
-
-// Observe implements kafka.Observer.
-func (m *Metrics) Observe(partition int32, records int64) {
-	m.lag.WithLabelValues(strconv.Itoa(int(partition))).Set(float64(records))
-}
-
-// Forget implements kafka.Observer.
-func (m *Metrics) Forget(partition int32) {
-	m.lag.DeleteLabelValues(strconv.Itoa(int(partition)))
 }
 
 // Saved implements kafka.Observer.

@@ -71,6 +71,23 @@ func TestScrapeDoesNotWaitForPostgres(t *testing.T) {
 	})
 }
 
+// TestLagIsAskedForWhenItIsScraped: it moves while nobody tells of it. That of a
+// partition whose beginning is not known is absent, not 0.
+func TestLagIsAskedForWhenItIsScraped(t *testing.T) {
+	m := metrics.New()
+	end := int64(7)
+	m.Claimed(0, func() (int64, bool) { return end, true })
+	m.Claimed(1, func() (int64, bool) { return 0, false })
+	expect(t, scrape(m), `courier_kafka_lag_records{partition="0"} 7`)
+	end = 9
+	text := scrape(m)
+	expect(t, text, `courier_kafka_lag_records{partition="0"} 9`)
+	m.Forget(0)
+	if text += scrape(m); strings.Contains(text, `{partition="1"}`) || strings.Count(text, "courier_kafka_lag_records{") != 1 {
+		t.Error("it tells the lag of a partition whose beginning it does not know, or that it has lost")
+	}
+}
+
 type answers map[courier.OrderID]error
 
 func (a answers) Get(_ context.Context, id courier.OrderID) (order.Order, error) {

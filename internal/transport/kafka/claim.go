@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -23,6 +24,12 @@ const maxRecords = 500
 // partitions and is never returned.
 func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	ctx := session.Context()
+	var next atomic.Int64 // the record to be saved next; negative until the first, where none is committed
+	next.Store(claim.InitialOffset())
+	c.observer.Claimed(claim.Partition(), func() (records int64, known bool) {
+		n := next.Load()
+		return max(0, claim.HighWaterMarkOffset()-n), n >= 0
+	})
 	defer c.observer.Forget(claim.Partition())
 	if claim.InitialOffset() == sarama.OffsetOldest {
 		if oldest, lost := c.lostPlace(ctx, claim.Partition()); lost {
@@ -40,7 +47,7 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		}
 		c.denied.over()
 		c.read.Works(ctx)
-		c.observer.Observe(claim.Partition(), claim.HighWaterMarkOffset()-records[0].Offset)
+		next.Store(records[0].Offset)
 		if !c.handOver(ctx, records) {
 			return nil // nothing is marked: the next owner reads these again
 		}
@@ -52,7 +59,7 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		}
 		last := records[len(records)-1]
 		session.MarkOffset(last.Topic, last.Partition, last.Offset+1, "")
-		c.observer.Observe(last.Partition, claim.HighWaterMarkOffset()-last.Offset-1)
+		next.Store(last.Offset + 1)
 	}
 }
 

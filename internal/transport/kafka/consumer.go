@@ -26,8 +26,9 @@ type Sink interface {
 
 // Observer is told how the topic is read.
 type Observer interface {
-	// Observe tells how many records of a partition are still to be read.
-	Observe(partition int32, records int64)
+	// Claimed is called when a partition becomes this member's. lag tells, whenever
+	// it is called, how many records of it are to be saved, where that is known.
+	Claimed(partition int32, lag func() (records int64, known bool))
 	// Forget is called when the partition is no longer this member's.
 	Forget(partition int32)
 	// Saved tells that so many records are disposed of, as events or dead letters.

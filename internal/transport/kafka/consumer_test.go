@@ -19,6 +19,7 @@ func suite(t *testing.T, start func(*testing.T) broker) {
 		"new group begins at the oldest": newGroupBeginsAtTheOldest,
 		"nothing is marked unsaved":      nothingIsMarkedUnsaved,
 		"only what is saved is counted":  onlyWhatIsSavedIsCounted,
+		"lag grows unsaved":              lagGrowsUnsaved,
 		"poison is passed on":            poisonIsPassedOn,
 		"topic comes later":              topicComesLater,
 		"members come and go":            membersComeAndGo,
@@ -91,6 +92,30 @@ func onlyWhatIsSavedIsCounted(b bench) {
 	}
 	s.fail(false)
 	b.eventually("all are counted", func() bool { return o.saved.Load() == 30 })
+}
+
+// lagGrowsUnsaved: what comes while nothing can be saved is lag too, as is what the
+// next member finds before it has read a record. It fails when the lag is only what
+// it was at the last batch.
+func lagGrowsUnsaved(b bench) {
+	var o observed
+	lags := func(want int64) func() bool {
+		return func() bool { sum, of := o.lag(); return sum == want && of == partitions }
+	}
+	b.produce(events(0, 30)...)
+	s := sink{failing: true}
+	stop := b.consumeObserved(&s, &o)
+	b.eventually("what is there is lag", lags(30))
+	b.produce(events(30, 60)...)
+	b.eventually("what comes is lag", lags(60))
+	s.fail(false)
+	b.eventually("all is saved", lags(0))
+	stop()
+	if _, of := o.lag(); of != 0 {
+		b.Errorf("the lag of %d partitions is told of no member", of)
+	}
+	b.consumeObserved(&s, &o)
+	b.eventually("no lag before there is a record to read", lags(0))
 }
 
 // poisonIsPassedOn: what can never work becomes a letter, byte for byte, and

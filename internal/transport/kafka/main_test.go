@@ -244,15 +244,44 @@ func (b bench) eventually(what string, ok func() bool) {
 // unobserved is an Observer and a ResetObserver.
 type unobserved struct{}
 
-func (unobserved) Observe(int32, int64) {}
-func (unobserved) Forget(int32)         {}
-func (unobserved) Saved(int)            {}
-func (unobserved) Reset(string, int64)  {}
+func (unobserved) Claimed(int32, func() (int64, bool)) {}
+func (unobserved) Forget(int32)                        {}
+func (unobserved) Saved(int)                           {}
+func (unobserved) Reset(string, int64)                 {}
 
 // observed remembers what a member tells.
 type observed struct {
-	unobserved
 	saved atomic.Int64
+
+	mu     sync.Mutex
+	claims map[int32]func() (int64, bool)
+}
+
+func (o *observed) Claimed(partition int32, lag func() (int64, bool)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.claims == nil {
+		o.claims = make(map[int32]func() (int64, bool))
+	}
+	o.claims[partition] = lag
+}
+
+func (o *observed) Forget(partition int32) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.claims, partition)
+}
+
+// lag is the sum of what is known, and of how many partitions that is.
+func (o *observed) lag() (sum int64, of int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, lag := range o.claims {
+		if records, known := lag(); known {
+			sum, of = sum+records, of+1
+		}
+	}
+	return sum, of
 }
 
 func (o *observed) Saved(records int) { o.saved.Add(int64(records)) }
