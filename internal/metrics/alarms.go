@@ -74,10 +74,19 @@ func (a alarms) Reset(cause string, records int64) {
 
 // WatchBreaker adds whether the breaker before service-order is open.
 func (a alarms) WatchBreaker(open func() bool) {
-	a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "breaker_open",
-		Help: "1 while service-order is taken to be down for everybody: nothing is consumed, events wait in Kafka.",
-	}, func() float64 { return zeroOrOne(open()) }))
+	a.watch("breaker_open", "1 while service-order is taken to be down for everybody: nothing is consumed, events wait in Kafka.", open)
+}
+
+// WatchConsumer adds whether the consumer is where it can read, as /readyz says it.
+func (a alarms) WatchConsumer(status func() error) {
+	a.watch("consumer_joined", "1 while this replica is a member of the consumer group and can read the partitions that it is given; "+
+		"/readyz says what keeps it from that.", func() bool { return status() == nil })
+}
+
+// watch adds a gauge of what is so or not.
+func (a alarms) watch(name, help string, so func() bool) {
+	a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help},
+		func() float64 { return zeroOrOne(so()) }))
 }
 
 func zeroOrOne(yes bool) float64 {

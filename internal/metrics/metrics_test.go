@@ -88,6 +88,15 @@ func TestLagIsAskedForWhenItIsScraped(t *testing.T) {
 	}
 }
 
+func TestConsumerIsJoinedWhileNothingKeepsIt(t *testing.T) {
+	m := metrics.New()
+	status := errors.New("not joined")
+	m.WatchConsumer(func() error { return status })
+	expect(t, scrape(m), "courier_consumer_joined 0")
+	status = nil
+	expect(t, scrape(m), "courier_consumer_joined 1")
+}
+
 type answers map[courier.OrderID]error
 
 func (a answers) Get(_ context.Context, id courier.OrderID) (order.Order, error) {

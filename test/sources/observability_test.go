@@ -21,6 +21,7 @@ var metricName = regexp.MustCompile(`courier_[a-z0-9_]+`)
 func exported() []string {
 	m := metrics.New()
 	m.WatchBreaker(nil)
+	m.WatchConsumer(nil)
 	m.WatchState(nil, nil)
 	m.WatchStream(nil)
 	names := m.Names()

@@ -93,6 +93,7 @@ func text(e ast.Expr) string {
 func TestEveryMetricIsInTheRunbook(t *testing.T) {
 	m := metrics.New()
 	m.WatchBreaker(nil)
+	m.WatchConsumer(nil)
 	m.WatchState(nil, nil)
 	m.WatchStream(nil)
 	registered := m.Names()
