@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,6 +96,20 @@ func TestConsumerIsJoinedWhileNothingKeepsIt(t *testing.T) {
 	expect(t, scrape(m), "courier_consumer_joined 0")
 	status = nil
 	expect(t, scrape(m), "courier_consumer_joined 1")
+}
+
+// TestNothingIsBrokenOnlyAfterAnAudit: before the first, and if each fails, 0 would be
+// a lie.
+func TestNothingIsBrokenOnlyAfterAnAudit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := metrics.New()
+		if text := scrape(m); strings.Contains(text, "courier_invariants_broken") || strings.Contains(text, "courier_audit_finished") {
+			t.Error("it tells of an audit that never was")
+		}
+		m.Broken(0)
+		finished := strconv.FormatFloat(float64(time.Now().Unix()), 'g', -1, 64)
+		expect(t, scrape(m), "courier_invariants_broken 0", "courier_audit_finished_timestamp_seconds "+finished)
+	})
 }
 
 type answers map[courier.OrderID]error
