@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"service-courier/internal/doctor"
 	"service-courier/internal/gateway/order"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/transport/kafka"
@@ -42,11 +43,23 @@ func (c consumption) Consumption(ctx context.Context) (rest.ConsumptionState, er
 		state.KafkaError = err.Error()
 		return state, nil
 	}
+	return inspected(state, in), nil
+}
+
+// inspected adds what Kafka says. A topic that is absent, or of which nobody serves
+// a partition, has a lag that nobody knows: that looks like none unless it is told.
+func inspected(state rest.ConsumptionState, in kafka.Inspection) rest.ConsumptionState {
+	if topic := topicFinding(state.Topic, in); topic.Status == doctor.Fail {
+		state.KafkaError = topic.Detail + "; " + topic.Mend
+	}
 	state.GroupState, state.Members = in.Group.State, len(in.Group.Members)
 	for _, p := range in.Partitions {
+		if p.Leaderless {
+			continue // its offsets are not known
+		}
 		state.Partitions = append(state.Partitions, rest.PartitionLag{
 			Partition: p.ID, Oldest: p.Oldest, End: p.Newest, Committed: p.Committed, Lag: p.Lag(), RemovedBeforeReading: p.Lost(),
 		})
 	}
-	return state, nil
+	return state
 }

@@ -111,6 +111,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 	coalescer := orderevent.NewCoalescer(reconciler.Reconcile, matcher.Follow, batchWorkers, counted.Shared)
 	sweeper := worker.NewSweeper(client, postgres.NewSweep(pool), breaker, coalescer, log)
 	consumer := kafka.NewConsumer(kafkaConfig(cfg), coalescer, counted, resets{counted, sweeper}, log)
+	counted.WatchConsumer(consumer.Status)
 	deliveries := delivery.New(reconciler)
 	var late worker.Deadlines
 	if cfg.DeliveryOverdue == config.OverdueRelease {

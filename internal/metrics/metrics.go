@@ -5,7 +5,6 @@ package metrics
 import (
 	"net/http"
 	"regexp"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,18 +16,19 @@ import (
 
 const namespace = "courier"
 
-// Metrics implements orderevent.Observer, kafka.LagObserver and worker.StandingObserver.
+// Metrics implements orderevent.Observer, kafka.Observer and worker.StandingObserver.
 type Metrics struct {
 	alarms
 	work
 	registry     *prometheus.Registry
+	records      prometheus.Counter
 	hints        prometheus.Counter
 	batchSize    prometheus.Histogram
 	dispositions *prometheus.CounterVec
 	transitions  *prometheus.CounterVec
 	assignments  prometheus.Counter
 	letters      prometheus.Counter
-	lag          *prometheus.GaugeVec
+	lag          *lag
 }
 
 var _ orderevent.Observer = (*Metrics)(nil)
@@ -41,6 +41,10 @@ func New() *Metrics {
 		registry: registry,
 		alarms:   newAlarms(registry),
 		work:     newWork(registry),
+		lag:      newLag(registry),
+		records: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "records_total", Help: "Records of the topic that were saved, as events or dead letters; no looks of our own.",
+		}),
 		hints: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "hints_total", Help: "Hints reconciled: events and looks of our own, before coalescing.",
 		}),
@@ -60,15 +64,12 @@ func New() *Metrics {
 		letters: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "dead_letters_total", Help: "Records that can never be processed.",
 		}),
-		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "kafka_lag_records", Help: "Records of a partition that this replica has yet to save, as of when it last read or saved.",
-		}, []string{"partition"}),
 	}
 	build := buildinfo.Read()
 	prometheus.WrapRegistererWith(prometheus.Labels{"version": build.Version, "commit": build.Commit, "go": build.Go}, registry).MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Always 1; which build this is."}, func() float64 { return 1 }))
 	m.registry.MustRegister(
-		m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters, m.lag,
+		m.records, m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -102,15 +103,8 @@ func (m *Metrics) Matched(assignments []orderevent.Assignment) {
 	m.transitions.WithLabelValues("assigned").Add(float64(len(assignments)))
 }
 
-// Observe implements kafka.LagObserver.
-func (m *Metrics) Observe(partition int32, records int64) {
-	m.lag.WithLabelValues(strconv.Itoa(int(partition))).Set(float64(records))
-}
-
-// Forget implements kafka.LagObserver.
-func (m *Metrics) Forget(partition int32) {
-	m.lag.DeleteLabelValues(strconv.Itoa(int(partition)))
-}
+// Saved implements kafka.Observer.
+func (m *Metrics) Saved(records int) { m.records.Add(float64(records)) }
 
 var fullName = regexp.MustCompile(`fqName: "([^"]+)"`)
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -71,6 +72,46 @@ func TestScrapeDoesNotWaitForPostgres(t *testing.T) {
 	})
 }
 
+// TestLagIsAskedForWhenItIsScraped: it moves while nobody tells of it. That of a
+// partition whose beginning is not known is absent, not 0.
+func TestLagIsAskedForWhenItIsScraped(t *testing.T) {
+	m := metrics.New()
+	end := int64(7)
+	m.Claimed(0, func() (int64, bool) { return end, true })
+	m.Claimed(1, func() (int64, bool) { return 0, false })
+	expect(t, scrape(m), `courier_kafka_lag_records{partition="0"} 7`)
+	end = 9
+	text := scrape(m)
+	expect(t, text, `courier_kafka_lag_records{partition="0"} 9`)
+	m.Forget(0)
+	if text += scrape(m); strings.Contains(text, `{partition="1"}`) || strings.Count(text, "courier_kafka_lag_records{") != 1 {
+		t.Error("it tells the lag of a partition whose beginning it does not know, or that it has lost")
+	}
+}
+
+func TestConsumerIsJoinedWhileNothingKeepsIt(t *testing.T) {
+	m := metrics.New()
+	status := errors.New("not joined")
+	m.WatchConsumer(func() error { return status })
+	expect(t, scrape(m), "courier_consumer_joined 0")
+	status = nil
+	expect(t, scrape(m), "courier_consumer_joined 1")
+}
+
+// TestNothingIsBrokenOnlyAfterAnAudit: before the first, and if each fails, 0 would be
+// a lie.
+func TestNothingIsBrokenOnlyAfterAnAudit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := metrics.New()
+		if text := scrape(m); strings.Contains(text, "courier_invariants_broken") || strings.Contains(text, "courier_audit_finished") {
+			t.Error("it tells of an audit that never was")
+		}
+		m.Broken(0)
+		finished := strconv.FormatFloat(float64(time.Now().Unix()), 'g', -1, 64)
+		expect(t, scrape(m), "courier_invariants_broken 0", "courier_audit_finished_timestamp_seconds "+finished)
+	})
+}
+
 type answers map[courier.OrderID]error
 
 func (a answers) Get(_ context.Context, id courier.OrderID) (order.Order, error) {
@@ -87,7 +128,8 @@ func TestWorkIsMeasured(t *testing.T) {
 		}
 		_, end := m.Begin(t.Context(), orderevent.PhaseMatch)
 		end(0, nil) // nothing to do
-		m.Reconciled(orderevent.Outcome{Tries: 3})
+		m.Reconciled(orderevent.Outcome{Tries: 3, Hints: 2})
+		m.Saved(3)
 		m.Served(http.MethodGet, "/couriers", http.StatusOK, 30*time.Millisecond)
 		client := m.MeasureGets(answers{"lost": order.ErrNotFound, "late": errors.New("timeout")})
 		for _, id := range []courier.OrderID{"a", "b", "lost", "late"} {
@@ -96,6 +138,7 @@ func TestWorkIsMeasured(t *testing.T) {
 		expect(t, scrape(m),
 			`courier_phase_duration_seconds_bucket{phase="batch",le="0.025"} 0`, `courier_phase_duration_seconds_bucket{phase="batch",le="0.05"} 1`,
 			`courier_phase_duration_seconds_count{phase="match"} 2`, "courier_transaction_retries_total 2",
+			"courier_records_total 3", "courier_hints_total 2",
 			`courier_http_request_duration_seconds_count{code="200",method="GET",route="/couriers"} 1`,
 			`courier_order_get_duration_seconds_count{result="found"} 2`, `courier_order_get_duration_seconds_count{result="not_found"} 1`,
 			`courier_order_get_duration_seconds_count{result="unavailable"} 1`,

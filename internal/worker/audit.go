@@ -22,7 +22,8 @@ type Auditor interface {
 	Broken(ctx context.Context) ([]string, error)
 }
 
-// AuditObserver is told how many promises are broken, for the metrics.
+// AuditObserver is told of every audit that was finished how many promises are
+// broken, for the metrics.
 type AuditObserver interface {
 	Broken(promises int)
 }

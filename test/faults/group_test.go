@@ -92,6 +92,26 @@ func TestRevokedWhileGETStalls(t *testing.T) {
 	w.allCommitted()
 }
 
+// TestReplicaSaysWhenItIsNotInTheGroup: its right to the group is taken, and given
+// back. The metric is what an alert goes by.
+func TestReplicaSaysWhenItIsNotInTheGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 5)
+	w.serve()
+	joined := func(want float64) func() bool {
+		return func() bool { return w.metric("courier_consumer_joined", "") == want }
+	}
+	w.eventually("it is in the group", joined(1))
+	taken := w.kafka.Cluster().Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.Heartbeat, kmsg.JoinGroup}, Group: groupID, Err: kerr.GroupAuthorizationFailed, Count: -1,
+	})
+	w.eventually("it is out of the group", joined(0))
+	w.create(3)
+	taken.Remove()
+	w.eventually("it is back in the group", joined(1))
+	w.agrees()
+}
+
 // TestCoordinatorAndLeadersMove: the group's coordinator and the partitions'
 // leaders move between two brokers, and every request of the group is refused a
 // few times, while orders keep coming.

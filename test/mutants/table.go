@@ -130,8 +130,8 @@ var mutants = []mutant{
 	},
 	{
 		"given up in an outage", "internal/transport/kafka/reader.go",
-		"r.paused = true\n\t}\n",
-		"r.paused = true\n\t}\n\ttime.Sleep(d)\n\tif d > 0 {\n\t\treturn ctx.Err() == nil\n\t}\n",
+		"over := time.After(d)\n",
+		"over := time.After(d)\n\tif <-over; d > 0 {\n\t\treturn ctx.Err() == nil\n\t}\n",
 		"./internal/transport/kafka TestOnKfake/given_up_in_an_outage",
 	},
 	{

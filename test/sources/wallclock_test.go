@@ -11,6 +11,7 @@ var ofNoConsequence = map[string]string{
 	"internal/gateway/order/breaker.go Get":          "a duration: monotonic",
 	"internal/gateway/order/breaker.go succeeded":    "a duration: monotonic",
 	"internal/metrics/alarms.go Stand":               "said to be this machine's; the scraper is as good",
+	"internal/metrics/alarms.go Broken":              "as Stand's",
 	"internal/app/banner.go newCourier":              "a phone number for the banner of dev",
 	"internal/app/deadletters.go ListDeadLetters":    "ages, for a person",
 	"internal/app/resync.go Resync":                  "a duration: monotonic",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -20,7 +21,13 @@ import (
 // partitions and is never returned.
 func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	ctx := session.Context()
-	defer c.lag.Forget(claim.Partition())
+	var next atomic.Int64 // the record to be saved next; negative until the first, where none is committed
+	next.Store(claim.InitialOffset())
+	c.observer.Claimed(claim.Partition(), func() (records int64, known bool) {
+		n := next.Load()
+		return max(0, claim.HighWaterMarkOffset()-n), n >= 0
+	})
+	defer c.observer.Forget(claim.Partition())
 	if claim.InitialOffset() == sarama.OffsetOldest {
 		if oldest, lost := c.lostPlace(ctx, claim.Partition()); lost {
 			// Nothing is before it, so it is where the next start goes on: that this
@@ -38,18 +45,19 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		}
 		c.denied.over()
 		c.read.Works(ctx)
-		c.lag.Observe(claim.Partition(), claim.HighWaterMarkOffset()-records[0].Offset)
+		next.Store(records[0].Offset)
 		if !c.handOver(ctx, &in, records) {
 			return nil // nothing is marked: the next owner reads these again
 		}
 		c.worked.Store(true)
+		c.observer.Saved(len(records))
 		if claim.InitialOffset() == sarama.OffsetOldest {
 			// What was committed may lie beyond the end of a topic that was truncated: marks below it would be ignored.
 			session.ResetOffset(claim.Topic(), claim.Partition(), records[0].Offset, "")
 		}
 		last := records[len(records)-1]
 		session.MarkOffset(last.Topic, last.Partition, last.Offset+1, "")
-		c.lag.Observe(last.Partition, claim.HighWaterMarkOffset()-last.Offset-1)
+		next.Store(last.Offset + 1)
 	}
 }
 

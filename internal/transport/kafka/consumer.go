@@ -24,18 +24,22 @@ type Sink interface {
 	Submit(ctx context.Context, b orderevent.Batch) error
 }
 
-// LagObserver is told how many records of a partition are still to be read.
-type LagObserver interface {
-	Observe(partition int32, records int64)
+// Observer is told how the topic is read.
+type Observer interface {
+	// Claimed is called when a partition becomes this member's. lag tells, whenever
+	// it is called, how many records of it are to be saved, where that is known.
+	Claimed(partition int32, lag func() (records int64, known bool))
 	// Forget is called when the partition is no longer this member's.
 	Forget(partition int32)
+	// Saved tells that so many records are disposed of, as events or dead letters.
+	Saved(records int)
 }
 
 // Consumer is a member of the consumer group.
 type Consumer struct {
 	cfg        Config
 	sink       Sink
-	lag        LagObserver
+	observer   Observer
 	resets     ResetObserver
 	log        *slog.Logger
 	kafka      *outage.Log
@@ -56,9 +60,9 @@ type Consumer struct {
 var _ sarama.ConsumerGroupHandler = (*Consumer)(nil)
 
 // NewConsumer returns a consumer that hands batches to sink. It connects in Run.
-func NewConsumer(cfg Config, sink Sink, lag LagObserver, resets ResetObserver, log *slog.Logger) *Consumer {
+func NewConsumer(cfg Config, sink Sink, observer Observer, resets ResetObserver, log *slog.Logger) *Consumer {
 	return &Consumer{
-		cfg: cfg, sink: sink, lag: lag, resets: resets, log: log,
+		cfg: cfg, sink: sink, observer: observer, resets: resets, log: log,
 		kafka:  outage.New(log, "kafka consumer group"),
 		topic:  outage.New(log, "kafka topic"),
 		read:   outage.New(log, "reading of the kafka topic"),

@@ -18,6 +18,8 @@ func suite(t *testing.T, start func(*testing.T) broker) {
 	for name, test := range map[string]func(bench){
 		"new group begins at the oldest": newGroupBeginsAtTheOldest,
 		"nothing is marked unsaved":      nothingIsMarkedUnsaved,
+		"only what is saved is counted":  onlyWhatIsSavedIsCounted,
+		"lag grows unsaved":              lagGrowsUnsaved,
 		"poison is passed on":            poisonIsPassedOn,
 		"topic comes later":              topicComesLater,
 		"members come and go":            membersComeAndGo,
@@ -77,6 +79,44 @@ func nothingIsMarkedUnsaved(b bench) {
 	if got := b.committed(); got != 30 {
 		b.Errorf("committed %d records, want 30", got)
 	}
+}
+
+// onlyWhatIsSavedIsCounted: records that are taken and tried again and again are
+// no progress. It fails when they are counted before Submit has returned nil.
+func onlyWhatIsSavedIsCounted(b bench) {
+	b.produce(append([]string{"poison"}, events(0, 29)...)...)
+	s, o := sink{failing: true}, observed{}
+	b.consumeWith(&s, &o, slog.New(slog.DiscardHandler))
+	b.eventually("each partition was tried", func() bool { return s.tried() > 2*partitions })
+	if got := o.saved.Load(); got != 0 {
+		b.Errorf("counted %d records that nobody saved", got)
+	}
+	s.fail(false)
+	b.eventually("all are counted", func() bool { return o.saved.Load() == 30 })
+}
+
+// lagGrowsUnsaved: what comes while nothing can be saved is lag too, as is what the
+// next member finds before it has read a record. It fails when the lag is only what
+// it was at the last batch.
+func lagGrowsUnsaved(b bench) {
+	var o observed
+	lags := func(want int64) func() bool {
+		return func() bool { sum, of := o.lag(); return sum == want && of == partitions }
+	}
+	b.produce(events(0, 30)...)
+	s := sink{failing: true}
+	stop := b.consumeWith(&s, &o, slog.New(slog.DiscardHandler))
+	b.eventually("what is there is lag", lags(30))
+	b.produce(events(30, 60)...)
+	b.eventually("what comes is lag", lags(60))
+	s.fail(false)
+	b.eventually("all is saved", lags(0))
+	stop()
+	if _, of := o.lag(); of != 0 {
+		b.Errorf("the lag of %d partitions is told of no member", of)
+	}
+	b.consumeWith(&s, &o, slog.New(slog.DiscardHandler))
+	b.eventually("no lag before there is a record to read", lags(0))
 }
 
 // poisonIsPassedOn: what can never work becomes a letter, byte for byte, and
@@ -176,7 +216,7 @@ func givenUpInAnOutage(b bench) {
 	b.produce(events(0, 3_000)...)
 	first, second := sink{failing: true}, sink{failing: true}
 	var log lockedBuffer
-	b.consumeLogged(&first, slog.New(slog.NewTextHandler(&log, nil)))
+	b.consumeWith(&first, unobserved{}, slog.New(slog.NewTextHandler(&log, nil)))
 	b.eventually("the first tries all partitions", func() bool { return first.tried() > 2*partitions })
 	b.consume(&second)
 	b.eventually("the second tries some of them", func() bool { return second.tried() > 0 })
@@ -218,7 +258,7 @@ func stuckIsTold(b bench) {
 		b.Fatal(err)
 	}
 	var log lockedBuffer
-	c := NewConsumer(b.cfg, &sink{}, noLag{}, noLag{}, slog.New(slog.NewTextHandler(&log, nil)))
+	c := NewConsumer(b.cfg, &sink{}, unobserved{}, unobserved{}, slog.New(slog.NewTextHandler(&log, nil)))
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); c.Run(ctx, false) }()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,13 +125,14 @@ func events(from, to int) []string {
 // fails the test when it takes over five seconds.
 func (b bench) consume(sink Sink) (stop func()) {
 	b.Helper()
-	return b.consumeLogged(sink, slog.New(slog.DiscardHandler))
+	return b.consumeWith(sink, unobserved{}, slog.New(slog.DiscardHandler))
 }
 
-func (b bench) consumeLogged(sink Sink, log *slog.Logger) (stop func()) {
+// consumeWith is consume for a test that hears what the member tells.
+func (b bench) consumeWith(sink Sink, o Observer, log *slog.Logger) (stop func()) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
-	wait := b.run(ctx, sink, log)
+	wait := b.run(ctx, sink, o, log)
 	stop = sync.OnceFunc(func() {
 		cancel()
 		wait()
@@ -143,12 +145,12 @@ func (b bench) consumeLogged(sink Sink, log *slog.Logger) (stop func()) {
 // wait for that.
 func (b bench) consumeUntil(ctx context.Context, sink Sink) (wait func()) {
 	b.Helper()
-	return b.run(ctx, sink, slog.New(slog.DiscardHandler))
+	return b.run(ctx, sink, unobserved{}, slog.New(slog.DiscardHandler))
 }
 
-func (b bench) run(ctx context.Context, sink Sink, log *slog.Logger) (wait func()) {
+func (b bench) run(ctx context.Context, sink Sink, o Observer, log *slog.Logger) (wait func()) {
 	b.Helper()
-	c := NewConsumer(b.cfg, sink, noLag{}, noLag{}, log)
+	c := NewConsumer(b.cfg, sink, o, unobserved{}, log)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -244,11 +246,50 @@ func (b bench) eventually(what string, ok func() bool) {
 	}
 }
 
-type noLag struct{}
+// unobserved is an Observer and a ResetObserver.
+type unobserved struct{}
 
-func (noLag) Observe(int32, int64) {}
-func (noLag) Forget(int32)         {}
-func (noLag) Reset(string, int64)  {}
+func (unobserved) Claimed(int32, func() (int64, bool)) {}
+func (unobserved) Forget(int32)                        {}
+func (unobserved) Saved(int)                           {}
+func (unobserved) Reset(string, int64)                 {}
+
+// observed remembers what a member tells.
+type observed struct {
+	saved atomic.Int64
+
+	mu     sync.Mutex
+	claims map[int32]func() (int64, bool)
+}
+
+func (o *observed) Claimed(partition int32, lag func() (int64, bool)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.claims == nil {
+		o.claims = make(map[int32]func() (int64, bool))
+	}
+	o.claims[partition] = lag
+}
+
+func (o *observed) Forget(partition int32) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.claims, partition)
+}
+
+// lag is the sum of what is known, and of how many partitions that is.
+func (o *observed) lag() (sum int64, of int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, lag := range o.claims {
+		if records, known := lag(); known {
+			sum, of = sum+records, of+1
+		}
+	}
+	return sum, of
+}
+
+func (o *observed) Saved(records int) { o.saved.Add(int64(records)) }
 
 // sink remembers what it was handed; while failing it accepts nothing.
 type sink struct {

@@ -11,6 +11,10 @@ import (
 // maxRecords bounds what one partition hands over at a time.
 const maxRecords = 500
 
+// maxAhead is how many records of a partition lie in memory before fetching pauses.
+// What had been fetched by then comes on top.
+const maxAhead = 2 * maxRecords
+
 // reader takes the records of one partition.
 type reader struct {
 	claim  sarama.ConsumerGroupClaim
@@ -54,15 +58,11 @@ func (r *reader) take(ctx context.Context, records []*sarama.ConsumerMessage) []
 }
 
 // pause waits for so long, and returns false as soon as the partition is revoked
-// or ctx ends. A revocation shows only at the end of the channel. So what has been
-// fetched is read ahead, and no more is fetched until resume: Kafka is the buffer.
-// Whoever let the group wait for a partition that cannot go on would lose the whole
-// session, and with it the partitions that he keeps.
+// or ctx ends. A revocation shows only at the end of the channel, so what is fetched
+// is read ahead; once that is enough nothing more is fetched until resume: Kafka is
+// the buffer. Whoever let the group wait for a partition that cannot go on would lose
+// the whole session, and with it the partitions that he keeps.
 func (r *reader) pause(ctx context.Context, d time.Duration) bool {
-	if !r.paused {
-		r.group.Pause(r.partition())
-		r.paused = true
-	}
 	over := time.After(d)
 	for {
 		select {
@@ -71,6 +71,10 @@ func (r *reader) pause(ctx context.Context, d time.Duration) bool {
 				return false
 			}
 			r.ahead = append(r.ahead, record)
+			if len(r.ahead) >= maxAhead && !r.paused {
+				r.group.Pause(r.partition())
+				r.paused = true
+			}
 		case <-over:
 			return true
 		case <-ctx.Done():
@@ -79,7 +83,7 @@ func (r *reader) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// resume goes on fetching after a pause.
+// resume goes on fetching, where that was paused.
 func (r *reader) resume() {
 	if r.paused {
 		r.group.Resume(r.partition())

@@ -18,7 +18,7 @@ type Consumption interface {
 // ConsumptionState is what of Kafka is read, and what waits elsewhere.
 type ConsumptionState struct {
 	Topic, Group string
-	KafkaError   string // Kafka cannot be asked; nothing is known of the partitions then
+	KafkaError   string // why the lag is not known, and how to mend it; the partitions are those of which something is
 	GroupState   string // Kafka's word for it
 	Members      int
 	Partitions   []PartitionLag
@@ -49,7 +49,7 @@ func (a *api) registerConsumer(consumption Consumption) {
 		OperationID: "get-consumer", Method: http.MethodGet, Path: versioned + "/consumer", Tags: []string{"consumer"},
 		Summary: "Tell what waits: events in Kafka, and orders that are looked at again",
 		Description: "The lag of every partition, the circuit breaker before service-order as this replica sees it, and why orders are looked at again " +
-			"(/api/v1/orders?state=looking lists them). While Kafka cannot be asked, kafka_error says why and total_lag is null.",
+			"(/api/v1/orders?state=looking lists them). While Kafka cannot be asked, or the topic is absent or a partition of it has no leader, kafka_error says what is wrong and total_lag is null.",
 		Errors: []int{http.StatusServiceUnavailable},
 	}, consumerAPI{consumption}.get)
 }
@@ -57,7 +57,7 @@ func (a *api) registerConsumer(consumption Consumption) {
 type consumerBody struct {
 	Topic      string             `json:"topic" example:"order.status.changed"`
 	GroupID    string             `json:"group_id" example:"service-courier"`
-	KafkaError string             `json:"kafka_error,omitempty"`
+	KafkaError string             `json:"kafka_error,omitempty" doc:"why the lag is not known, and what to do about it"`
 	GroupState string             `json:"group_state,omitempty" doc:"Kafka's word for it" example:"Stable"`
 	Members    int                `json:"members" minimum:"0"`
 	TotalLag   *int64             `json:"total_lag" doc:"events that are not committed, of all partitions"`

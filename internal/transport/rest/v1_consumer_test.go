@@ -23,6 +23,7 @@ func consumerExchanges() []exchange {
 		Looks: []rest.PendingLooks{{Reason: "missing", Orders: 3, Due: 1, MostTries: 4, Next: time.Unix(0, 0).In(time.FixedZone("", 3600))}},
 	}
 	noKafka := rest.ConsumptionState{Topic: "t", Group: "g", KafkaError: "refused", BreakerOpen: true}
+	noLeader := rest.ConsumptionState{Topic: "t", Group: "g", KafkaError: "no leader", Partitions: []rest.PartitionLag{{Partition: 1, End: 2, Committed: -1, Lag: 2}}}
 	return []exchange{
 		{
 			name: "consumer", line: line, fake: fake{consumption: whole}, status: 200, is: jsonType,
@@ -34,6 +35,11 @@ func consumerExchanges() []exchange {
 		{
 			name: "consumer: no Kafka, no service-order", line: line, fake: fake{consumption: noKafka}, status: 200, is: jsonType,
 			want: `{"topic":"t","group_id":"g","kafka_error":"refused","members":0,"total_lag":null,"partitions":[],"breaker":"open","looks":[]}`,
+		},
+		{
+			name: "consumer: a partition is not known", line: line, fake: fake{consumption: noLeader}, status: 200, is: jsonType,
+			want: `{"topic":"t","group_id":"g","kafka_error":"no leader","members":0,"total_lag":null,"partitions":[` +
+				`{"partition":1,"committed_offset":null,"oldest_offset":0,"end_offset":2,"lag":2,"removed_before_reading":0}],"breaker":"closed","looks":[]}`,
 		},
 		{
 			name: "consumer: no database", line: line, fake: fake{err: courier.ErrUnavailable},
