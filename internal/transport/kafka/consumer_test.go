@@ -72,7 +72,7 @@ func nothingIsMarkedUnsaved(b bench) {
 	if got := b.committed(); got != 0 {
 		b.Fatalf("committed %d records that nobody saved", got)
 	}
-	s.fail(false)
+	s.mend()
 	stop = b.consume(&s)
 	b.eventually("all orders are handed over", func() bool { return s.orders() == 30 })
 	stop()
@@ -91,7 +91,7 @@ func onlyWhatIsSavedIsCounted(b bench) {
 	if got := o.saved.Load(); got != 0 {
 		b.Errorf("counted %d records that nobody saved", got)
 	}
-	s.fail(false)
+	s.mend()
 	b.eventually("all are counted", func() bool { return o.saved.Load() == 30 })
 }
 
@@ -109,7 +109,7 @@ func lagGrowsUnsaved(b bench) {
 	b.eventually("what is there is lag", lags(30))
 	b.produce(events(30, 60)...)
 	b.eventually("what comes is lag", lags(60))
-	s.fail(false)
+	s.mend()
 	b.eventually("all is saved", lags(0))
 	stop()
 	if _, of := o.lag(); of != 0 {
@@ -223,8 +223,8 @@ func givenUpInAnOutage(b bench) {
 	if got := log.String(); strings.Count(got, "joined the consumer group") != 1 || strings.Contains(got, "kafka consumer group") {
 		b.Errorf("the first lost its place in the group:\n%s", got)
 	}
-	first.fail(false)
-	second.fail(false)
+	first.mend()
+	second.mend()
 	b.eventually("all orders are handed over", func() bool { return first.orders()+second.orders() >= 3_000 })
 	b.eventually("all is committed", func() bool { return b.committed() == 3_000 })
 }

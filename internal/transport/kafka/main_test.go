@@ -317,10 +317,10 @@ func (s *sink) Submit(_ context.Context, b orderevent.Batch) error {
 	return nil
 }
 
-func (s *sink) fail(on bool) {
+func (s *sink) mend() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failing = on
+	s.failing = false
 }
 
 func (s *sink) orders() int {
