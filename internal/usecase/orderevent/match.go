@@ -21,11 +21,16 @@ type Matcher struct {
 	// matching is full while somebody matches: two at a time would skip each other's rows, and so
 	// might serve those behind first when couriers are few.
 	matching chan struct{}
+	// following holds the batches' workers that match or wait for their turn.
+	following chan struct{}
 }
 
 // NewMatcher returns a Matcher of line.
 func NewMatcher(line Line, observer Observer) *Matcher {
-	return &Matcher{line: line, observer: observer, woken: make(chan struct{}, 1), matching: make(chan struct{}, 1)}
+	return &Matcher{
+		line: line, observer: observer, woken: make(chan struct{}, 1),
+		matching: make(chan struct{}, 1), following: make(chan struct{}, maxFollowing),
+	}
 }
 
 // Wake asks for a Match soon. It never blocks; many calls make one Match.
@@ -49,11 +54,21 @@ func (m *Matcher) Match(ctx context.Context) error {
 	}
 }
 
+// maxFollowing is one who matches and one who waits for his turn, and will see what
+// any third has saved.
+const maxFollowing = 2
+
 // Follow does what Wake has asked for, as the end of a batch's work, or waits while
-// it is done. So batches cannot come in faster than they are matched, and the line
-// stays short. What is left, and what fails, is for who is woken next, which also
-// tells of an outage.
+// it is done, unless somebody waits already. So batches cannot come in much faster
+// than they are matched, and the line stays short. What is left, and what fails, is
+// for who is woken next, which also tells of an outage.
 func (m *Matcher) Follow(ctx context.Context) {
+	select {
+	case m.following <- struct{}{}:
+		defer func() { <-m.following }()
+	default:
+		return
+	}
 	n, err := m.inTurn(ctx, func(ctx context.Context) (int, error) {
 		select {
 		case <-m.woken:

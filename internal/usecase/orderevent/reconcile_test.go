@@ -293,20 +293,21 @@ func (m *meeting) Match(ctx context.Context, _ int) ([]Assignment, error) {
 	}
 }
 
-// TestOneMatchAtATime, of whoever comes; a batch that finds another at it waits, and
-// has nothing left to match.
+// TestOneMatchAtATime, of whoever comes; a worker who finds another at it waits, and
+// a third goes on.
 func TestOneMatchAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		line := &meeting{came: make(chan struct{}, 9), leave: make(chan struct{})}
 		m := NewMatcher(line, &recorder{})
 		var followers sync.WaitGroup
+		var gone atomic.Int32
 		m.Wake()
 		for range 3 {
-			followers.Go(func() { m.Follow(t.Context()) })
+			followers.Go(func() { m.Follow(t.Context()); gone.Add(1) })
 		}
 		synctest.Wait()
-		if len(line.came) != 1 {
-			t.Errorf("%d match at once", len(line.came))
+		if len(line.came) != 1 || gone.Load() != 1 {
+			t.Errorf("%d match at once, %d of three go on, want 1 and 1", len(line.came), gone.Load())
 		}
 		m.Wake() // for a batch that was saved meanwhile
 		line.leave <- struct{}{}
