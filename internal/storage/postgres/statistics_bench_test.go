@@ -42,6 +42,10 @@ func BenchmarkStatistics(b *testing.B) {
 			couriers, err := store.Couriers(ctx, month, 1000, 51)
 			return len(couriers), err
 		},
+		"a page of couriers, a year": func(ctx context.Context) (int, error) {
+			couriers, err := store.Couriers(ctx, year, 1000, year.PageSize(100)+1)
+			return len(couriers), err
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -16,7 +16,7 @@ import (
 type Statistics interface {
 	Fleet(ctx context.Context, p statistics.Period) (statistics.Period, []statistics.Day, error)
 	Courier(ctx context.Context, id int64, p statistics.Period) (statistics.Period, []statistics.Day, error)
-	Couriers(ctx context.Context, p statistics.Period, after int64, limit int) (statistics.Period, []statistics.OfCourier, error)
+	Couriers(ctx context.Context, p statistics.Period, after int64, asked int) (statistics.Period, []statistics.OfCourier, error)
 }
 
 type statisticsAPI struct{ statistics Statistics }
@@ -37,7 +37,8 @@ func (a *api) registerStatistics(s Statistics) {
 	register(a, read, huma.Operation{
 		OperationID: "list-courier-statistics", Method: http.MethodGet, Path: statisticsPath + "/couriers", Tags: []string{"statistics"},
 		Summary:     "How the deliveries of each courier went",
-		Description: aboutStatistics + "Couriers come in the order of their ids; those who delivered nothing too.",
+		Description: aboutStatistics + "Couriers come in the order of their ids; those who delivered nothing too. " +
+			"Over more than 120 days a page holds fewer than 100: go on with next_cursor.",
 		Errors:      []int{http.StatusServiceUnavailable},
 	}, api.couriers)
 	register(a, read, huma.Operation{
@@ -158,7 +159,7 @@ func (s statisticsAPI) couriers(ctx context.Context, in *couriersStatisticsInput
 	if err != nil {
 		return nil, err
 	}
-	p, found, err := s.statistics.Couriers(ctx, in.period(), after.ID, in.Limit+1)
+	p, found, err := s.statistics.Couriers(ctx, in.period(), after.ID, in.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -166,5 +167,5 @@ func (s statisticsAPI) couriers(ctx context.Context, in *couriersStatisticsInput
 		return ofCourierBody{c.CourierID, newDated(p.From, p.To, c.Figures)}
 	}
 	key := func(c statistics.OfCourier) fleetKey { return fleetKey{c.CourierID} }
-	return &couriersStatisticsOutput{newPage(found, in.Limit, body, key)}, nil
+	return &couriersStatisticsOutput{newPage(found, p.PageSize(in.Limit), body, key)}, nil
 }

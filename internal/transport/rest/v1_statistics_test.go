@@ -30,12 +30,12 @@ func (f fakeStatistics) Courier(ctx context.Context, _ int64, p statistics.Perio
 	return p, nil, f.answer(ctx)
 }
 
-func (f fakeStatistics) Couriers(ctx context.Context, p statistics.Period, after int64, limit int) (statistics.Period, []statistics.OfCourier, error) {
+func (f fakeStatistics) Couriers(ctx context.Context, p statistics.Period, after int64, asked int) (statistics.Period, []statistics.OfCourier, error) {
 	all := []statistics.OfCourier{{CourierID: 3, Figures: theFigures()}, {CourierID: 4}}
 	if after == 3 {
 		all = all[1:]
 	}
-	return p, all[:min(limit, len(all))], f.answer(ctx)
+	return p, all[:min(asked+1, len(all))], f.answer(ctx)
 }
 
 func statisticsExchanges() []exchange {

@@ -20,12 +20,23 @@ const MaxDays = 366
 // defaultDays is how long a period is whose beginning is not named.
 const defaultDays = 30
 
+// maxCourierDays bounds what one page reads: of a year of 100 couriers that took
+// 51 ms, of as many days as this 15.
+const maxCourierDays = 12_000
+
 // ErrBadPeriod refuses a period.
 var ErrBadPeriod = errors.New("bad period")
 
 // Period is from one day to another, both included. A zero To is today, a zero
 // From 29 days before To.
 type Period struct{ From, To time.Time }
+
+// days counts them, where both ends are named.
+func (p Period) days() int { return int(p.To.Sub(p.From).Hours()/24) + 1 }
+
+// PageSize is how many couriers a page holds that is asked for so many: of a long
+// period fewer.
+func (p Period) PageSize(asked int) int { return min(asked, maxCourierDays/p.days()) }
 
 // Store keeps the figures. Where the storage cannot be asked, its errors match
 // courier.ErrUnavailable.
@@ -81,13 +92,14 @@ func (s *Statistics) Courier(ctx context.Context, id int64, p Period) (Period, [
 	return p, days, err
 }
 
-// Couriers returns what each courier did in the period, a page of them.
-func (s *Statistics) Couriers(ctx context.Context, p Period, after int64, limit int) (Period, []OfCourier, error) {
+// Couriers returns the period as it was meant, and what each courier did in it: a
+// page of Period.PageSize, and one more where there are more.
+func (s *Statistics) Couriers(ctx context.Context, p Period, after int64, asked int) (Period, []OfCourier, error) {
 	p, err := s.whole(p)
 	if err != nil {
 		return p, nil, err
 	}
-	couriers, err := s.store.Couriers(ctx, p, after, limit)
+	couriers, err := s.store.Couriers(ctx, p, after, p.PageSize(asked)+1)
 	return p, couriers, err
 }
 
@@ -108,7 +120,7 @@ func (s *Statistics) whole(p Period) (Period, error) {
 	if p.From.IsZero() {
 		p.From = p.To.AddDate(0, 0, 1-defaultDays)
 	}
-	switch days := int(p.To.Sub(p.From).Hours()/24) + 1; {
+	switch days := p.days(); {
 	case p.From.After(p.To):
 		return p, fmt.Errorf("%w: it ends (%s) before it begins (%s)", ErrBadPeriod, p.To.Format(time.DateOnly), p.From.Format(time.DateOnly))
 	case days > MaxDays:

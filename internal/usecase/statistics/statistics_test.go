@@ -12,8 +12,11 @@ import (
 	"service-courier/internal/usecase/statistics"
 )
 
-// asked keeps the period that the store was asked for.
-type asked struct{ period statistics.Period }
+// asked keeps what the store was asked for.
+type asked struct {
+	period statistics.Period
+	limit  int
+}
 
 func (a *asked) Fleet(_ context.Context, p statistics.Period) ([]statistics.Day, error) {
 	a.period = p
@@ -25,8 +28,8 @@ func (a *asked) Courier(_ context.Context, _ int64, p statistics.Period) ([]stat
 	return nil, nil
 }
 
-func (a *asked) Couriers(_ context.Context, p statistics.Period, _ int64, _ int) ([]statistics.OfCourier, error) {
-	a.period = p
+func (a *asked) Couriers(_ context.Context, p statistics.Period, _ int64, limit int) ([]statistics.OfCourier, error) {
+	a.period, a.limit = p, limit
 	return nil, nil
 }
 
@@ -74,6 +77,18 @@ func TestPeriods(t *testing.T) {
 		want := statistics.Period{From: day(tt.wantFrom), To: day(tt.wantTo)}
 		if err = errors.Join(err, errCourier, errCouriers); err != nil || store.period != want || told != want {
 			t.Errorf("%v: asked for %v, told %v, %v; want %v", tt, store.period, told, err, want)
+		}
+	}
+}
+
+// TestPageOfALongPeriodIsShort: what a page reads is bounded; one courier more tells
+// whether there is another page.
+func TestPageOfALongPeriodIsShort(t *testing.T) {
+	for from, want := range map[string]int{"2026-01-30": 100, "2025-11-01": 100, "2025-10-31": 99, "2025-02-28": 32} {
+		store := new(asked)
+		p, _, err := statistics.New(store, time.Now).Couriers(t.Context(), statistics.Period{From: day(from), To: day("2026-02-28")}, 0, 100)
+		if got := p.PageSize(100); err != nil || got != want || store.limit != want+1 {
+			t.Errorf("from %s: a page of %d, asked for %d, %v; want %d and one more", from, got, store.limit, err, want)
 		}
 	}
 }
