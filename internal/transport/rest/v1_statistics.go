@@ -36,10 +36,10 @@ func (a *api) registerStatistics(s Statistics) {
 	}, api.fleet)
 	register(a, read, huma.Operation{
 		OperationID: "list-courier-statistics", Method: http.MethodGet, Path: statisticsPath + "/couriers", Tags: []string{"statistics"},
-		Summary:     "How the deliveries of each courier went",
+		Summary: "How the deliveries of each courier went",
 		Description: aboutStatistics + "Couriers come in the order of their ids; those who delivered nothing too. " +
 			"Over more than 120 days a page holds fewer than 100: go on with next_cursor.",
-		Errors:      []int{http.StatusServiceUnavailable},
+		Errors: []int{http.StatusServiceUnavailable},
 	}, api.couriers)
 	register(a, read, huma.Operation{
 		OperationID: "get-courier-statistics", Method: http.MethodGet, Path: memberPath + "/statistics", Tags: []string{"statistics"},
