@@ -79,6 +79,9 @@ func (p *Producer) Publish(_ context.Context, r deadletters.Record) (deadletters
 		m.Headers = append(m.Headers, sarama.RecordHeader{Key: h.Key, Value: h.Value})
 	}
 	if err := p.send(m); err != nil {
+		if errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
+			err = fmt.Errorf("%w: %w", deadletters.ErrForbidden, err)
+		}
 		return deadletters.Position{}, fmt.Errorf("publish to topic %s: %w", p.cfg.Topic, explain(err))
 	}
 	return deadletters.Position{Partition: m.Partition, Offset: m.Offset}, nil

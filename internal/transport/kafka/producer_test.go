@@ -123,7 +123,7 @@ func TestRefusalIsAnError(t *testing.T) {
 		return refusal(request.(*kmsg.ProduceRequest), kerr.TopicAuthorizationFailed.Code), nil, true
 	})
 	_, err := p.Publish(t.Context(), deadletters.Record{Payload: []byte("x")})
-	if !errors.Is(err, sarama.ErrTopicAuthorizationFailed) || !strings.Contains(err.Error(), "allow this user") {
+	if !errors.Is(err, deadletters.ErrForbidden) || !strings.Contains(err.Error(), "allow this user") {
 		t.Errorf("Publish: %v", err)
 	}
 }
