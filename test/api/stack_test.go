@@ -32,11 +32,12 @@ const (
 // stack is the service at work with its neighbours. Orders move only when told.
 type stack struct {
 	*testing.T
-	pool *pgxpool.Pool
-	sim  *ordersim.Sim
-	logs *logs
-	url  string // of the API, without a slash at its end
-	http *http.Client
+	pool  *pgxpool.Pool
+	kafka *devstack.Kafka
+	sim   *ordersim.Sim
+	logs  *logs
+	url   string // of the API, without a slash at its end
+	http  *http.Client
 }
 
 // newStack starts everything, with n free couriers, and waits until it is ready.
@@ -45,13 +46,14 @@ func newStack(t *testing.T, couriers int, settings ...func(*config.Config)) *sta
 	s := &stack{T: t, logs: &logs{}, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: patience}}
 	t.Cleanup(s.http.CloseIdleConnections)
 	database := pgtest.NewDatabase(t, postgres.Migrate)
-	kafka, err := devstack.StartKafka(t.Context(), devstack.KafkaConfig{
+	var err error
+	s.kafka, err = devstack.StartKafka(t.Context(), devstack.KafkaConfig{
 		Port: devstack.AnyPort, Topics: map[string]int{topic: 3}, Logger: slog.New(slog.DiscardHandler),
 	})
 	s.must(err)
-	t.Cleanup(func() { s.check(kafka.Stop(context.Background())) }) // the test's own context has ended
+	t.Cleanup(func() { s.check(s.kafka.Stop(context.Background())) }) // the test's own context has ended
 	s.sim, err = ordersim.New(ordersim.Config{
-		Addr: "127.0.0.1:0", Brokers: []string{kafka.Addr()}, Topic: topic,
+		Addr: "127.0.0.1:0", Brokers: []string{s.kafka.Addr()}, Topic: topic,
 		Steps: ordersim.FrozenSteps(), Seed: 1, Logger: slog.New(slog.DiscardHandler),
 	})
 	s.must(err)
@@ -63,7 +65,7 @@ func newStack(t *testing.T, couriers int, settings ...func(*config.Config)) *sta
 	s.exec(`INSERT INTO couriers (name, phone, status, transport_type)
 		SELECT 'c' || i, '+7000000000' || i - 1, 'available', 'car' FROM generate_series(1, $1::int) i`, couriers)
 	cfg := config.Config{
-		HTTPAddr: "127.0.0.1:0", DatabaseURL: database, KafkaBrokers: []string{kafka.Addr()}, KafkaTopic: topic,
+		HTTPAddr: "127.0.0.1:0", DatabaseURL: database, KafkaBrokers: []string{s.kafka.Addr()}, KafkaTopic: topic,
 		KafkaGroupID: "service-courier", OrderServiceURL: "http://" + s.sim.Addr(), SweepInterval: time.Hour,
 	}
 	for _, set := range settings {
