@@ -73,8 +73,9 @@ func tell(ctx context.Context, feed *livefeed.Subscription, out *eventWriter) er
 
 const streamDescription = "Server-sent events. `snapshot` tells how things stand; `change` is one order that reached a state, in the order in which they were committed; " +
 	"`live` (no data) ends the part of a snapshot: from there on every change has an `id`. Come back with the last one in `Last-Event-ID`, and what follows is told, " +
-	"none missed and none twice. Without one, with one that is unknown or too old, and to a client that reads too slowly, a `snapshot` is told (again): it replaces " +
-	"all that was told before. Lists in a snapshot are bounded, counts are not. A comment line every 15 s shows that the stream lives."
+	"none missed and none twice. Without one, with one that is unknown or too old, and to a client that fell too far behind, a `snapshot` is told (again): it replaces " +
+	"all that was told before. Lists in a snapshot are bounded, counts are not. A comment line every 15 s shows that the stream lives. " +
+	"A client that takes nothing for 5 s, or needs more than 30 s for what there is to tell at a time, is cut off: it comes back as after any break."
 
 func (a *api) documentStream(path string) {
 	schemas := a.OpenAPI().Components.Schemas
@@ -86,10 +87,8 @@ func (a *api) documentStream(path string) {
 		Parameters: []*huma.Param{{
 			Name: "Last-Event-ID", In: "header", Description: "the id of the last event that was told; opaque", Schema: &huma.Schema{Type: huma.TypeString},
 		}},
-		Responses: map[string]*huma.Response{"200": {
-			Description: "Events until the client leaves; `data` of a snapshot is a SnapshotBody, of a change a ChangeBody",
-			Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}},
+		Responses: a.unregistered("text/event-stream",
+			"Events until the client leaves; `data` of a snapshot is a SnapshotBody, of a change a ChangeBody", http.StatusServiceUnavailable),
 	}
 	a.OpenAPI().AddOperation(op)
 }

@@ -16,7 +16,10 @@ import (
 )
 
 // still is a journal in which nothing happens.
-type still struct{ err error }
+type still struct {
+	err     error
+	waiting []livefeed.OpenOrder
+}
 
 func (s still) After(_ context.Context, from livefeed.Cursor, _ int) ([]livefeed.Change, livefeed.Cursor, error) {
 	return nil, from, s.err
@@ -29,7 +32,9 @@ func (s still) Latest(_ context.Context, end livefeed.Cursor, _ int) (livefeed.C
 }
 
 func (s still) Snapshot(context.Context) (livefeed.Snapshot, error) {
-	return livefeed.Snapshot{Seen: livefeed.Seen{From: 7, To: 7}, Couriers: map[courier.Status]int{courier.StatusBusy: 3}}, s.err
+	return livefeed.Snapshot{
+		Seen: livefeed.Seen{From: 7, To: 7}, Couriers: map[courier.Status]int{courier.StatusBusy: 3}, Waiting: livefeed.OpenOrders{First: s.waiting},
+	}, s.err
 }
 
 type untold struct{}
@@ -65,7 +70,7 @@ func (w *wire) SetWriteDeadline(t time.Time) error { w.write = t; return nil }
 func (w *wire) told() string                       { w.mu.Lock(); defer w.mu.Unlock(); return w.body.String() }
 
 // stream serves one client until it is stopped.
-func stream(t *testing.T, journal still, w *wire) (ended <-chan struct{}, leave func()) {
+func stream(t *testing.T, journal still, w http.ResponseWriter) (ended <-chan struct{}, leave func()) {
 	t.Helper()
 	deps := dependencies(new(fake), io.Discard)
 	hub := livefeed.NewHub(journal, rest.StreamEncoder{}, untold{})
@@ -128,6 +133,35 @@ func TestStuckClientIsCutOff(t *testing.T) {
 			t.Errorf("it was kept for %v", took)
 		}
 	})
+}
+
+// slowWire takes a chunk in 3 s.
+type slowWire struct{ *wire }
+
+func (w slowWire) Write(b []byte) (int, error) {
+	<-time.After(3 * time.Second)
+	if len(b) > 4<<10 || time.Now().After(w.write) {
+		return 0, context.DeadlineExceeded
+	}
+	return w.wire.Write(b)
+}
+
+// TestSlowClient: one that takes each chunk in its time is told everything, though
+// all of it takes longer than a chunk may; but it is not waited for for ever, since
+// what it is told is kept so long.
+func TestSlowClient(t *testing.T) {
+	for chunks, served := range map[int]bool{6: true, 20: false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := slowWire{&wire{header: make(http.Header)}}
+			ended, leave := stream(t, still{waiting: []livefeed.OpenOrder{{Reason: strings.Repeat("x", chunks*4<<10)}}}, w)
+			<-time.After(2 * time.Minute)
+			leave()
+			<-ended
+			if got := strings.Contains(w.told(), "event: live"); got != served {
+				t.Errorf("%d chunks: told to the end: %t, want %t; %d bytes", chunks, got, served, len(w.told()))
+			}
+		})
+	}
 }
 
 func TestStreamCannotBegin(t *testing.T) {
