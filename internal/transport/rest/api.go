@@ -47,7 +47,7 @@ func newHandler(cfg Config, deps Dependencies, stopping <-chan struct{}) http.Ha
 	a.registerOrders(deps.Orders)
 	a.registerStatistics(deps.Statistics)
 	if deps.Stream != nil {
-		a.registerStream(deps.Stream, stopping)
+		a.registerStream(deps.Stream, deps.Callers, stopping)
 	}
 	a.registerConsumer(deps.Consumption)
 	a.registerDeadLetters(deps.DeadLetters)
