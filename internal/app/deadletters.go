@@ -161,7 +161,7 @@ func RedriveDeadLetters(ctx context.Context, s deadletters.Selection, o deadlett
 func redriveTo(
 	ctx context.Context, cfg kafka.Config, letters *deadletters.Letters, s deadletters.Selection, o deadletters.RedriveOptions, out io.Writer,
 ) (err error) {
-	producer, err := kafka.NewProducer(cfg)
+	producer, err := kafka.NewProducer(context.WithoutCancel(ctx), cfg) // Ctrl-C waits for the record on its way
 	if err != nil {
 		return fmt.Errorf("no letter was touched: %w", err)
 	}

@@ -147,7 +147,7 @@ func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*serv
 			Trace:       aroundHTTP,
 			Log:         log,
 			Consumption: consumption{kafkaConfig(cfg), breaker, postgres.NewHealth(pool)},
-			DeadLetters: redriver{deadletters.New(postgres.NewDeadLetters(pool)), kafkaConfig(cfg)},
+			DeadLetters: redriver{deadletters.New(postgres.NewDeadLetters(pool)), kafkaConfig(cfg), log},
 		}),
 	}, nil
 }

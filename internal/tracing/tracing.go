@@ -59,7 +59,7 @@ func Open(ctx context.Context, endpoint string) (*Tracing, error) {
 
 // New returns what gives spans to a processor.
 func New(processor sdktrace.SpanProcessor, options ...sdktrace.TracerProviderOption) *Tracing {
-	provider := sdktrace.NewTracerProvider(append(options, sdktrace.WithSpanProcessor(processor))...)
+	provider := sdktrace.NewTracerProvider(append(options, sdktrace.WithSpanProcessor(discreet{processor}))...)
 	return &Tracing{provider, provider.Tracer("service-courier")}
 }
 

@@ -3,6 +3,7 @@ package tracing_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -131,6 +132,25 @@ func TestServerAndLogAreOfOneTrace(t *testing.T) {
 	log.InfoContext(t.Context(), "outside")
 	if strings.Contains(text.String(), "trace_id") {
 		t.Errorf("a line outside of any trace: %s", text.String())
+	}
+}
+
+// TestSpansDoNotTellWhoCalled: neither from where nor with what, nor a path, in which
+// anything can be.
+func TestSpansDoNotTellWhoCalled(t *testing.T) {
+	exporter := tracetest.NewInMemoryExporter()
+	spans := tracing.New(trace.NewSimpleSpanProcessor(exporter))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/courier/zebra?phone=zebra", http.NoBody)
+	r.RemoteAddr = "192.0.2.77:7777"
+	r.Header.Set("X-Forwarded-For", "192.0.2.77")
+	r.Header.Set("User-Agent", "zebra")
+	spans.Server(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+	told := fmt.Sprint(named(t, exporter.GetSpans(), "http").Attributes)
+	if strings.Contains(told, "zebra") || strings.Contains(told, "192.0.2.77") || strings.Contains(told, "7777") {
+		t.Errorf("the span tells %s", told)
+	}
+	if !strings.Contains(told, "404") {
+		t.Errorf("the span tells only %s", told)
 	}
 }
 

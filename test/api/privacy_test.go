@@ -1,6 +1,10 @@
 package api
 
 import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -9,7 +13,8 @@ import (
 
 // TestNothingPersonalIsTold drives everything that takes a name or a phone, well
 // and badly, and looks for them in the log (of everything, at debug), the journal,
-// the metrics and the answers that refuse. Tokens are looked for, too.
+// the metrics and the answers that refuse. Tokens are looked for, too, and where an
+// order goes and to whom, which service-order answers every time it is asked.
 func TestNothingPersonalIsTold(t *testing.T) {
 	const (
 		name, phone = "Zebra-Name", "+7-ZEBRA-PHONE"
@@ -40,7 +45,7 @@ func TestNothingPersonalIsTold(t *testing.T) {
 		{"GET /api/v1/couriers?status=" + name, ""},
 		{"POST /delivery/assign", `{"order_id":"` + phone + `"}`},
 	}
-	id := s.order()
+	id := s.orderTo("Zebra-Person", "Zebra-Street")
 	s.becomes(id, "assigned")
 	requests = append(requests, [2]string{"POST /delivery/unassign", `{"order_id":"` + id + `"}`}, [2]string{"POST /delivery/assign", `{"order_id":"` + id + `","courier_id":2}`})
 	refused, done := 0, 0
@@ -69,14 +74,29 @@ func TestNothingPersonalIsTold(t *testing.T) {
 			t.Errorf("the %s has it: …%s", where, text[max(0, at-200):min(len(text), at+100)])
 		}
 	}
+	order, _ := s.sim.Order(id)
 	for what, want := range map[string]string{
 		s.logs.String(): `"caller":"dispatcher"`,
 		s.one("SELECT string_agg(j::text, ' ') FROM journal j"):  "person:dispatcher",
 		s.one("SELECT string_agg(c::text, ' ') FROM couriers c"): phone, // it was really there to be told
-		metrics: "courier_",
+		metrics:           "courier_",
+		fmt.Sprint(order): "Zebra-Street",
 	} {
 		if !strings.Contains(what, want) {
 			t.Errorf("%s is nowhere", want)
 		}
 	}
+}
+
+// orderTo makes an order of a person's who lives in a street.
+func (s *stack) orderTo(person, street string) (id string) {
+	s.Helper()
+	body := `{"restaurant_id":"r","items":[{"food_id":"f","quantity":1}],"total_price":1,"fio":"` + person + `","address":{"street":"` + street + `"}}`
+	r := httptest.NewRequestWithContext(s.Context(), http.MethodPost, "/public/api/v1/order", strings.NewReader(body))
+	r.Header.Set("X-Bypass-Auth", "true")
+	w := httptest.NewRecorder()
+	s.sim.Handler().ServeHTTP(w, r)
+	var made struct{ ID string }
+	s.must(json.Unmarshal(w.Body.Bytes(), &made))
+	return made.ID
 }

@@ -38,7 +38,8 @@ func TestSchemathesis(t *testing.T) {
 	s.sound()
 }
 
-// populate makes orders in every state, so that what is asked for is also found.
+// populate makes orders and dead letters in every state, so that what is asked for
+// is also found.
 func (s *stack) populate(authorization string) {
 	s.Helper()
 	for _, end := range []string{"", "", "completed", "deleted", "held"} {
@@ -55,4 +56,10 @@ func (s *stack) populate(authorization string) {
 			s.want(200, `.*`, "POST /delivery/unassign", `{"order_id":"`+id+`"}`, authorization)
 		}
 	}
+	for n := range 3 {
+		s.letter(n + 1)
+	}
+	s.want(200, `.*`, "POST "+letters+"/1/drop", "", authorization)
+	s.want(200, `.*`, "POST "+letters+"/2/redrive", "", authorization)
+	s.hasLetter(4) // the redriven one is bad again
 }

@@ -88,8 +88,8 @@ var mutants = []mutant{
 	},
 	{
 		"a redrive's bound", "internal/transport/kafka/producer.go",
-		"case <-time.After(p.within):",
-		"case <-(chan time.Time)(nil):",
+		"case <-limited.Done():",
+		"case <-context.WithoutCancel(limited).Done():",
 		"./internal/transport/kafka TestProducerGivesUpInTime",
 	},
 	{

@@ -21,6 +21,7 @@ var ofNoConsequence = map[string]string{
 	"internal/app/service.go newService":             "the day with which a period of the statistics ends when nobody says one",
 	"internal/usecase/livefeed/hub.go takeSnapshot":  "a duration: monotonic",
 	"internal/transport/rest/stream_events.go bound": "a duration: monotonic",
+	"internal/transport/rest/stream_events.go begin": "a duration: monotonic",
 	"internal/outage/outage.go Failed":               "a duration: monotonic",
 	"internal/transport/rest/access_log.go logged":   "a duration: monotonic",
 	"internal/tracing/tracing.go Begin":              "when a span began, for a person",

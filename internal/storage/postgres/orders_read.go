@@ -5,6 +5,7 @@ import (
 	_ "embed" // for the statement
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,13 +115,13 @@ func (v *OrderViews) Get(ctx context.Context, id courier.OrderID) (orders.Order,
 }
 
 // timelineLength bounds a timeline: an order has a handful of events, unless people
-// gave it back and forth for hours.
+// gave it back and forth for hours. Then what it came to is more than how it began.
 const timelineLength = 1000
 
 // Timeline implements orders.Store.
 func (v *OrderViews) Timeline(ctx context.Context, id courier.OrderID) ([]orders.Event, error) {
 	rows, err := v.pool.Query(ctx, `SELECT at, what, source, reason, coalesce(courier_id, 0), deadline
-		FROM journal WHERE order_id = $1 ORDER BY id LIMIT $2`, id, timelineLength)
+		FROM journal WHERE order_id = $1 ORDER BY id DESC LIMIT $2`, id, timelineLength)
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline: %w", orUnavailable(err))
 	}
@@ -133,6 +134,7 @@ func (v *OrderViews) Timeline(ctx context.Context, id courier.OrderID) ([]orders
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline: %w", orUnavailable(err))
 	}
+	slices.Reverse(events)
 	return events, nil
 }
 

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -128,5 +129,20 @@ func TestOrderAndItsTimeline(t *testing.T) {
 	want := "waiting by 0@1, courier 0, deadline false\nassigned by match, courier 1, deadline true\ncompleted by 0@1, courier 1, deadline false"
 	if got := strings.Join(told, "\n"); got != want {
 		t.Errorf("timeline:\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestLongTimeline: of more than can be shown, what happened last is.
+func TestLongTimeline(t *testing.T) {
+	f := newFixture(t)
+	f.exec("INSERT INTO journal (order_id, what, source) SELECT 'a', 'waiting', i::text FROM generate_series(1, 1001) i")
+	events, err := postgres.NewOrderViews(f.pool).Timeline(t.Context(), "a")
+	if err != nil || len(events) != 1000 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	for i, e := range events {
+		if want := strconv.Itoa(i + 2); e.Source != want {
+			t.Fatalf("event %d is by %s, want %s", i, e.Source, want)
+		}
 	}
 }

@@ -19,13 +19,14 @@ import (
 	"service-courier/test/realkafka"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// sarama's metrics start one ticker for the whole process and never stop it.
-		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
-		// sarama's circuit breaker sleeps out its ten seconds after an outage.
-		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
-	)
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, lasting...) }
+
+// lasting is what sarama leaves behind.
+var lasting = []goleak.Option{
+	// sarama's metrics start one ticker for the whole process and never stop it.
+	goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+	// sarama's circuit breaker sleeps out its ten seconds after an outage.
+	goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
 }
 
 const (

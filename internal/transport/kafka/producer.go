@@ -14,6 +14,7 @@ import (
 // Producer sends records to the order topic, one at a time, for a person who
 // redrives dead letters. The service itself publishes nothing.
 type Producer struct {
+	ctx      context.Context // bounds everything, also reconnecting and closing
 	cfg      Config
 	within   time.Duration       // a record is acknowledged, or given up
 	producer sarama.SyncProducer // nil after one that hung
@@ -26,9 +27,10 @@ var _ deadletters.Publisher = (*Producer)(nil)
 // the broker hung for a while.
 const publishWithin = 30 * time.Second
 
-// NewProducer connects to Kafka.
-func NewProducer(cfg Config) (*Producer, error) {
-	p := &Producer{cfg: cfg, within: publishWithin}
+// NewProducer connects to Kafka. The connections break when ctx ends, whatever
+// hangs, so it lives as long as the producer.
+func NewProducer(ctx context.Context, cfg Config) (*Producer, error) {
+	p := &Producer{ctx: ctx, cfg: cfg, within: publishWithin}
 	if err := p.connect(); err != nil {
 		return nil, err
 	}
@@ -40,9 +42,10 @@ func (p *Producer) connect() error {
 	if err != nil {
 		return err
 	}
+	boundBy(p.ctx, conf)
 	if p.producer, err = sarama.NewSyncProducer(p.cfg.Brokers, patient(conf)); err != nil {
 		p.producer = nil // not a nil pointer in an interface
-		return fmt.Errorf("no connection to Kafka at %v: %w", p.cfg.Brokers, explain(err))
+		return fmt.Errorf("no connection to Kafka at %v: %w", p.cfg.Brokers, unless(p.ctx, err))
 	}
 	return nil
 }
@@ -63,8 +66,8 @@ func patient(c *sarama.Config) *sarama.Config {
 	return c
 }
 
-// Publish implements deadletters.Publisher. It takes no notice of ctx: once a
-// record is on its way, whether it arrived is worth the wait, which is bounded.
+// Publish implements deadletters.Publisher. Only NewProducer's ctx bounds it: once
+// a record is on its way, whether it arrived is worth the wait.
 func (p *Producer) Publish(_ context.Context, r deadletters.Record) (deadletters.Position, error) {
 	if p.producer == nil {
 		if err := p.connect(); err != nil {
@@ -76,6 +79,9 @@ func (p *Producer) Publish(_ context.Context, r deadletters.Record) (deadletters
 		m.Headers = append(m.Headers, sarama.RecordHeader{Key: h.Key, Value: h.Value})
 	}
 	if err := p.send(m); err != nil {
+		if errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
+			err = fmt.Errorf("%w: %w", deadletters.ErrForbidden, err)
+		}
 		return deadletters.Position{}, fmt.Errorf("publish to topic %s: %w", p.cfg.Topic, explain(err))
 	}
 	return deadletters.Position{Partition: m.Partition, Offset: m.Offset}, nil
@@ -84,6 +90,8 @@ func (p *Producer) Publish(_ context.Context, r deadletters.Record) (deadletters
 // send waits for the acknowledgement, and gives the connection up when it does
 // not come: the next record goes over a new one.
 func (p *Producer) send(m *sarama.ProducerMessage) error {
+	limited, cancel := context.WithTimeout(p.ctx, p.within)
+	defer cancel()
 	sent := make(chan error, 1)
 	go func(to sarama.SyncProducer) {
 		_, _, err := to.SendMessage(m)
@@ -92,11 +100,11 @@ func (p *Producer) send(m *sarama.ProducerMessage) error {
 	select {
 	case err := <-sent:
 		return err
-	case <-time.After(p.within):
+	case <-limited.Done():
 		go func(hung sarama.SyncProducer) { _ = hung.Close() }(p.producer) // which may hang as well
 		p.producer = nil
-		return fmt.Errorf("%w within %v, so it may have arrived or not; see that every broker answers, then redrive the letter again: twice does no harm",
-			errNotAcknowledged, p.within)
+		return fmt.Errorf("%w in time, so it may have arrived or not; see that every broker answers, then redrive the letter again: twice does no harm",
+			errNotAcknowledged)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
 
 	"service-courier/internal/devstack"
 	"service-courier/internal/usecase/deadletters"
@@ -37,7 +39,7 @@ func startKfake(t *testing.T) *devstack.Kafka {
 
 func newProducer(t *testing.T, addr, topic string) *Producer {
 	t.Helper()
-	p, err := NewProducer(Config{Brokers: []string{addr}, Topic: topic})
+	p, err := NewProducer(context.Background(), Config{Brokers: []string{addr}, Topic: topic}) // the test's own context ends before Close
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,7 @@ func TestRefusalIsAnError(t *testing.T) {
 		return refusal(request.(*kmsg.ProduceRequest), kerr.TopicAuthorizationFailed.Code), nil, true
 	})
 	_, err := p.Publish(t.Context(), deadletters.Record{Payload: []byte("x")})
-	if !errors.Is(err, sarama.ErrTopicAuthorizationFailed) || !strings.Contains(err.Error(), "allow this user") {
+	if !errors.Is(err, deadletters.ErrForbidden) || !strings.Contains(err.Error(), "allow this user") {
 		t.Errorf("Publish: %v", err)
 	}
 }
@@ -143,7 +145,7 @@ func refusal(request *kmsg.ProduceRequest, code int16) kmsg.Response {
 }
 
 func TestProducerNeedsABroker(t *testing.T) {
-	if _, err := NewProducer(Config{Brokers: []string{"127.0.0.1:1"}, Topic: topic}); err == nil {
+	if _, err := NewProducer(t.Context(), Config{Brokers: []string{"127.0.0.1:1"}, Topic: topic}); err == nil {
 		t.Error("NewProducer gave no error without a broker")
 	}
 }
@@ -181,6 +183,52 @@ func TestProducerGivesUpInTime(t *testing.T) {
 	if _, err := p.Publish(t.Context(), deadletters.Record{Payload: []byte("y")}); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestProducerEndsWithItsContext: whatever hangs, connecting, publishing and closing
+// end when the producer's ctx does. Sarama's own bounds add up to more than the API
+// may take for an answer.
+func TestProducerEndsWithItsContext(t *testing.T) {
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	t.Cleanup(func() { // the last: sarama's tries fail now, but take their time
+		deadline := time.Now().Add(patience)
+		for goleak.Find(lasting...) != nil && time.Now().Before(deadline) {
+			continue
+		}
+	})
+	k, held := startKfake(t), make(chan struct{})
+	defer close(held)
+	k.Cluster().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.Cluster().SleepControl(func() { <-held })
+		return nil, nil, false
+	})
+	for what, addr := range map[string]string{"a listener that says nothing": silent.Addr().String(), "a broker that takes the record": k.Addr()} {
+		began := time.Now()
+		if err := publishOnce(t, addr, 500*time.Millisecond); err == nil {
+			t.Errorf("%s: published", what)
+		}
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("%s: it took %v", what, took)
+		}
+	}
+}
+
+// publishOnce publishes over a producer of its own, all within the time given.
+func publishOnce(t *testing.T, addr string, within time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	p, err := NewProducer(ctx, Config{Brokers: []string{addr}, Topic: topic})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = p.Close() }()
+	_, err = p.Publish(t.Context(), deadletters.Record{Payload: []byte("x")})
+	return err
 }
 
 // survivesAPause: a broker is stopped and continued, again and again, with a

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -46,7 +47,7 @@ func newHandler(cfg Config, deps Dependencies, stopping <-chan struct{}) http.Ha
 	a.registerOrders(deps.Orders)
 	a.registerStatistics(deps.Statistics)
 	if deps.Stream != nil {
-		a.registerStream(deps.Stream, stopping)
+		a.registerStream(deps.Stream, deps.Callers, stopping)
 	}
 	a.registerConsumer(deps.Consumption)
 	a.registerDeadLetters(deps.DeadLetters)
@@ -116,8 +117,12 @@ func register[I, O any](a *api, role role, op huma.Operation, handle func(contex
 		}
 		return out, nil
 	})
+	documentRetries(op.Responses) // huma.Register has filled them
+}
+
+func documentRetries(responses map[string]*huma.Response) {
 	for _, status := range []string{"429", "503"} {
-		if r := op.Responses[status]; r != nil { // huma.Register has filled it by now
+		if r := responses[status]; r != nil {
 			r.Headers = map[string]*huma.Header{"Retry-After": {
 				Description: "Seconds to wait before asking again", Schema: &huma.Schema{Type: huma.TypeInteger},
 			}}
@@ -130,7 +135,7 @@ const versioned = "/api/v1"
 
 // commonErrors lists the statuses that the kind of a request alone may end in.
 func commonErrors(role role, method string) []int {
-	all := []int{http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
+	all := []int{http.StatusMisdirectedRequest, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
 	if role != public {
 		all = append(all, http.StatusUnauthorized, http.StatusForbidden)
 	}
@@ -158,17 +163,29 @@ func (a *api) refuse(ctx context.Context, operation string, err error) *Problem 
 }
 
 func (a *api) documentMetrics() {
-	refusal := func(description string) *huma.Response {
-		return &huma.Response{Description: description, Content: map[string]*huma.MediaType{"application/problem+json": {
-			Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, ""),
-		}}}
-	}
 	a.OpenAPI().AddOperation(&huma.Operation{
 		OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Tags: []string{"health"},
 		Summary: "Metrics in the Prometheus text format", Security: security(read),
-		Responses: map[string]*huma.Response{"200": {
-			Description: "OK",
-			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}, "401": refusal("No valid token"), "403": refusal("Role too low"), "429": refusal("Too many requests")},
+		Responses: a.unregistered("text/plain", "OK"),
 	})
+}
+
+// unregistered are the answers of a GET that huma has no part in: text, or a refusal
+// by what is around every handler, or one of those given.
+func (a *api) unregistered(media, description string, errs ...int) map[string]*huma.Response {
+	responses := map[string]*huma.Response{"200": {
+		Description: description, Content: map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}}
+	around := []int{
+		http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusInternalServerError,
+	}
+	for _, status := range append(around, errs...) {
+		responses[strconv.Itoa(status)] = &huma.Response{
+			Description: http.StatusText(status), Content: map[string]*huma.MediaType{"application/problem+json": {
+				Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, ""),
+			}},
+		}
+	}
+	documentRetries(responses)
+	return responses
 }

@@ -39,7 +39,7 @@ func (a *api) registerCouriers(use Couriers) {
 		OperationID: "update-courier", Method: http.MethodPut, Path: "/courier", Tags: []string{"couriers"},
 		Summary:     "Change fields of a courier",
 		Description: "Fields that are left out stay. 409: another courier has the phone, busy set by hand, or a busy courier made available or paused.",
-		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, c.update)
 	register(a, read, huma.Operation{
 		OperationID: "get-courier", Method: http.MethodGet, Path: "/courier/{id}", Tags: []string{"couriers"},
@@ -107,30 +107,38 @@ type updateBody struct {
 	TransportType *courier.Transport `json:"transport_type,omitempty" enum:"on_foot,scooter,car"`
 }
 
-type updateInput struct{ Body updateBody }
+type updateInput struct {
+	MatchInput
+
+	Body updateBody
+}
 
 func (c couriersAPI) update(ctx context.Context, in *updateInput) (*courierOutput, error) {
 	b := in.Body
-	changed, err := c.couriers.Change(ctx, b.ID,
-		couriers.Fields{Name: (*string)(b.Name), Phone: (*string)(b.Phone), Status: b.Status, Transport: b.TransportType}, nil)
-	if err != nil {
-		return nil, err
-	}
-	return &courierOutput{newCourierBody(changed)}, nil
+	fields := couriers.Fields{Name: (*string)(b.Name), Phone: (*string)(b.Phone), Status: b.Status, Transport: b.TransportType}
+	return newCourierOutput(c.couriers.Change(ctx, b.ID, fields, in.expect))
 }
 
 type courierInput struct {
 	ID int64 `path:"id" minimum:"1" example:"7"`
 }
 
-type courierOutput struct{ Body CourierBody }
+type courierOutput struct {
+	ETag string `header:"ETag" doc:"for If-Match of a change"`
+	Body CourierBody
+}
 
-func (c couriersAPI) get(ctx context.Context, in *courierInput) (*courierOutput, error) {
-	found, err := c.couriers.Get(ctx, in.ID)
+// newCourierOutput has the ETag that the courier has under /api/v1, so that either
+// serves a change by either.
+func newCourierOutput(c courier.Courier, err error) (*courierOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &courierOutput{newCourierBody(found)}, nil
+	return &courierOutput{etagOf(newMemberBody(c)), newCourierBody(c)}, nil
+}
+
+func (c couriersAPI) get(ctx context.Context, in *courierInput) (*courierOutput, error) {
+	return newCourierOutput(c.couriers.Get(ctx, in.ID))
 }
 
 type couriersOutput struct {

@@ -71,11 +71,15 @@ func fleetExchanges() []exchange {
 			name: "changed meanwhile", line: "DELETE " + three, headers: []string{`If-Match: "old"`},
 			status: 412, is: problemType, want: told("precondition_failed"),
 		},
+		{
+			name: "changed meanwhile, the course's route", line: "PUT /courier", body: `{"id":3}`, headers: []string{`If-Match: "old"`},
+			status: 412, is: problemType, want: told("precondition_failed"),
+		},
 	}
 }
 
-// TestIfMatch changes a courier in every way, under the ETag that he was read
-// with, another one, a weak one, and any.
+// TestIfMatch changes a courier in every way, by the course's route as well, under the
+// ETag that he was read with, another one, a weak one, and any.
 func TestIfMatch(t *testing.T) {
 	h := handler(new(fake), io.Discard)
 	const three = "/api/v1/couriers/3"
@@ -83,12 +87,16 @@ func TestIfMatch(t *testing.T) {
 	if len(etag) < 10 || !strings.HasPrefix(etag, `"`) {
 		t.Fatalf("ETag %q", etag)
 	}
+	if got := do(h, request(t, "GET /courier/3", "")).Header().Get("ETag"); got != etag {
+		t.Errorf("by the course's route he has the ETag %q, not %q", got, etag)
+	}
 	tests := map[string]bool{
 		etag: true, "*": true, `"x", ` + etag: true, `"x"`: false, "W/" + etag: false, strings.Trim(etag, `"`): false,
 	}
 	for ifMatch, taken := range tests {
 		for line, body := range map[string]string{
 			"PATCH " + three: `{"name":"B"}`, "POST " + three + "/pause": "", "POST " + three + "/resume": "", "DELETE " + three: "",
+			"PUT /courier": `{"id":3,"name":"B"}`,
 		} {
 			w := do(h, request(t, line, body, "If-Match: "+ifMatch))
 			if (w.Code < 300) != taken || (w.Code == http.StatusPreconditionFailed) == taken {
@@ -97,8 +105,8 @@ func TestIfMatch(t *testing.T) {
 		}
 	}
 	changed := do(h, request(t, "PATCH "+three, `{"name":"B"}`)).Header().Get("ETag")
-	if changed == etag {
-		t.Error("a changed courier has the same ETag")
+	if put := do(h, request(t, "PUT /courier", `{"id":3,"name":"B"}`)).Header().Get("ETag"); changed == etag || put != changed {
+		t.Errorf("changed, he has the ETag %q or %q, and had %q", changed, put, etag)
 	}
 }
 

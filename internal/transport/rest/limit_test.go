@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,13 +13,15 @@ import (
 )
 
 // askFrom asks from an address and returns the status.
-func askFrom(t *testing.T, h http.Handler, remote string) int {
+func askFrom(t *testing.T, api http.Handler, remote string) int {
 	t.Helper()
 	r := request(t, "GET /ping", "")
 	r.RemoteAddr = remote
-	w := do(h, r)
-	if limited := w.Code == http.StatusTooManyRequests; limited != (w.Header().Get("Retry-After") == "1") {
-		t.Errorf("%d with Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+	w := do(api, r)
+	h, limited := w.Header(), w.Code == http.StatusTooManyRequests
+	if limited != (h.Get("Retry-After") == "1") || limited != (h.Get("Content-Type") == problemType) ||
+		limited != strings.Contains(w.Body.String(), `"code":"rate_limited"`) {
+		t.Errorf("%d %v %s", w.Code, h, w.Body)
 	}
 	return w.Code
 }

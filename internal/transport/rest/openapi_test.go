@@ -22,6 +22,7 @@ import (
 type document struct {
 	OpenAPI string `json:"openapi"`
 	Paths   map[string]map[string]struct {
+		Security  []any `json:"security"`
 		Responses map[string]struct {
 			Content map[string]any `json:"content"`
 			Headers map[string]any `json:"headers"`
@@ -100,6 +101,29 @@ func TestOpenAPIDescribesEveryExchange(t *testing.T) {
 		}
 		if e.retry != "" && response.Headers["Retry-After"] == nil {
 			t.Errorf("%s: %d is described without Retry-After", e.line, e.status)
+		}
+	}
+}
+
+// TestOpenAPIDescribesWhatIsAroundHandlers: any request may be refused before its
+// handler is reached, also one for the stream or the metrics, which huma does not serve.
+func TestOpenAPIDescribesWhatIsAroundHandlers(t *testing.T) {
+	doc, _ := openAPI(t)
+	for path, operations := range doc.Paths {
+		for method, operation := range operations {
+			expected := []string{"421", "429", "500"}
+			if len(operation.Security) > 0 {
+				expected = append(expected, "401", "403")
+			}
+			if strings.HasSuffix(path, "/stream") {
+				expected = append(expected, "503")
+			}
+			for _, status := range expected {
+				response := operation.Responses[status]
+				if response.Content[problemType] == nil || (status == "429" || status == "503") != (response.Headers["Retry-After"] != nil) {
+					t.Errorf("%s %s: %s is described as %+v", method, path, status, response)
+				}
+			}
 		}
 	}
 }

@@ -87,6 +87,7 @@ var kinds = []kind{
 	ofError(deadletters.ErrHandled, "dead_letter_handled", http.StatusConflict, "Dead letter handled already", "Nothing: it was redriven or dropped."),
 	ofError(deadletters.ErrChanged, "dead_letter_changed", http.StatusConflict, "Dead letter changed meanwhile", "Look at it again, and decide on what it is now."),
 	ofError(deadletters.ErrRoundsUsedUp, "dead_letter_rounds_used_up", http.StatusConflict, "Redriven too often", "Edit its payload (service-courier deadletters edit), or drop it."),
+	ofError(deadletters.ErrForbidden, "kafka_forbidden", http.StatusForbidden, "Not allowed by Kafka", "Let the operator redrive it (service-courier deadletters redrive), or allow the user of serve to WRITE the topic. Another token changes nothing."), // before the next, which it is, too
 	notNow(deadletters.ErrNotPublished, "kafka_unavailable", "Kafka unavailable", ""),
 	notNow(courier.ErrOrdersUnavailable, "order_service_unavailable", "service-order unavailable", ""),
 	notNow(courier.ErrUnavailable, "storage_unavailable", "Storage unavailable", ""),

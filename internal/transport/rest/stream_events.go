@@ -4,27 +4,38 @@ import (
 	"bufio"
 	"iter"
 	"net/http"
+	"slices"
 	"time"
 
 	"service-courier/internal/usecase/livefeed"
 )
 
-// flushWithin is how long a client may take for what it is told at a time.
-const flushWithin = 5 * time.Second
+const (
+	// takeWithin is how long a client may take nothing of what it is told.
+	takeWithin = 5 * time.Second
+	// tellWithin is how long it may take for all that it is told at a time, which
+	// is kept for it so long.
+	tellWithin = 30 * time.Second
+	// chunk is how much it is to take within takeWithin.
+	chunk = 4 << 10
+)
 
 // eventWriter writes server-sent events.
 type eventWriter struct {
 	to     http.ResponseWriter
 	buffer *bufio.Writer // the first error stays, and Flush returns it
 	conn   *http.ResponseController
+	until  time.Time // what is told now is to be told
 }
 
 func newEventWriter(w http.ResponseWriter) *eventWriter {
-	return &eventWriter{w, bufio.NewWriter(w), http.NewResponseController(w)}
+	e := &eventWriter{to: w, conn: http.NewResponseController(w)}
+	e.buffer = bufio.NewWriterSize(e, chunk)
+	return e
 }
 
 // open begins the answer. The server's bounds are those of a request that ends:
-// here each flush has its own.
+// here each chunk has its own.
 func (e *eventWriter) open() error {
 	h := e.to.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -32,27 +43,45 @@ func (e *eventWriter) open() error {
 	if err := e.conn.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	if err := e.bound(); err != nil {
-		return err
-	}
+	e.begin()
 	return e.flush()
 }
 
-// bound gives the client its time for what is written until the next bound.
-func (e *eventWriter) bound() error { return e.conn.SetWriteDeadline(time.Now().Add(flushWithin)) }
+// begin gives the client its time for what is written until the next begin.
+func (e *eventWriter) begin() { e.until = time.Now().Add(tellWithin) }
+
+// Write implements io.Writer for the buffer, chunk by chunk: a client that reads
+// slowly is served, one that does not read is not waited for.
+func (e *eventWriter) Write(b []byte) (n int, err error) {
+	for part := range slices.Chunk(b, chunk) {
+		if err := e.bound(); err != nil {
+			return n, err
+		}
+		wrote, err := e.to.Write(part)
+		n += wrote
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (e *eventWriter) bound() error {
+	deadline := time.Now().Add(takeWithin)
+	if e.until.Before(deadline) {
+		deadline = e.until
+	}
+	return e.conn.SetWriteDeadline(deadline)
+}
 
 func (e *eventWriter) heartbeat() error {
-	if err := e.bound(); err != nil {
-		return err
-	}
+	e.begin()
 	_, _ = e.buffer.WriteString(":\n\n")
 	return e.flush()
 }
 
 func (e *eventWriter) events(messages iter.Seq[livefeed.Message]) error {
-	if err := e.bound(); err != nil {
-		return err
-	}
+	e.begin()
 	for m := range messages {
 		if err := e.event(m); err != nil {
 			return err
@@ -77,6 +106,9 @@ func (e *eventWriter) event(m livefeed.Message) error {
 
 func (e *eventWriter) flush() error {
 	if err := e.buffer.Flush(); err != nil {
+		return err
+	}
+	if err := e.bound(); err != nil {
 		return err
 	}
 	return e.conn.Flush()

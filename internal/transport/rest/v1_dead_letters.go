@@ -41,7 +41,7 @@ func (a *api) registerDeadLetters(letters DeadLetters) {
 		OperationID: "redrive-dead-letter", Method: http.MethodPost, Path: path + "/{letter_id}/redrive", Tags: []string{"dead letters"},
 		Summary: "Send its record through the order topic once more",
 		Description: "Answers when every in-sync replica of Kafka has the record. One that is bad again becomes a new letter. " +
-			"409: it is handled already, somebody changed it meanwhile, or it was redriven too often. After a 503 it is not known whether it was published; to do it again does no harm.",
+			"403 `kafka_forbidden`: Kafka does not let this service write; the operator's command may. 409: it is handled already, somebody changed it meanwhile, or it was redriven too often. After a 503 it is not known whether it was published; to do it again does no harm.",
 		Errors: changes,
 	}, d.redrive)
 	register(a, operate, huma.Operation{

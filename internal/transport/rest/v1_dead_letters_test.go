@@ -72,6 +72,7 @@ func letterExchanges() []exchange {
 		failing("redrive", deadletters.ErrHandled, 409, "dead_letter_handled"),
 		failing("drop", deadletters.ErrChanged, 409, "dead_letter_changed"),
 		failing("redrive", deadletters.ErrRoundsUsedUp, 409, "dead_letter_rounds_used_up"),
+		failing("redrive", fmt.Errorf("%w: %w", deadletters.ErrNotPublished, deadletters.ErrForbidden), 403, "kafka_forbidden"),
 		failing("redrive", deadletters.ErrNotPublished, 503, "kafka_unavailable"),
 	}
 }

@@ -44,7 +44,7 @@ func (a *api) registerOrders(use Orders) {
 	register(a, read, huma.Operation{
 		OperationID: "get-order", Method: http.MethodGet, Path: orderPath, Tags: []string{"orders"},
 		Summary:     "Get one order and what happened to it",
-		Description: "timeline has what the order became, when, by whose doing and why, the earliest first.",
+		Description: "timeline has what the order became, when, by whose doing and why, the earliest first; of more than 1,000 events the latest 1,000.",
 		Errors:      []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, o.get)
 	a.registerOrderCommands(o)

@@ -26,6 +26,8 @@ var (
 	ErrRoundsUsedUp = errors.New("it was redriven too often and was bad each time: edit or drop it")
 	// ErrNotPublished says that Kafka did not acknowledge the record.
 	ErrNotPublished = errors.New("the record was not taken by Kafka")
+	// ErrForbidden says that Kafka does not let us publish, now or later.
+	ErrForbidden = errors.New("the Kafka user of this service may not write to the topic")
 )
 
 // Status says whether somebody has handled a letter.

@@ -33,7 +33,7 @@ func (u *Letters) Redrive(ctx context.Context, s Selection, to Publisher, o Redr
 
 // RedriveOne sends one letter's record through the order topic once more and
 // returns where it is now. The error matches ErrNotFound, ErrHandled, ErrChanged,
-// ErrRoundsUsedUp or ErrNotPublished, or is the store's.
+// ErrRoundsUsedUp or ErrNotPublished (and then perhaps ErrForbidden), or is the store's.
 func (u *Letters) RedriveOne(ctx context.Context, id int64, to Publisher) (Position, error) {
 	letter, result := u.redrivable(ctx, id)
 	if result.Outcome == "" {

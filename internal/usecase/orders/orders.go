@@ -24,7 +24,8 @@ type Store interface {
 	Page(ctx context.Context, list List, after Position, limit int) ([]Listed, error)
 	// Get returns one order, or courier.ErrOrderUnknown.
 	Get(ctx context.Context, id courier.OrderID) (Order, error)
-	// Timeline returns what happened to an order, the earliest first.
+	// Timeline returns what happened to an order, the earliest first, of very much the
+	// latest part.
 	Timeline(ctx context.Context, id courier.OrderID) ([]Event, error)
 }
 
