@@ -53,8 +53,8 @@ func TestCrowd(t *testing.T) {
 	w.within(patience, "everybody has been told everything", clients.Wait)
 	told := time.Since(began) - wrote
 	t.Logf("%d clients, %d changes in %v, all told %v after the last", *crowd, total, wrote, told)
-	if measured() && (wrote > *lasts*6/5 || told > toldWithin) {
-		t.Errorf("the changes were to be made in %v, and told within %v", *lasts, toldWithin)
+	if measured() && (wrote > 2**lasts || told > toldWithin) {
+		t.Errorf("the changes were to be made in %v, twice that at most, and told within %v", *lasts, toldWithin)
 	}
 	close(failed)
 	for err := range failed {
@@ -65,9 +65,10 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// toldWithin is far more than it takes (a fraction of a second), so that only a feed
-// that does not keep up with the rate is noticed.
-const toldWithin = 5 * time.Second
+// toldWithin is far more than it takes (a fraction of a second), as twice the time for
+// the changes is: a machine of CI has neighbours, and only a feed that does not keep
+// up is to be noticed.
+const toldWithin = 15 * time.Second
 
 // measured reports whether somebody asked for a run by -clients or -lasts, alone on
 // its machine: then the times count. go test has other packages beside this one.
