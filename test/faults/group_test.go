@@ -74,13 +74,7 @@ func TestRevokedWhileGETStalls(t *testing.T) {
 	w.create(6)
 	<-stalled
 	w.serve()
-	w.eventually("both have partitions", func() bool {
-		info := w.kafka.Cluster().GroupInfo(groupID)
-		if info == nil || len(info.Members) != 2 {
-			return false
-		}
-		return info.Members[0].NumAssigned() == 3 && info.Members[1].NumAssigned() == 3
-	})
+	w.halved()
 	w.front.heal()
 	w.create(12)
 	w.eventually("the stalled ones are looked at again", func() bool {
@@ -90,6 +84,16 @@ func TestRevokedWhileGETStalls(t *testing.T) {
 	w.agrees()
 	w.nothingTwice()
 	w.allCommitted()
+}
+
+// halved waits until two replicas have half of the partitions each.
+func (w *world) halved() {
+	w.Helper()
+	w.eventually("each has half of the partitions", func() bool {
+		group := w.kafka.Cluster().GroupInfo(groupID)
+		return group != nil && len(group.Members) == 2 &&
+			group.Members[0].NumAssigned() == 3 && group.Members[1].NumAssigned() == 3
+	})
 }
 
 // TestCoordinatorAndLeadersMove: the group's coordinator and the partitions'
