@@ -20,21 +20,30 @@ import (
 	"service-courier/internal/courier"
 )
 
-// produce sends values to the order topic as they are.
+// produce sends values to the order topic as they are, to one partition after
+// another, beginning with 0.
 func (w *world) produce(values ...string) {
 	w.Helper()
 	messages := make([]*sarama.ProducerMessage, len(values))
 	for i, v := range values {
-		messages[i] = &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(v)}
+		messages[i] = &sarama.ProducerMessage{Topic: topic, Partition: int32(i % partitions), Value: sarama.StringEncoder(v)}
 	}
 	w.send(messages)
 }
+
+func (w *world) produceTo(partition int32, value string) {
+	w.Helper()
+	w.send([]*sarama.ProducerMessage{{Topic: topic, Partition: partition, Value: sarama.StringEncoder(value)}})
+}
+
+// hint is the least that an event says.
+func hint(id string) string { return fmt.Sprintf(`{"order_id":%q}`, id) }
 
 func (w *world) send(messages []*sarama.ProducerMessage) {
 	w.Helper()
 	cfg := sarama.NewConfig()
 	cfg.Producer.Return.Successes = true
-	cfg.Producer.Partitioner = sarama.NewRoundRobinPartitioner
+	cfg.Producer.Partitioner = sarama.NewManualPartitioner
 	p, err := sarama.NewSyncProducer([]string{w.kafka.Addr()}, cfg)
 	w.must(err)
 	defer func() { w.check(p.Close()) }()

@@ -168,7 +168,7 @@ func TestOrderEndsWhileAnOlderAnswerIsOnItsWay(t *testing.T) {
 			w.serve()
 			w.serve()
 			w.halved()
-			w.produce(slices.Repeat([]string{fmt.Sprintf(`{"order_id":%q}`, w.create(1)[0])}, 6)...)
+			w.produce(slices.Repeat([]string{hint(w.create(1)[0])}, partitions)...)
 			w.allCommitted() // so both read
 			w.sim.Mute(true)
 			id := w.create(1)[0]
@@ -178,7 +178,7 @@ func TestOrderEndsWhileAnOlderAnswerIsOnItsWay(t *testing.T) {
 			<-answered
 			end(w, id)
 			// On every partition, so that each replica hears of it.
-			w.produce(slices.Repeat([]string{fmt.Sprintf(`{"order_id":%q,"status":%q}`, id, ending)}, 6)...)
+			w.produce(slices.Repeat([]string{fmt.Sprintf(`{"order_id":%q,"status":%q}`, id, ending)}, partitions)...)
 			w.eventually("it has ended", func() bool { return w.inState(ending) == 1 })
 			close(ended)
 			w.eventually("the older answer came to nothing", func() bool { return w.logs.times("hint came to nothing") > 0 })
