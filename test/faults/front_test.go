@@ -20,6 +20,8 @@ type front struct {
 	// lists counts the sweeps: each asks for one.
 	lists atomic.Int64
 	bad   atomic.Pointer[http.HandlerFunc] // answers instead of service-order
+	// harmed is when the first request came that bad answered; nil: none did.
+	harmed atomic.Pointer[time.Time]
 	// unlisted fails the list of orders, and with it every sweep: events alone must do.
 	unlisted atomic.Bool
 
@@ -52,6 +54,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if bad := f.bad.Load(); bad != nil {
+		f.harmed.CompareAndSwap(nil, new(time.Now()))
 		(*bad)(w, r)
 		return
 	}
@@ -115,6 +118,7 @@ func status(code int) http.HandlerFunc {
 // heal makes everything work again.
 func (f *front) heal() {
 	f.bad.Store(nil)
+	f.harmed.Store(nil)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	close(f.hung)
