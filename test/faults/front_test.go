@@ -70,6 +70,11 @@ func (f *front) listen(addr string) {
 	f.server = httptest.NewUnstartedServer(f)
 	_ = f.server.Listener.Close()
 	f.server.Listener = l
+	f.server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		// The system takes little ahead of the client: what was sent is about what was read.
+		_ = c.(*net.TCPConn).SetWriteBuffer(16 << 10)
+		return ctx
+	}
 	f.server.Start()
 }
 
