@@ -150,7 +150,7 @@ func TestOneOrderThatAlwaysFails(t *testing.T) {
 	w.eventually("it has backed off to the cap of ten minutes, 10 % more or less", func() bool {
 		return w.count("SELECT count(*) FROM orders WHERE look_due_at BETWEEN now() + interval '8 minutes' AND now() + interval '11 minutes'") == 1
 	})
-	if looking := w.lookingAgain(); !strings.Contains(looking, bad) || !strings.Contains(looking, "HTTP status 500") ||
+	if looking := w.listed("looking"); !strings.Contains(looking, bad) || !strings.Contains(looking, "HTTP status 500") ||
 		!regexp.MustCompile(`"attempts":1[3-9]`).MatchString(looking) {
 		t.Errorf("the API does not show the order, its attempts and the last error: %s", looking)
 	}
@@ -168,10 +168,10 @@ func TestOneOrderThatAlwaysFails(t *testing.T) {
 	w.agrees()
 }
 
-// lookingAgain is the API's list of orders that are looked at again.
-func (w *world) lookingAgain() string {
+// listed is what the API lists of the orders in a state.
+func (w *world) listed(state string) string {
 	w.Helper()
-	request, err := http.NewRequestWithContext(w.Context(), http.MethodGet, w.serviceURL()+"/api/v1/orders?state=looking", http.NoBody)
+	request, err := http.NewRequestWithContext(w.Context(), http.MethodGet, w.serviceURL()+"/api/v1/orders?state="+state, http.NoBody)
 	w.must(err)
 	answer, err := http.DefaultTransport.RoundTrip(request)
 	w.must(err)
