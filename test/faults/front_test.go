@@ -20,6 +20,8 @@ type front struct {
 	// lists counts the sweeps: each asks for one.
 	lists atomic.Int64
 	bad   atomic.Pointer[http.HandlerFunc] // answers instead of service-order
+	// harmed is when the first request came that bad answered; nil: none did.
+	harmed atomic.Pointer[time.Time]
 	// unlisted fails the list of orders, and with it every sweep: events alone must do.
 	unlisted atomic.Bool
 
@@ -52,6 +54,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if bad := f.bad.Load(); bad != nil {
+		f.harmed.CompareAndSwap(nil, new(time.Now()))
 		(*bad)(w, r)
 		return
 	}
@@ -67,6 +70,11 @@ func (f *front) listen(addr string) {
 	f.server = httptest.NewUnstartedServer(f)
 	_ = f.server.Listener.Close()
 	f.server.Listener = l
+	f.server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		// The system takes little ahead of the client: what was sent is about what was read.
+		_ = c.(*net.TCPConn).SetWriteBuffer(16 << 10)
+		return ctx
+	}
 	f.server.Start()
 }
 
@@ -115,6 +123,7 @@ func status(code int) http.HandlerFunc {
 // heal makes everything work again.
 func (f *front) heal() {
 	f.bad.Store(nil)
+	f.harmed.Store(nil)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	close(f.hung)

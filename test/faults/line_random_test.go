@@ -11,16 +11,16 @@ import (
 var trials = flag.Int("trials", 500, "how often TestRandomMeetings lets a courier and an order meet")
 
 // TestRandomMeetings: a courier is registered, resumed or freed at the very
-// moment at which an order is made, behind a line that is empty or not, with two
-// replicas that both match. Whoever stood in line longest must have him, and at
-// no time may both be idle for more than a second.
+// moment at which an order is made, behind a line, with two replicas that both
+// match. Whoever stood in line longest must have him, and at no time may both be
+// idle for more than a second.
 func TestRandomMeetings(t *testing.T) {
 	t.Parallel()
 	luck := rand.New(rand.NewPCG(seedOf(t), 0))
 	w := newWorld(t, 0)
 	w.serve()
 	w.serve()
-	w.create(luck.IntN(3)) // stand in line for good: as many come as are served
+	w.create(1 + luck.IntN(3)) // stand in line for good: as many come as are served
 	for i := range *trials {
 		free := w.courierToFree(luck, i)
 		var both sync.WaitGroup

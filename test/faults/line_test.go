@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"service-courier/internal/courier"
+	"service-courier/test/faults/wire"
 )
 
 // begin opens a transaction of the test's own.
@@ -133,6 +134,34 @@ func TestWaitingOrderIsLockedWhileMatchRuns(t *testing.T) {
 	w.in(tx, "SELECT FROM orders FOR UPDATE")
 	w.exec("INSERT INTO couriers (name, phone) VALUES ('new', 'new')")
 	w.meetAfter(tx.Commit)
+}
+
+// TestCrashBetweenCommitAndMatch: a replica is killed when the COMMIT that parked
+// an order is done and before it could match. Its event went to that replica
+// alone, so that nothing but the timer of the other one brings the order to its
+// courier.
+func TestCrashBetweenCommitAndMatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.front.unlisted.Store(true)
+	w.sim.Mute(true)
+	p := w.wire()
+	run := w.spawn(through(p))
+	w.joined(run)
+	first := w.kafka.Cluster().GroupInfo(groupID).Members[0].MemberID
+	w.serve()
+	w.halved()
+	parked := p.Lay(wire.Trap{Text: wire.Commit, Answer: true})
+	for _, m := range w.kafka.Cluster().GroupInfo(groupID).Members {
+		if m.MemberID == first {
+			w.produceTo(m.Assignment[topic][0], hint(w.create(1)[0]))
+		}
+	}
+	<-parked
+	w.meetAfter(func(context.Context) error { return run.Kill() })
+	w.expel()
+	w.allCommitted()
+	w.nothingTwice()
 }
 
 // meetAfter sees that the one waiting order has its courier within a second of

@@ -55,20 +55,30 @@ func (p person) wants(status int, answer, command, orderID string) {
 	}
 }
 
-// TestDeletedIsNeverPublished: the order is missing with its age, its courier is
-// freed by nobody but a person, and nothing comes after the order by itself.
+// TestDeletedIsNeverPublished: the order is listed as missing with its age. Its
+// courier is freed by nobody but a person, however often it was looked at and
+// swept, and nothing comes after the order by itself.
 func TestDeletedIsNeverPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
-	w.serve(func(c *config.Config) { c.SweepInterval = time.Second })
+	w.serve(sweepEvery(time.Second))
 	p := w.person()
 	id := w.create(1)[0]
 	w.eventually("it is assigned", func() bool { return w.inState(courier.StateAssigned) == 1 })
 	w.sim.Mute(true)
 	w.delete(id)
 	w.eventually("it is missing", func() bool { return w.count("SELECT count(*) FROM orders WHERE missing_since < now()") == 1 })
+	swept := w.front.lists.Load()
+	w.eventually("its looks are used up, and it is swept twice", func() bool {
+		w.hurry()
+		return w.count("SELECT count(*) FROM orders WHERE look_reason IS NULL") == 1 && w.front.lists.Load() >= swept+2
+	})
 	if n := w.count("SELECT count(*) FROM couriers WHERE status = 'busy'"); n != 1 {
 		t.Fatal("the courier of a missing order was freed without a person")
+	}
+	since := w.one("SELECT to_char(missing_since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') FROM orders")
+	if missing := w.listed("missing"); !strings.Contains(missing, id) || !strings.Contains(missing, `"missing_since":"`+since) {
+		t.Errorf("the API does not list the order as missing since %s: %s", since, missing)
 	}
 	p.wants(200, `{"order_id":"`+id+`","status":"unassigned","courier_id":1}`, "unassign", id)
 	p.wants(404, "", "release", id)

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -92,6 +93,20 @@ func (r replica) printed() string {
 		return err.Error()
 	}
 	return string(text)
+}
+
+// said is when the replica logged a message with the text.
+func (r replica) said(text string) (at []time.Time) {
+	for line := range strings.Lines(r.printed()) {
+		var entry struct {
+			Time time.Time
+			Msg  string
+		}
+		if json.Unmarshal([]byte(line), &entry) == nil && strings.Contains(entry.Msg, text) {
+			at = append(at, entry.Time)
+		}
+	}
+	return at
 }
 
 // tail is the end of a long log.

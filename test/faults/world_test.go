@@ -27,7 +27,8 @@ import (
 )
 
 const (
-	topic = "order.status.changed"
+	topic      = "order.status.changed"
+	partitions = 6
 	// patience outlasts a request that the embedded broker, on a machine with too
 	// much to do, never answers: Kafka's client gives it up after 30 s and asks again.
 	patience = time.Minute
@@ -84,7 +85,7 @@ func newWorldOn(t *testing.T, database string, couriers int, neighbour ...func(*
 	w := &world{T: t, database: database, logs: &logs{}}
 	var err error
 	w.kafka, err = devstack.StartKafka(t.Context(), devstack.KafkaConfig{
-		Port: devstack.AnyPort, Topics: map[string]int{topic: 6}, Logger: slog.New(slog.DiscardHandler),
+		Port: devstack.AnyPort, Topics: map[string]int{topic: partitions}, Logger: slog.New(slog.DiscardHandler),
 	})
 	w.must(err)
 	t.Cleanup(func() { w.check(w.kafka.Stop(context.Background())) }) // the test's own context has ended

@@ -40,6 +40,7 @@ var promised = map[string]string{
 	"records removed":                                                 "TestRecordsExpireBeforeTheyAreRead",
 	"database restored from an older backup":                          "TestDatabaseIsRestored",
 	"a courier and an order meet, both orders":                        "TestCourierAndOrderMeet",
+	"a crash between COMMIT and match":                                "TestCrashBetweenCommitAndMatch",
 	"a row held by another batch while match runs":                    "TestWaitingOrderIsLockedWhileMatchRuns",
 	"… 10,000 random trials":                                          "TestRandomMeetings",
 	"more orders than couriers":                                       "TestTogether/the_line_drains_in_order_of_arrival",
