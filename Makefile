@@ -74,6 +74,14 @@ docs: ## write the documents that are made from the code: docs/errors.md, docs/o
 bench: ## measure events a second through the real program, Kafka and PostgreSQL
 	$(GO) run ./test/bench
 
+# go test takes one fuzz test at a time.
+FUZZTIME ?= 20s
+
+.PHONY: fuzz
+fuzz: ## let the fuzzer look for events and ids that break the decoder and the id check: FUZZTIME=20s each
+	$(GO) test ./internal/transport/kafka -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
+	$(GO) test ./internal/courier -run '^$$' -fuzz '^FuzzParseOrderID$$' -fuzztime $(FUZZTIME)
+
 .PHONY: mutants
 mutants: ## remove each guard in a copy of the sources and see that a test notices
 	$(GO) run ./test/mutants

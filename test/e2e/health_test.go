@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -40,6 +43,26 @@ func (s *stack) readyz() (status int, failing []string, err error) {
 		}
 	}
 	return status, failing, err
+}
+
+// reconciled is how many hints the service has reconciled, of its own metrics.
+func (s *stack) reconciled() (float64, error) {
+	const counter = "courier_hints_total "
+	req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, "http://"+s.serviceAddr+"/metrics", http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if value, found := strings.CutPrefix(lines.Text(), counter); found {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("/metrics has no %s", counter)
 }
 
 // get asks the service and decodes its answer.

@@ -1,13 +1,10 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -115,7 +112,7 @@ func (u *upgraded) work(what string, replicas ...replica) {
 	began := time.Now()
 	enough := make([]float64, len(replicas))
 	for i, r := range replicas {
-		done, err := r.reconciled()
+		done, err := r.seen.reconciled()
 		if err != nil {
 			u.Fatalf("%s: %v", what, err)
 		}
@@ -124,7 +121,7 @@ func (u *upgraded) work(what string, replicas ...replica) {
 	u.eventually(what, func() error {
 		var errs []error
 		for i, r := range replicas {
-			done, err := r.reconciled()
+			done, err := r.seen.reconciled()
 			if err == nil && done < enough[i] {
 				err = fmt.Errorf("replica %d, of the %s version, has reconciled %v, wants %v", i, r.version, done, enough[i])
 			}
@@ -140,26 +137,6 @@ func (u *upgraded) work(what string, replicas ...replica) {
 		return errors.Join(err, want(0, len(violations)))
 	})
 	u.Logf("%s (%v)", what, time.Since(began).Round(time.Millisecond))
-}
-
-// reconciled is how many hints a replica has reconciled, of its own metrics.
-func (r replica) reconciled() (float64, error) {
-	const counter = "courier_hints_total "
-	req, err := http.NewRequestWithContext(r.seen.Context(), http.MethodGet, "http://"+r.seen.serviceAddr+"/metrics", http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := r.seen.http.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if value, found := strings.CutPrefix(lines.Text(), counter); found {
-			return strconv.ParseFloat(value, 64)
-		}
-	}
-	return 0, fmt.Errorf("/metrics of the %s version has no %s", r.version, counter)
 }
 
 // steady makes orders, and deletes some of them, until it is told to stop.

@@ -90,7 +90,7 @@ func TestRecordsExpireBeforeTheyAreRead(t *testing.T) {
 
 // TestOffsetsExpire: the group's offsets are gone, as after a week without a
 // member. Everything is read again, from the oldest, and done once. Nothing was
-// removed, and it is told all the same: without tellReset nobody would know (tried).
+// removed, and it is told all the same: without lostPlace nobody would know (tried).
 func TestOffsetsExpire(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 30)
