@@ -187,7 +187,7 @@ func TestHostileAnswers(t *testing.T) {
 				w.hurry()
 				return w.count("SELECT coalesce(max(look_failures), 0) FROM orders WHERE look_reason IN ('unavailable', 'unknown_status')") > 1
 			})
-			if took := allocated() - before; took > 16<<20 {
+			if took := allocated() - before; took > 64<<20 {
 				t.Errorf("%d MiB of memory were taken for it", took>>20)
 			}
 			if sent := most.Load(); sent > 512<<10 {
