@@ -98,6 +98,7 @@ func TestDeletedWhileServiceOrderIsAway(t *testing.T) {
 // TestForgetfulServiceOrder: restarted empty, it answers 404 for everything.
 // Nobody is freed, nobody in line is given a courier, and it is told once.
 func TestForgetfulServiceOrder(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 6)
 	w.serve(sweepEvery(time.Second))
 	ids := w.create(10)

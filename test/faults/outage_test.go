@@ -23,7 +23,7 @@ const (
 	opensWithin = time.Second + time.Second + 500*time.Millisecond
 	// mayGrow is what a replica may grow in an outage, by when it collects garbage:
 	// twice what it reads ahead.
-	mayGrow = 24 << 20
+	mayGrow = 20 << 20
 )
 
 // TestServiceOrderIsDownForEverybody: whatever way it is down, the breaker of
@@ -68,7 +68,7 @@ func TestServiceOrderIsDownForEverybody(t *testing.T) {
 			paused := time.Now()
 			gets, rows, heaps := w.front.gets.Load(), w.count("SELECT count(*) FROM orders"), w.heaps(replicas)
 			w.create(300)
-			w.produce(slices.Repeat([]string{bulky(before[19])}, 24_000)...) // 48 MiB
+			w.produce(slices.Repeat([]string{bulky(before[19])}, 15_000)...) // 30 MiB
 			passes(*outageLasts)
 			probes := int64(len(replicas)) * (2 + int64(time.Since(paused)/time.Second))
 			if n := w.front.gets.Load() - gets; n > probes {
