@@ -46,22 +46,14 @@ const (
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
-	var producer *publisher
 	w, pg := newWorldWithOwnServer(t, chaosCouriers, func(c *ordersim.Config) {
 		c.DuplicateShare, c.PublishDelay, c.Seed = 0.3, 2*time.Second, seed
-		var err error
-		producer, err = newPublisher(c.Brokers[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Publisher, c.Brokers = producer, nil
 	})
-	t.Cleanup(producer.Close)
 	_, _, err := w.kafka.Cluster().AddNode(-1, 0) // coordinator and leaders need a place to move to
 	w.must(err)
 	c := &chaos{
 		world: w, pg: pg, wire: w.wire(), began: time.Now(), orders: orders{world: w},
-		poison: make(map[string]bool), fleet: fleet{up: make(map[replica]string)}, producer: producer,
+		poison: make(map[string]bool), fleet: fleet{up: make(map[replica]string)},
 	}
 	for i := range c.replicas {
 		c.replicas[i] = c.newReplica()
@@ -89,9 +81,8 @@ type chaos struct {
 	began    time.Time
 	sweeping bool // in this round
 
-	producer *publisher
-	orders   orders
-	poison   map[string]bool // records that must become dead letters, and nothing else
+	orders orders
+	poison map[string]bool // records that must become dead letters, and nothing else
 }
 
 // tell writes the history of the run, which a failed test prints.

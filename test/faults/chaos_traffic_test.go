@@ -53,7 +53,7 @@ func (c *chaos) change(ctx context.Context) error {
 		c.poison[value] = true
 		// The storm's end must not leave it open whether the record is there.
 		record := &kgo.Record{Value: []byte(value)}
-		return c.producer.ProduceSync(context.WithoutCancel(ctx), record).FirstErr()
+		return c.events.ProduceSync(context.WithoutCancel(ctx), record).FirstErr()
 	}
 	return nil
 }

@@ -68,6 +68,7 @@ type world struct {
 	pool     *pgxpool.Pool
 	kafka    *devstack.Kafka
 	sim      *ordersim.Sim // the truth; its orders move only when told
+	events   *publisher    // what it tells of them
 	front    *front        // what the service reaches of it
 	logs     *logs
 
@@ -89,9 +90,11 @@ func newWorldOn(t *testing.T, database string, couriers int, neighbour ...func(*
 	})
 	w.must(err)
 	t.Cleanup(func() { w.check(w.kafka.Stop(context.Background())) }) // the test's own context has ended
+	w.events, err = newPublisher(w.kafka.Addr())
+	w.must(err)
+	t.Cleanup(w.events.Close)
 	cfg := ordersim.Config{
-		Brokers: []string{w.kafka.Addr()}, Topic: topic, Steps: ordersim.FrozenSteps(), Seed: 1,
-		// An event that it had to drop explains what is missing here.
+		Publisher: w.events, Steps: ordersim.FrozenSteps(), Seed: 1,
 		Logger: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	for _, change := range neighbour {
@@ -251,6 +254,7 @@ func (w *world) eventually(what string, ok func() bool) {
 // says, and fails when a promise is broken.
 func (w *world) agrees() {
 	w.Helper()
+	w.allPublished()
 	var wrong []string
 	defer func() {
 		for _, one := range wrong {

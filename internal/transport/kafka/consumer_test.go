@@ -230,7 +230,7 @@ func givenUpInAnOutage(b bench) {
 }
 
 // stopsWhileJoining: a member that is told to stop while the rebalance waits for
-// another member does not wait for that one. Without ifStillJoining it takes over
+// another member does not wait for that one. Without outlivingUnlessJoining it takes over
 // five seconds.
 func stopsWhileJoining(b bench) {
 	b.memberThatNeverRejoins()

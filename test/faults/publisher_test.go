@@ -24,6 +24,10 @@ func newPublisher(broker string) (*publisher, error) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(topic),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), // an order's events lie anywhere
+		kgo.ProducerLinger(0),
+		// The embedded broker, on a machine with too much to do, may never answer a
+		// request: it is sent again soon.
+		kgo.ProduceRequestTimeout(2*time.Second), kgo.RequestTimeoutOverhead(2*time.Second),
 	)
 	return &publisher{Client: client}, err
 }
@@ -44,14 +48,14 @@ func (p *publisher) Publish(e ordersim.Event) error {
 
 // allPublished waits until the broker has every event, and fails when it does not
 // take one: that would be the test's doing.
-func (c *chaos) allPublished() {
-	c.Helper()
-	ctx, cancel := context.WithTimeout(c.Context(), time.Minute)
+func (w *world) allPublished() {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
-	if err := c.producer.Flush(ctx); err != nil {
-		c.Fatalf("%d events are not published yet: %v", c.producer.BufferedProduceRecords(), err)
+	if err := w.events.Flush(ctx); err != nil {
+		w.Fatalf("%d events are not published yet: %v", w.events.BufferedProduceRecords(), err)
 	}
-	if err := c.producer.refused.Load(); err != nil {
-		c.Fatalf("an event could not be published: %v", *err)
+	if err := w.events.refused.Load(); err != nil {
+		w.Fatalf("an event could not be published: %v", *err)
 	}
 }
