@@ -13,7 +13,7 @@ const maxRecords = 500
 
 // maxAhead is how many records of a partition lie in memory before fetching pauses.
 // What had been fetched by then comes on top.
-const maxAhead = 2 * maxRecords
+const maxAhead = maxRecords
 
 // reader takes the records of one partition.
 type reader struct {
