@@ -20,7 +20,7 @@ var outageLasts = flag.Duration("outage", 3*time.Second, "how long service-order
 const (
 	// opensWithin is the deadline of the first GET and a second, in which those end
 	// that began behind the first few; and what a busy machine takes to tell it.
-	opensWithin = time.Second + time.Second + 500*time.Millisecond
+	opensWithin = time.Second + time.Second + 1500*time.Millisecond
 	// mayGrow is what a replica may grow in an outage, by when it collects garbage:
 	// twice what it reads ahead, of each of three partitions some 2,000 records.
 	mayGrow = 32 << 20
