@@ -48,11 +48,7 @@ func (s *stack) readyz() (status int, failing []string, err error) {
 // reconciled is how many hints the service has reconciled, of its own metrics.
 func (s *stack) reconciled() (float64, error) {
 	const counter = "courier_hints_total "
-	req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, "http://"+s.serviceAddr+"/metrics", http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := s.http.Do(req)
+	resp, err := s.ask("/metrics")
 	if err != nil {
 		return 0, err
 	}
@@ -65,13 +61,18 @@ func (s *stack) reconciled() (float64, error) {
 	return 0, fmt.Errorf("/metrics has no %s", counter)
 }
 
-// get asks the service and decodes its answer.
-func (s *stack) get(path string, into any) (status int, err error) {
+// ask is a GET of the service; the caller closes the answer's body.
+func (s *stack) ask(path string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, "http://"+s.serviceAddr+path, http.NoBody)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	resp, err := s.http.Do(req)
+	return s.http.Do(req)
+}
+
+// get asks the service and decodes its answer.
+func (s *stack) get(path string, into any) (status int, err error) {
+	resp, err := s.ask(path)
 	if err != nil {
 		return 0, err
 	}
