@@ -101,12 +101,16 @@ func ExportDeadLetters(ctx context.Context, f deadletters.Filter, path string, o
 
 func export(ctx context.Context, letters *deadletters.Letters, f deadletters.Filter, out io.Writer) (n int, err error) {
 	buffered := bufio.NewWriter(out)
-	lines := json.NewEncoder(buffered)
-	err = letters.Each(ctx, f, func(l deadletters.Letter) error {
+	for document, err := range documents(ctx, letters, f) {
+		if err == nil {
+			_, err = buffered.Write(append(document, '\n'))
+		}
+		if err != nil {
+			return n, errors.Join(err, buffered.Flush())
+		}
 		n++
-		return lines.Encode(toExported(l))
-	})
-	return n, errors.Join(err, buffered.Flush())
+	}
+	return n, buffered.Flush()
 }
 
 // replaceFile writes a file beside path and puts it in place when all of it is
