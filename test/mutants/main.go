@@ -13,7 +13,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -31,37 +33,76 @@ func main() {
 	}
 }
 
+// atOnce is how many guards are tried at a time: the tests that miss one mostly wait.
+const atOnce = 2
+
 func run(ctx context.Context, only string) error {
-	dir, err := os.MkdirTemp("", "mutants-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if err := os.CopyFS(dir, sources(".")); err != nil {
-		return fmt.Errorf("copy the sources (run it at the root of the repository): %w", err)
-	}
+	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !strings.Contains(m.name, only) })
+	ctx, cancel := context.WithCancel(ctx)
+	var trying sync.WaitGroup
+	defer trying.Wait()
+	defer cancel()
+	outcomes := begin(ctx, &trying, chosen)
 	fmt.Printf("%-24s %-9s %6s  %s\n", "guard removed", "noticed", "after", "by")
 	var survivors []string
-	for _, m := range mutants {
-		if !strings.Contains(m.name, only) {
-			continue
+	for i, m := range chosen {
+		tried := <-outcomes[i]
+		if tried.err != nil {
+			return fmt.Errorf("%s: %w", m.name, tried.err)
 		}
-		began := time.Now()
-		by, err := m.try(ctx, dir)
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
-		noticed := "yes"
+		noticed, by := "yes", tried.by
 		if by == "" {
 			noticed, by = "NO", "-"
 			survivors = append(survivors, m.name)
 		}
-		fmt.Printf("%-24s %-9s %5.0fs  %s\n", m.name, noticed, time.Since(began).Seconds(), by)
+		fmt.Printf("%-24s %-9s %5.0fs  %s\n", m.name, noticed, tried.took.Seconds(), by)
 	}
 	if len(survivors) > 0 {
 		return fmt.Errorf("no test notices that these are gone: %s", strings.Join(survivors, ", "))
 	}
 	return nil
+}
+
+// outcome is what became of a guard's removal: by names the test that failed.
+type outcome struct {
+	by   string
+	took time.Duration
+	err  error
+}
+
+// begin tries the chosen in turn, each of atOnce workers in a copy of the sources.
+// Each outcome comes over its own channel, so that they are told in the table's order.
+func begin(ctx context.Context, trying *sync.WaitGroup, chosen []mutant) []chan outcome {
+	outcomes, turns := make([]chan outcome, len(chosen)), make(chan int, len(chosen))
+	for i := range chosen {
+		outcomes[i] = make(chan outcome, 1)
+		turns <- i
+	}
+	close(turns)
+	for range atOnce {
+		trying.Go(func() {
+			dir, err := copySources()
+			defer func() { _ = os.RemoveAll(dir) }()
+			for i := range turns {
+				began, by := time.Now(), ""
+				if err == nil {
+					by, err = chosen[i].try(ctx, dir)
+				}
+				outcomes[i] <- outcome{by, time.Since(began), err}
+			}
+		})
+	}
+	return outcomes
+}
+
+func copySources() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "mutants-"); err != nil {
+		return "", err
+	}
+	if err := os.CopyFS(dir, sources(".")); err != nil {
+		return dir, fmt.Errorf("copy the sources (run it at the root of the repository): %w", err)
+	}
+	return dir, nil
 }
 
 // mutant is one guard and how it is removed.
