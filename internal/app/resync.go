@@ -38,8 +38,8 @@ func Resync(ctx context.Context, since time.Time, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "compared everything since %s in %v; %d orders are open now, service-order has none of %d of them\n",
-		since.Format(time.RFC3339), time.Since(began).Round(time.Millisecond), standing.Open, standing.Missing)
+	_, err = fmt.Fprintf(out, "compared everything since %s in %v; of the orders that are open now service-order has none of %d\n",
+		since.Format(time.RFC3339), time.Since(began).Round(time.Millisecond), standing.Missing)
 	return err
 }
 

@@ -71,7 +71,7 @@ func (a *alarms) look(ctx context.Context, s orderevent.Standing) {
 			slog.Int("missing", s.Missing), slog.Int("open", s.Open))
 	case ends(&a.amnesia, s.Amnesia()):
 		a.log.InfoContext(ctx, "service-order has most open orders again, or they have ended",
-			slog.Int("missing", s.Missing), slog.Int("open", s.Open))
+			slog.Int("missing", s.Missing))
 	}
 	long := s.MissingOldest > longMissing
 	switch {

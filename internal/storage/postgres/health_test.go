@@ -37,6 +37,11 @@ func TestHealthCounts(t *testing.T) {
 	h := postgres.NewHealth(f.pool)
 	f.couriers(3)
 	f.exec("UPDATE couriers SET status = 'paused' WHERE id = 1")
+	f.save(to("first", courier.StateWaiting))
+	if s, err := h.Standing(t.Context()); s.Open != 0 || s.Waiting != 1 || err != nil {
+		t.Errorf("with nothing missing, Standing = %+v, %v", s, err)
+	}
+	f.save(to("first", courier.StateCompleted))
 	look := orderevent.Look{Reason: orderevent.ReasonUnavailable, Failures: 4, Error: "refused", In: time.Hour}
 	f.save(
 		to("line", courier.StateWaiting), orderevent.Record{OrderID: "missing", State: courier.StateWaiting, Missing: true},

@@ -5,11 +5,11 @@ import "time"
 // Standing is how the open orders stand, for whoever watches. Ages are by the
 // store's clock.
 type Standing struct {
-	Open          int           // waiting, assigned and held orders
+	Open          int           // waiting, assigned and held orders; 0 while none of them is missing
 	Missing       int           // those of them that service-order answers 404 about
 	MissingOldest time.Duration // for how long the first of them has been missing
 	Waiting       int           // those that only lack a courier
-	WaitingOldest time.Duration // for how long the first of them has been known
+	WaitingOldest time.Duration // for how long the first in line has been known
 }
 
 // Many open orders missing at once mean that service-order lost its memory, as
