@@ -17,21 +17,41 @@ import (
 var match string
 
 // Line is where waiting orders meet free couriers.
-type Line struct{ pool *pgxpool.Pool }
+type Line struct {
+	pool       *pgxpool.Pool
+	turnWithin string // as PostgreSQL writes it
+}
 
 var _ orderevent.Line = (*Line)(nil)
 
 // NewLine returns the line in pool's database.
-func NewLine(pool *pgxpool.Pool) *Line { return &Line{pool} }
+func NewLine(pool *pgxpool.Pool) *Line { return &Line{pool: pool, turnWithin: "500ms"} }
 
-// Match implements orderevent.Line with one statement, which is its own transaction.
-func (l *Line) Match(ctx context.Context, limit int) ([]orderevent.Assignment, error) {
+// matchLock is the advisory lock of the replica that matches ("match" in ASCII).
+const matchLock = 0x6d61746368
+
+// takeTurn waits for who matches already, but not for one that hangs. It is a statement
+// of its own, so that the one after it sees what was committed meanwhile.
+const takeTurn = "SELECT set_config('lock_timeout', $1, true), pg_advisory_xact_lock($2)"
+
+// Match implements orderevent.Line with one statement. Replicas take turns, since two
+// at a time would look at each other's rows only to skip them; whose turn does not
+// come goes first all the same: the turns spare work, SKIP LOCKED keeps the promises.
+func (l *Line) Match(ctx context.Context, limit int) (assignments []orderevent.Assignment, err error) {
 	transports, times := deliveryTimes()
-	rows, err := l.pool.Query(ctx, match, limit, transports, times)
-	if err != nil {
-		return nil, fmt.Errorf("match: %w", err)
+	var inTurn pgx.Batch // which is a transaction
+	inTurn.Queue(takeTurn, l.turnWithin, matchLock)
+	inTurn.Queue(match, limit, transports, times).Query(func(rows pgx.Rows) (err error) {
+		assignments, err = pgx.CollectRows(rows, scanAssignment)
+		return err
+	})
+	err = l.pool.SendBatch(ctx, &inTurn).Close()
+	if retryable(err) {
+		var rows pgx.Rows
+		if rows, err = l.pool.Query(ctx, match, limit, transports, times); err == nil {
+			assignments, err = pgx.CollectRows(rows, scanAssignment)
+		}
 	}
-	assignments, err := pgx.CollectRows(rows, scanAssignment)
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", err)
 	}

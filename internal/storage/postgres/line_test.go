@@ -1,12 +1,16 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"service-courier/internal/courier"
+	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -96,6 +100,55 @@ func TestSkippedRowsComeNextTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.expectMatch(10, "a:2")
+}
+
+// TestReplicasMatchInTurn: who waits for another replica's match sees what was saved
+// while he waited.
+func TestReplicasMatchInTurn(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("a", courier.StateWaiting))
+	other := f.matching()
+	matched := make(chan []orderevent.Assignment, 1)
+	go func() {
+		as, err := postgres.PatientLine(f.line).Match(t.Context(), 10)
+		if err != nil {
+			t.Error(err)
+		}
+		matched <- as
+	}()
+	f.awaitLockWait(func() bool { return len(matched) > 0 })
+	f.save(to("b", courier.StateWaiting))
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := assigned(<-matched); !slices.Equal(got, []string{"a:1", "b:2"}) {
+		t.Errorf("match = %v", got)
+	}
+}
+
+// TestMatchDoesNotWaitForOneThatHangs: a replica that never ends its match holds up
+// nobody for long.
+func TestMatchDoesNotWaitForOneThatHangs(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateWaiting))
+	f.matching()
+	f.expectMatch(10, "a:1")
+}
+
+// matching is a match of another replica, until the end of the transaction.
+func (f fixture) matching() pgx.Tx {
+	f.Helper()
+	tx, err := f.pool.Begin(f.Context())
+	if err == nil {
+		_, err = tx.Exec(f.Context(), "SELECT pg_advisory_xact_lock($1)", postgres.MatchLock)
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	return tx
 }
 
 // TestMatchActsOnWhatWasInserted: a delivery of an order comes into being, by
