@@ -25,7 +25,7 @@ type Line struct {
 var _ orderevent.Line = (*Line)(nil)
 
 // NewLine returns the line in pool's database.
-func NewLine(pool *pgxpool.Pool) *Line { return &Line{pool: pool, turnWithin: "500ms"} }
+func NewLine(pool *pgxpool.Pool) *Line { return &Line{pool: pool, turnWithin: "1s"} }
 
 // matchLock is the advisory lock of the replica that matches ("match" in ASCII).
 const matchLock = 0x6d61746368
