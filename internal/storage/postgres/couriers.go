@@ -32,11 +32,12 @@ const selectCouriers = `SELECT id, name, phone, status, transport_type, pause_af
 
 // Insert implements couriers.Store.
 func (s *Couriers) Insert(ctx context.Context, c courier.Courier) (id int64, err error) {
-	err = s.pool.QueryRow(ctx,
-		`INSERT INTO couriers (name, phone, status, transport_type) VALUES ($1, $2, $3, $4) RETURNING id`,
+	// A violated constraint would tell the phone to PostgreSQL's log.
+	err = s.pool.QueryRow(ctx, `INSERT INTO couriers (name, phone, status, transport_type) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (phone) WHERE deleted_at IS NULL DO NOTHING RETURNING id`,
 		c.Name, c.Phone, c.Status, c.Transport,
 	).Scan(&id)
-	if violates(err, phoneKey) {
+	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, courier.ErrPhoneTaken
 	}
 	if err != nil {

@@ -18,12 +18,18 @@ func (s *Couriers) Change(ctx context.Context, id int64, decide couriers.Decide)
 		if next, err = decide(c); err != nil || next == c {
 			return err
 		}
-		// Whoever becomes available stands behind those who are.
-		_, err = tx.Exec(ctx, `UPDATE couriers
+		// Whoever becomes available stands behind those who are. A phone that somebody
+		// else has is seen before the constraint tells it to PostgreSQL's log.
+		done, err := tx.Exec(ctx, `UPDATE couriers
 			SET name = $2, phone = $3, status = $4, transport_type = $5, pause_after_delivery = $6,
 			    free_since = CASE WHEN status <> 'available' AND $4 = 'available' THEN now() ELSE free_since END,
 			    updated_at = now()
-			WHERE id = $1`, id, next.Name, next.Phone, next.Status, next.Transport, next.PauseAfter)
+			WHERE id = $1
+			  AND NOT EXISTS (SELECT FROM couriers WHERE phone = $3 AND deleted_at IS NULL AND id <> $1)`,
+			id, next.Name, next.Phone, next.Status, next.Transport, next.PauseAfter)
+		if err == nil && done.RowsAffected() == 0 {
+			return courier.ErrPhoneTaken
+		}
 		return err
 	})
 	return next, err

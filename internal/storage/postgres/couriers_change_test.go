@@ -1,14 +1,19 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/devstack/pgtest"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/couriers"
 	"service-courier/internal/usecase/orderevent"
@@ -44,6 +49,44 @@ func TestChangeKeepsWhatWasDecided(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.expect("true", "SELECT updated_at = 'epoch' FROM couriers WHERE id = 2") // nothing to write
+}
+
+// TestTakenPhoneStaysOutOfTheServersLog, into which a violated constraint writes it.
+func TestTakenPhoneStaysOutOfTheServersLog(t *testing.T) {
+	url := pgtest.NewDatabase(t, postgres.Migrate)
+	cfg := openPool(t, url, nil).Config()
+	var refused refusals
+	cfg.ConnConfig.Tracer = &refused
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	f := fixture{T: t, pool: pool}
+	f.couriers(2)
+	if _, err := f.change(1, func(c *courier.Courier) { c.Phone = "+2" }); !errors.Is(err, courier.ErrPhoneTaken) {
+		t.Errorf("change: %v", err)
+	}
+	taken := courier.Courier{Name: "Ann", Phone: "+1", Status: courier.StatusAvailable, Transport: courier.Car}
+	if _, err := postgres.NewCouriers(pool).Insert(t.Context(), taken); !errors.Is(err, courier.ErrPhoneTaken) {
+		t.Errorf("insert: %v", err)
+	}
+	if len(refused) > 0 {
+		t.Errorf("the server said, and so logged: %v", refused)
+	}
+}
+
+// refusals are the errors of the server that a connection has seen.
+type refusals []error
+
+func (r *refusals) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (r *refusals) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	if _, ok := errors.AsType[*pgconn.PgError](data.Err); ok {
+		*r = append(*r, data.Err)
+	}
 }
 
 func TestChangeRefuses(t *testing.T) {

@@ -127,8 +127,8 @@ func TestReplicasMatchInTurn(t *testing.T) {
 	}
 }
 
-// TestMatchDoesNotWaitForOneThatHangs: a replica that never ends its match holds up
-// nobody for long.
+// TestMatchDoesNotWaitForOneThatHangs: a session that never ends its match makes those of
+// others slower and stops none.
 func TestMatchDoesNotWaitForOneThatHangs(t *testing.T) {
 	f := newFixture(t)
 	f.couriers(1)

@@ -9,7 +9,7 @@ import (
 // matchBatch bounds one transaction of matching: to as many orders as a batch parks.
 const matchBatch = maxBatch
 
-// matchTimeout bounds one transaction of matching, and the wait for its turn.
+// matchTimeout bounds one transaction of matching, and so the wait of who comes next.
 const matchTimeout = 3 * time.Second
 
 // Matcher gives waiting orders to free couriers. Batches only park orders and
@@ -84,14 +84,14 @@ func (m *Matcher) Follow(ctx context.Context) {
 
 // inTurn runs match while nobody else matches.
 func (m *Matcher) inTurn(ctx context.Context, match func(context.Context) (int, error)) (assigned int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, matchTimeout)
-	defer cancel()
 	select {
 	case m.matching <- struct{}{}:
 	case <-ctx.Done():
 		return 0, fmt.Errorf("match: wait for the one before: %w", ctx.Err())
 	}
 	defer func() { <-m.matching }()
+	ctx, cancel := context.WithTimeout(ctx, matchTimeout)
+	defer cancel()
 	return match(ctx)
 }
 

@@ -319,6 +319,30 @@ func TestOneMatchAtATime(t *testing.T) {
 	})
 }
 
+// TestWhoWaitedToMatchHasTimeLeft: matches that take long, as while another replica
+// holds the turn, do not use up the time of those who wait for them.
+func TestWhoWaitedToMatchHasTimeLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := &meeting{came: make(chan struct{}, 9), leave: make(chan struct{})}
+		m := NewMatcher(line, &recorder{})
+		go func() {
+			for range 3 {
+				time.Sleep(matchTimeout * 2 / 3)
+				line.leave <- struct{}{}
+			}
+		}()
+		var matchers sync.WaitGroup
+		for range 3 {
+			matchers.Go(func() {
+				if err := m.Match(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		matchers.Wait()
+	})
+}
+
 // TestWhatABatchLeavesUnmatchedIsForTheNext: a batch matches once; somebody else is
 // woken for what is left, and for what failed or hangs.
 func TestWhatABatchLeavesUnmatchedIsForTheNext(t *testing.T) {
