@@ -104,12 +104,7 @@ func TestExitCodes(t *testing.T) {
 		http.StatusForbidden: exitPrecondition, http.StatusMisdirectedRequest: exitPrecondition,
 		http.StatusServiceUnavailable: exitPrecondition, http.StatusInternalServerError: exitFailed,
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(status)
-			if status == http.StatusOK {
-				_, _ = w.Write([]byte(`{"id":7}`))
-			}
-		}))
+		server := answering(t, status, "application/problem+json", `{"id":7,"code":"any"}`)
 		_, _, code := invoke(t, "couriers", "get", "7", "--server", server.URL)
 		server.Close()
 		if code != want {
@@ -135,6 +130,39 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %d", err, code, want)
 		}
 	}
+}
+
+// What is not the server's own problem document says nothing about couriers: any
+// other server's 404 was "there is no such courier", and a proxy's 409 a conflict.
+func TestExitCodesOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []struct {
+		status      int
+		media, body string
+	}{
+		{http.StatusNotFound, "text/plain", "404 page not found"},
+		{http.StatusNotFound, "application/json", `{"code":"not_found"}`},
+		{http.StatusConflict, "application/problem+json", `{"title":"Conflict"}`},
+		{http.StatusUnprocessableEntity, "text/html", "<html>"},
+		{http.StatusBadGateway, "text/html", "<html>"},
+	} {
+		server := answering(t, answer.status, answer.media, answer.body)
+		if _, talk, code := invoke(t, "couriers", "list", "--server", server.URL); code != exitPrecondition || !strings.Contains(talk, "is this a service-courier?") {
+			t.Errorf("%v: exit code %d, %s", answer, code, talk)
+		}
+	}
+}
+
+// answering is a server that gives everybody this answer.
+func answering(t *testing.T, status int, media, body string) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", media)
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(server.Close)
+	return server
 }
 
 // invoke runs a command line in this process.

@@ -59,19 +59,29 @@ func TestItemsFollowTheCursor(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]string{
-		`{"status":409,"code":"nobody_free","detail":"nobody is free"}`:                                               "409 Conflict: nobody is free",
-		`{"status":409,"detail":"validation failed","errors":[{"location":"body.name","message":"expected length"}]}`: "409 Conflict: validation failed\n  body.name expected length",
-		`<html>`: "409 Conflict: not a problem document; is this a service-courier?",
+	const problem, noProblem = "application/problem+json", "409 Conflict: not a problem document; is this a service-courier?"
+	for _, tt := range []struct{ media, body, code, want string }{
+		{problem, `{"status":409,"code":"nobody_free","detail":"nobody is free"}`, "nobody_free", "409 Conflict: nobody is free"},
+		{
+			problem + "; charset=utf-8", `{"code":"bad","detail":"validation failed","errors":[{"location":"body.name","message":"expected length"}]}`,
+			"bad", "409 Conflict: validation failed\n  body.name expected length",
+		},
+		// Somebody else's.
+		{problem, `{"status":409,"detail":"nobody is free"}`, "", noProblem},
+		{problem, `<html>`, "", noProblem},
+		{"application/json", `{"code":"nobody_free","detail":"nobody is free"}`, "", noProblem},
+		{"text/html", `<html>`, "", noProblem},
+		{"/", `{"code":"nobody_free"}`, "", noProblem},
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", tt.media)
 			w.WriteHeader(http.StatusConflict)
-			fmt.Fprint(w, body)
+			fmt.Fprint(w, tt.body)
 		})
 		_, err := c.Get(t.Context(), "/x", nil)
 		var refused *client.APIError
-		if !errors.As(err, &refused) || refused.Status != http.StatusConflict || refused.Error() != want {
-			t.Errorf("%s: %v, want %s", body, err, want)
+		if !errors.As(err, &refused) || refused.Status != http.StatusConflict || refused.Code != tt.code || refused.Error() != tt.want {
+			t.Errorf("%s %s: %v, want %s", tt.media, tt.body, err, tt.want)
 		}
 	}
 }
