@@ -41,6 +41,9 @@ func (r *remote) lag() *cobra.Command {
 			if every < minInterval {
 				return usageError{fmt.Errorf("--interval: want %v or more", minInterval)}
 			}
+			if failAbove < 0 && cmd.Flags().Changed("fail-above") {
+				return usageError{fmt.Errorf("--fail-above: want a number of events, 0 or more")}
+			}
 			for {
 				if err := r.showLag(cmd, failAbove); err != nil || !watch {
 					return err
