@@ -116,7 +116,7 @@ func TestExitCodes(t *testing.T) {
 	}
 	for _, line := range []string{
 		"couriers get", "couriers get seven", "couriers get 0", "couriers change 7", "couriers create --name Lev",
-		"orders get ../7", "orders nope", "orders list -o xml", "lag --interval 1ms", "lag --fail-above -1", "nope", "stats --courier 1 --couriers",
+		"orders get ../7", "orders nope", "orders list -o xml", "lag --interval 1ms", "lag --fail-above -1", "lag --watch -o json", "nope", "stats --courier 1 --couriers",
 		"couriers list --server localhost:8082", "couriers list --limit -1", "resync --since bad", "dev --data=",
 		"completion zhs", "completion zsh bash",
 	} {
