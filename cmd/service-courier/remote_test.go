@@ -154,6 +154,18 @@ func TestExitCodesOfSomebodyElse(t *testing.T) {
 	}
 }
 
+// Whoever repeats it is not told that he registered somebody.
+func TestCreateAgain(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{http.StatusCreated: "registered\n", http.StatusOK: "he is there already; nothing has changed\n"} {
+		server := answering(t, status, "application/json", `{"id":7}`)
+		line := "couriers create --name Lev --phone +7999 --transport car --server " + server.URL
+		if out, talk, code := invoke(t, strings.Fields(line)...); code != exitOK || talk != want || !strings.Contains(out, "7") {
+			t.Errorf("%d: exit code %d, %s%s", status, code, talk, out)
+		}
+	}
+}
+
 // answering is a server that gives everybody this answer.
 func answering(t *testing.T, status int, media, body string) *httptest.Server {
 	t.Helper()

@@ -45,32 +45,38 @@ func New(server, token string) (*Client, error) {
 
 // Get returns the JSON at path.
 func (c *Client) Get(ctx context.Context, path string, query url.Values) (json.RawMessage, error) {
-	return c.Call(ctx, http.MethodGet, path, query, nil)
+	answer, err := c.Call(ctx, http.MethodGet, path, query, nil)
+	return answer.Body, err
 }
 
-// Call sends body (nil: none) as JSON to path and returns the JSON answered, nil
-// where there is none. The error is an *APIError when the server refused, and
+// Answer is a success.
+type Answer struct {
+	Status int
+	Body   json.RawMessage // nil where there is none
+}
+
+// Call sends body (nil: none) as JSON to path and returns what is answered. The error is an *APIError when the server refused, and
 // an *UnreachableError when it did not answer.
-func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body any) (json.RawMessage, error) {
+func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body any) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	res, err := c.send(ctx, method, path, query, body, nil)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, &UnreachableError{c.base.Redacted(), err}
+		return Answer{}, &UnreachableError{c.base.Redacted(), err}
 	case len(answer) > maxAnswer:
-		return nil, fmt.Errorf("%s %s: an answer of more than %d MiB", method, path, maxAnswer>>20)
+		return Answer{}, fmt.Errorf("%s %s: an answer of more than %d MiB", method, path, maxAnswer>>20)
 	case len(answer) == 0:
-		return nil, nil
+		return Answer{Status: res.StatusCode}, nil
 	case !json.Valid(answer):
-		return nil, fmt.Errorf("%s %s: the answer is not JSON; is %s a service-courier?", method, path, c.base.Redacted())
+		return Answer{}, fmt.Errorf("%s %s: the answer is not JSON; is %s a service-courier?", method, path, c.base.Redacted())
 	}
-	return answer, nil
+	return Answer{res.StatusCode, answer}, nil
 }
 
 // send returns an answer that is a success; its body is the caller's to close.

@@ -221,7 +221,7 @@ func TestBodyAndAnswer(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	answer, err := c.Call(t.Context(), http.MethodPost, "/x", nil, map[string]string{"name": "Lev"})
-	if err != nil || answer != nil {
-		t.Errorf("%s, %v", answer, err)
+	if err != nil || answer.Body != nil || answer.Status != http.StatusNoContent {
+		t.Errorf("%v, %v", answer, err)
 	}
 }
