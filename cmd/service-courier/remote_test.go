@@ -133,6 +133,14 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// A token that no header can carry is a bad setting, and no secret is shown.
+func TestBadTokenIsUsage(t *testing.T) {
+	t.Setenv("COURIER_TOKEN", "ses\name")
+	if _, talk, code := invoke(t, "couriers", "list"); code != exitUsage || !strings.Contains(talk, "COURIER_TOKEN") || strings.Contains(talk, "ame") {
+		t.Errorf("exit code %d, %s", code, talk)
+	}
+}
+
 // What is not the server's own problem document says nothing about couriers: any
 // other server's 404 was "there is no such courier", and a proxy's 409 a conflict.
 func TestExitCodesOfSomebodyElse(t *testing.T) {

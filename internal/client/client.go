@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -30,12 +31,17 @@ type Client struct {
 }
 
 // New returns a client of the server at an address such as
-// http://127.0.0.1:8082. token may be "" where the server asks for none. The
-// error says what is wrong with the address.
+// http://127.0.0.1:8082. token may be "" where the server asks for none, and have
+// the newline at its end that a file has. The error says what is wrong with the
+// address or the token; it never shows the token.
 func New(server, token string) (*Client, error) {
 	base, err := url.Parse(server)
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") || base.User != nil {
 		return nil, errors.New("--server (COURIER_URL): want http://host:port, with the token in COURIER_TOKEN")
+	}
+	token = strings.TrimSuffix(strings.TrimSuffix(token, "\n"), "\r")
+	if strings.ContainsFunc(token, unicode.IsControl) {
+		return nil, errors.New("COURIER_TOKEN: want one token; it has a newline or another control character in it, which no header can carry")
 	}
 	// No redirect is followed: it would carry the token to another host.
 	return &Client{base, token, &http.Client{

@@ -124,6 +124,29 @@ func TestBadAddresses(t *testing.T) {
 	}
 }
 
+// What no header can carry was told as a server that does not answer.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%q", r.Header.Get("Authorization"))
+	}))
+	t.Cleanup(server.Close)
+	for _, token := range []string{"sesame", "sesame\n", "sesame\r\n"} {
+		c, err := client.New(server.URL, token)
+		if err != nil {
+			t.Fatalf("%q: %v", token, err)
+		}
+		if answer, err := c.Get(t.Context(), "/x", nil); err != nil || string(answer) != `"Bearer sesame"` {
+			t.Errorf("%q: sent as %s, %v", token, answer, err)
+		}
+	}
+	for _, token := range []string{"ses\name", "sesame\n\n", "\nsesame", "ses\x00ame", "ses\x7fame", "ses\tame"} {
+		if _, err := client.New(server.URL, token); err == nil || !strings.Contains(err.Error(), "COURIER_TOKEN") || strings.Contains(err.Error(), "ame") {
+			t.Errorf("%q: %v", token, err)
+		}
+	}
+}
+
 // A broken stream is taken up behind the last event, and none is told twice.
 func TestTailGoesOnBehindTheLastEvent(t *testing.T) {
 	t.Parallel()
