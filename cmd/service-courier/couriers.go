@@ -80,12 +80,21 @@ func (r *remote) createCourier() *cobra.Command {
 			if body.Name == "" || body.Phone == "" || body.Transport == "" {
 				return usageError{fmt.Errorf("want --name, --phone and --transport")}
 			}
-			return r.act(cmd, http.MethodPost, couriersPath, body, courierColumns, "registered")
+			return r.actSaying(cmd, http.MethodPost, couriersPath, body, courierColumns, registered)
 		},
 	}
 	body.flags(cmd)
 	cmd.Flags().StringVar(&body.Status, "status", "", "available (the default) or paused")
 	return r.formats(cmd)
+}
+
+// registered tells a courier who is new from one whom the server knew, with the
+// same phone, name and transport; his status stays what it was.
+func registered(status int) string {
+	if status == http.StatusOK {
+		return "he is there already; nothing has changed"
+	}
+	return "registered"
 }
 
 func (r *remote) changeCourier() *cobra.Command {

@@ -13,7 +13,7 @@ const (
 	exitOK           = 0
 	exitFailed       = 1
 	exitUsage        = 2 // the command line is wrong; nothing was done
-	exitPrecondition = 3 // something has to be there first: the server, an access token, service-order
+	exitPrecondition = 3 // something has to be there first: the server and nobody else, an access token, service-order
 	exitNotFound     = 4
 	exitConflict     = 5 // what was asked would break a promise, or is done already
 )
@@ -41,7 +41,7 @@ func exitCode(err error) int {
 	case errors.As(err, &precondition), errors.As(err, &unreachable):
 		return exitPrecondition
 	case errors.As(err, &api):
-		return exitCodeOf(api.Status)
+		return exitCodeOf(api)
 	case errors.Is(err, deadletters.ErrNotFound):
 		return exitNotFound
 	case errors.Is(err, deadletters.ErrHandled), errors.Is(err, deadletters.ErrChanged):
@@ -50,9 +50,13 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// exitCodeOf is what a refusal of the server means to a script.
-func exitCodeOf(status int) int {
-	switch status {
+// exitCodeOf is what a refusal means to a script. One that is not the server's
+// own says nothing about what was asked for: a 404 of a proxy is no missing courier.
+func exitCodeOf(refused *client.APIError) int {
+	if refused.Code == "" {
+		return exitPrecondition
+	}
+	switch refused.Status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return exitUsage
 	case http.StatusNotFound:

@@ -41,6 +41,12 @@ func (r *remote) lag() *cobra.Command {
 			if every < minInterval {
 				return usageError{fmt.Errorf("--interval: want %v or more", minInterval)}
 			}
+			if failAbove < 0 && cmd.Flags().Changed("fail-above") {
+				return usageError{fmt.Errorf("--fail-above: want a number of events, 0 or more")}
+			}
+			if watch && r.format == output.JSON {
+				return usageError{fmt.Errorf("-o json is one document, and --watch has no end: take -o ndjson, or leave out --watch")}
+			}
 			for {
 				if err := r.showLag(cmd, failAbove); err != nil || !watch {
 					return err

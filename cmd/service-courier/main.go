@@ -28,12 +28,25 @@ func main() {
 // command line's own fault.
 func execute(ctx context.Context, cmd *cobra.Command) error {
 	began := false
+	strictCompletion(cmd)
 	watchRuns(cmd, &began)
 	err := cmd.ExecuteContext(ctx)
 	if err != nil && !began {
 		return usageError{err}
 	}
 	return err
+}
+
+// strictCompletion makes a mistyped shell an error, as in group: cobra's own
+// command prints its help, which a shell's source would carry out. It is added
+// here and not in root, since it keeps the output that cmd has by now.
+func strictCompletion(cmd *cobra.Command) {
+	cmd.InitDefaultCompletionCmd()
+	for _, sub := range cmd.Commands() {
+		if sub.Name() == "completion" {
+			sub.RunE = func(sub *cobra.Command, _ []string) error { return sub.Help() }
+		}
+	}
 }
 
 // watchRuns sets began as soon as cmd or one below it begins.

@@ -125,6 +125,13 @@ func limitFlag(cmd *cobra.Command, limit *int) {
 // act has the server do something and writes what it answers; done is the talk
 // beside it.
 func (r *remote) act(cmd *cobra.Command, method, path string, body any, columns []output.Column, done string) error {
+	return r.actSaying(cmd, method, path, body, columns, func(int) string { return done })
+}
+
+// actSaying is act where the talk depends on the status answered.
+func (r *remote) actSaying(
+	cmd *cobra.Command, method, path string, body any, columns []output.Column, done func(status int) string,
+) error {
 	c, err := r.connect()
 	if err != nil {
 		return err
@@ -133,11 +140,11 @@ func (r *remote) act(cmd *cobra.Command, method, path string, body any, columns 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(cmd.ErrOrStderr(), done)
-	if answer == nil {
+	fmt.Fprintln(cmd.ErrOrStderr(), done(answer.Status))
+	if answer.Body == nil {
 		return nil
 	}
-	return r.writer(cmd).Item(answer, columns)
+	return r.writer(cmd).Item(answer.Body, columns)
 }
 
 // oneArg wants exactly one argument, and says which.

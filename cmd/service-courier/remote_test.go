@@ -104,12 +104,7 @@ func TestExitCodes(t *testing.T) {
 		http.StatusForbidden: exitPrecondition, http.StatusMisdirectedRequest: exitPrecondition,
 		http.StatusServiceUnavailable: exitPrecondition, http.StatusInternalServerError: exitFailed,
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(status)
-			if status == http.StatusOK {
-				_, _ = w.Write([]byte(`{"id":7}`))
-			}
-		}))
+		server := answering(t, status, "application/problem+json", `{"id":7,"code":"any"}`)
 		_, _, code := invoke(t, "couriers", "get", "7", "--server", server.URL)
 		server.Close()
 		if code != want {
@@ -121,8 +116,9 @@ func TestExitCodes(t *testing.T) {
 	}
 	for _, line := range []string{
 		"couriers get", "couriers get seven", "couriers get 0", "couriers change 7", "couriers create --name Lev",
-		"orders get ../7", "orders nope", "orders list -o xml", "lag --interval 1ms", "nope", "stats --courier 1 --couriers",
+		"orders get ../7", "orders nope", "orders list -o xml", "lag --interval 1ms", "lag --fail-above -1", "lag --watch -o json", "nope", "stats --courier 1 --couriers",
 		"couriers list --server localhost:8082", "couriers list --limit -1", "resync --since bad", "dev --data=",
+		"completion zhs", "completion zsh bash",
 	} {
 		if out, _, code := invoke(t, strings.Fields(line)...); code != exitUsage || out != "" {
 			t.Errorf("%s: exit code %d, %q", line, code, out)
@@ -135,6 +131,59 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %d", err, code, want)
 		}
 	}
+}
+
+// A token that no header can carry is a bad setting, and no secret is shown.
+func TestBadTokenIsUsage(t *testing.T) {
+	t.Setenv("COURIER_TOKEN", "ses\name")
+	if _, talk, code := invoke(t, "couriers", "list"); code != exitUsage || !strings.Contains(talk, "COURIER_TOKEN") || strings.Contains(talk, "ame") {
+		t.Errorf("exit code %d, %s", code, talk)
+	}
+}
+
+// What is not the server's own problem document says nothing about couriers: any
+// other server's 404 was "there is no such courier", and a proxy's 409 a conflict.
+func TestExitCodesOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []struct {
+		status      int
+		media, body string
+	}{
+		{http.StatusNotFound, "text/plain", "404 page not found"},
+		{http.StatusNotFound, "application/json", `{"code":"not_found"}`},
+		{http.StatusConflict, "application/problem+json", `{"title":"Conflict"}`},
+		{http.StatusUnprocessableEntity, "text/html", "<html>"},
+		{http.StatusBadGateway, "text/html", "<html>"},
+	} {
+		server := answering(t, answer.status, answer.media, answer.body)
+		if _, talk, code := invoke(t, "couriers", "list", "--server", server.URL); code != exitPrecondition || !strings.Contains(talk, "is this a service-courier?") {
+			t.Errorf("%v: exit code %d, %s", answer, code, talk)
+		}
+	}
+}
+
+// Whoever repeats it is not told that he registered somebody.
+func TestCreateAgain(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{http.StatusCreated: "registered\n", http.StatusOK: "he is there already; nothing has changed\n"} {
+		server := answering(t, status, "application/json", `{"id":7}`)
+		line := "couriers create --name Lev --phone +7999 --transport car --server " + server.URL
+		if out, talk, code := invoke(t, strings.Fields(line)...); code != exitOK || talk != want || !strings.Contains(out, "7") {
+			t.Errorf("%d: exit code %d, %s%s", status, code, talk, out)
+		}
+	}
+}
+
+// answering is a server that gives everybody this answer.
+func answering(t *testing.T, status int, media, body string) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", media)
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(server.Close)
+	return server
 }
 
 // invoke runs a command line in this process.

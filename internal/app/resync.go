@@ -38,9 +38,17 @@ func Resync(ctx context.Context, since time.Time, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "compared everything since %s in %v; of the orders that are open now service-order has none of %d\n",
-		since.Format(time.RFC3339), time.Since(began).Round(time.Millisecond), standing.Missing)
+	_, err = fmt.Fprintf(out, "compared everything since %s in %v; %s\n",
+		since.Format(time.RFC3339), time.Since(began).Round(time.Millisecond), nowMissing(standing.Missing))
 	return err
+}
+
+// nowMissing says how many open orders service-order does not have.
+func nowMissing(n int) string {
+	if n == 0 {
+		return "service-order has all orders that are open now"
+	}
+	return fmt.Sprintf("%d of the orders that are open now are missing in service-order", n)
 }
 
 // resync runs the sweep and then, since no replica may be running, the match.

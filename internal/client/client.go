@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -30,12 +31,17 @@ type Client struct {
 }
 
 // New returns a client of the server at an address such as
-// http://127.0.0.1:8082. token may be "" where the server asks for none. The
-// error says what is wrong with the address.
+// http://127.0.0.1:8082. token may be "" where the server asks for none, and have
+// the newline at its end that a file has. The error says what is wrong with the
+// address or the token; it never shows the token.
 func New(server, token string) (*Client, error) {
 	base, err := url.Parse(server)
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") || base.User != nil {
 		return nil, errors.New("--server (COURIER_URL): want http://host:port, with the token in COURIER_TOKEN")
+	}
+	token = strings.TrimSuffix(strings.TrimSuffix(token, "\n"), "\r")
+	if strings.ContainsFunc(token, unicode.IsControl) {
+		return nil, errors.New("COURIER_TOKEN: want one token; it has a newline or another control character in it, which no header can carry")
 	}
 	// No redirect is followed: it would carry the token to another host.
 	return &Client{base, token, &http.Client{
@@ -45,32 +51,38 @@ func New(server, token string) (*Client, error) {
 
 // Get returns the JSON at path.
 func (c *Client) Get(ctx context.Context, path string, query url.Values) (json.RawMessage, error) {
-	return c.Call(ctx, http.MethodGet, path, query, nil)
+	answer, err := c.Call(ctx, http.MethodGet, path, query, nil)
+	return answer.Body, err
 }
 
-// Call sends body (nil: none) as JSON to path and returns the JSON answered, nil
-// where there is none. The error is an *APIError when the server refused, and
+// Answer is a success.
+type Answer struct {
+	Status int
+	Body   json.RawMessage // nil where there is none
+}
+
+// Call sends body (nil: none) as JSON to path and returns what is answered. The error is an *APIError when the server refused, and
 // an *UnreachableError when it did not answer.
-func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body any) (json.RawMessage, error) {
+func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body any) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	res, err := c.send(ctx, method, path, query, body, nil)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, &UnreachableError{c.base.Redacted(), err}
+		return Answer{}, &UnreachableError{c.base.Redacted(), err}
 	case len(answer) > maxAnswer:
-		return nil, fmt.Errorf("%s %s: an answer of more than %d MiB", method, path, maxAnswer>>20)
+		return Answer{}, fmt.Errorf("%s %s: an answer of more than %d MiB", method, path, maxAnswer>>20)
 	case len(answer) == 0:
-		return nil, nil
+		return Answer{Status: res.StatusCode}, nil
 	case !json.Valid(answer):
-		return nil, fmt.Errorf("%s %s: the answer is not JSON; is %s a service-courier?", method, path, c.base.Redacted())
+		return Answer{}, fmt.Errorf("%s %s: the answer is not JSON; is %s a service-courier?", method, path, c.base.Redacted())
 	}
-	return answer, nil
+	return Answer{res.StatusCode, answer}, nil
 }
 
 // send returns an answer that is a success; its body is the caller's to close.

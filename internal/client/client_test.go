@@ -59,19 +59,29 @@ func TestItemsFollowTheCursor(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]string{
-		`{"status":409,"code":"nobody_free","detail":"nobody is free"}`:                                               "409 Conflict: nobody is free",
-		`{"status":409,"detail":"validation failed","errors":[{"location":"body.name","message":"expected length"}]}`: "409 Conflict: validation failed\n  body.name expected length",
-		`<html>`: "409 Conflict: not a problem document; is this a service-courier?",
+	const problem, noProblem = "application/problem+json", "409 Conflict: not a problem document; is this a service-courier?"
+	for _, tt := range []struct{ media, body, code, want string }{
+		{problem, `{"status":409,"code":"nobody_free","detail":"nobody is free"}`, "nobody_free", "409 Conflict: nobody is free"},
+		{
+			problem + "; charset=utf-8", `{"code":"bad","detail":"validation failed","errors":[{"location":"body.name","message":"expected length"}]}`,
+			"bad", "409 Conflict: validation failed\n  body.name expected length",
+		},
+		// Somebody else's.
+		{problem, `{"status":409,"detail":"nobody is free"}`, "", noProblem},
+		{problem, `<html>`, "", noProblem},
+		{"application/json", `{"code":"nobody_free","detail":"nobody is free"}`, "", noProblem},
+		{"text/html", `<html>`, "", noProblem},
+		{"/", `{"code":"nobody_free"}`, "", noProblem},
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", tt.media)
 			w.WriteHeader(http.StatusConflict)
-			fmt.Fprint(w, body)
+			fmt.Fprint(w, tt.body)
 		})
 		_, err := c.Get(t.Context(), "/x", nil)
 		var refused *client.APIError
-		if !errors.As(err, &refused) || refused.Status != http.StatusConflict || refused.Error() != want {
-			t.Errorf("%s: %v, want %s", body, err, want)
+		if !errors.As(err, &refused) || refused.Status != http.StatusConflict || refused.Code != tt.code || refused.Error() != tt.want {
+			t.Errorf("%s %s: %v, want %s", tt.media, tt.body, err, tt.want)
 		}
 	}
 }
@@ -110,6 +120,29 @@ func TestBadAddresses(t *testing.T) {
 	for _, server := range []string{"", "localhost:8082", "ftp://x", "http://name:secret@host", "http://"} {
 		if _, err := client.New(server, ""); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", server, err)
+		}
+	}
+}
+
+// What no header can carry was told as a server that does not answer.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%q", r.Header.Get("Authorization"))
+	}))
+	t.Cleanup(server.Close)
+	for _, token := range []string{"sesame", "sesame\n", "sesame\r\n"} {
+		c, err := client.New(server.URL, token)
+		if err != nil {
+			t.Fatalf("%q: %v", token, err)
+		}
+		if answer, err := c.Get(t.Context(), "/x", nil); err != nil || string(answer) != `"Bearer sesame"` {
+			t.Errorf("%q: sent as %s, %v", token, answer, err)
+		}
+	}
+	for _, token := range []string{"ses\name", "sesame\n\n", "\nsesame", "ses\x00ame", "ses\x7fame", "ses\tame"} {
+		if _, err := client.New(server.URL, token); err == nil || !strings.Contains(err.Error(), "COURIER_TOKEN") || strings.Contains(err.Error(), "ame") {
+			t.Errorf("%q: %v", token, err)
 		}
 	}
 }
@@ -211,7 +244,7 @@ func TestBodyAndAnswer(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	answer, err := c.Call(t.Context(), http.MethodPost, "/x", nil, map[string]string{"name": "Lev"})
-	if err != nil || answer != nil {
-		t.Errorf("%s, %v", answer, err)
+	if err != nil || answer.Body != nil || answer.Status != http.StatusNoContent {
+		t.Errorf("%v, %v", answer, err)
 	}
 }

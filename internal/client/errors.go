@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 )
@@ -20,7 +21,8 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// APIError is a problem (RFC 9457) that the server answered.
+// APIError is a refusal. Code is "" where it is no problem (RFC 9457) of a
+// service-courier: somebody else answered, such as a proxy.
 type APIError struct {
 	Status    int    `json:"status"`
 	Title     string `json:"title"`
@@ -57,8 +59,9 @@ const maxProblem = 64 << 10
 // refusal reads the problem in res; of an answer that is none, the status stays.
 func refusal(res *http.Response) error {
 	var e APIError
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")) // "" where it is malformed
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxProblem))
-	if err != nil || json.Unmarshal(body, &e) != nil {
+	if err != nil || media != "application/problem+json" || json.Unmarshal(body, &e) != nil || e.Code == "" {
 		e = APIError{Detail: "not a problem document; is this a service-courier?"}
 	}
 	e.Status = res.StatusCode

@@ -85,13 +85,13 @@ func printable(s string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// Clock shows a time of the answer in the reader's own zone.
+// Clock shows a time of the answer in UTC, as the logs and the API have it.
 func Clock(value any) string {
 	t, err := time.Parse(time.RFC3339, plain(value))
 	if err != nil {
 		return plain(value)
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
 // Seconds shows a number of seconds as a duration.
