@@ -35,7 +35,7 @@ func (a *api) registerDeliveries(deliveries Deliveries) {
 		OperationID: "unassign-delivery", Method: http.MethodPost, Path: "/delivery/unassign", Tags: []string{"deliveries"},
 		Summary: "Take an order from its courier",
 		Description: "The courier is free at once; the order is held until a person assigns or releases it (POST /api/v1/orders/{order_id}/release), or it ends. " +
-			"So is an order freed that service-order no longer has. 409: the order has no courier.",
+			"So is an order freed that service-order no longer has. 409: the order has no courier. " + orderNowhere,
 		Errors: errs,
 	}, d.unassign)
 }
