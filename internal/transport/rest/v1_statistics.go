@@ -51,11 +51,13 @@ func (a *api) registerStatistics(s Statistics) {
 
 // PeriodInput is a period of days; embed it.
 type PeriodInput struct {
-	From time.Time `query:"from" timeFormat:"2006-01-02" format:"date" doc:"the first day; without it, 29 days before to" example:"2026-11-01"`
-	To   time.Time `query:"to" timeFormat:"2006-01-02" format:"date" doc:"the last day; without it, today" example:"2026-11-30"`
+	From day `query:"from" format:"date" doc:"the first day; without it, 29 days before to" example:"2026-11-01"`
+	To   day `query:"to" format:"date" doc:"the last day; without it, today" example:"2026-11-30"`
 }
 
-func (in PeriodInput) period() statistics.Period { return statistics.Period{From: in.From, To: in.To} }
+func (in PeriodInput) period() statistics.Period {
+	return statistics.Period{From: time.Time(in.From), To: time.Time(in.To)}
+}
 
 // ByInput says how finely to answer; embed it.
 type ByInput struct {
