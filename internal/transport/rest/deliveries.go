@@ -66,7 +66,7 @@ func (d deliveriesAPI) assign(ctx context.Context, in *assignInput) (*assignOutp
 
 type unassignBody struct {
 	OrderID orderID `json:"order_id"`
-	Reason  string  `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so"`
+	Reason  string  `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so; it is kept in the order's history: name nobody in it (no names, phones, addresses)"`
 }
 
 type unassignInput struct{ Body unassignBody }

@@ -66,7 +66,7 @@ func (o ordersAPI) assign(ctx context.Context, in *assignOrderInput) (*orderOutp
 }
 
 type unassignOrderBody struct {
-	Reason string `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so" example:"his scooter broke down"`
+	Reason string `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so; it is kept in the order's history: name nobody in it (no names, phones, addresses)" example:"his scooter broke down"`
 }
 
 type unassignOrderInput struct {
