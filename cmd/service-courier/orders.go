@@ -82,7 +82,7 @@ func (r *remote) unassignOrder() *cobra.Command {
 			return r.actOn(cmd, args[0], "unassign", body, "held until somebody assigns or releases it, or it ends")
 		},
 	}
-	cmd.Flags().StringVar(&body.Reason, "reason", "", "why, for those who find it held")
+	cmd.Flags().StringVar(&body.Reason, "reason", "", "why, for those who find it held; it is kept in the order's history:\nname nobody in it (no names, phones, addresses)")
 	return r.formats(cmd)
 }
 

@@ -49,6 +49,7 @@ func TestTheCoursesRoutes(t *testing.T) {
 	s.becomes(id, "completed")
 	s.want(409, "order_ended", "POST /delivery/assign", `{"order_id":"`+id+`"}`)
 	s.want(404, "order_not_found", "POST /delivery/assign", `{"order_id":"nobody-knows-it"}`)
+	s.want(404, "order_not_found", "POST /delivery/unassign", `{"order_id":"nobody-knows-it"}`)
 	s.want(422, "validation_failed", "POST /delivery/assign", `{"order_id":"../x"}`)
 	if status, metrics := s.call("GET /metrics", ""); status != http.StatusOK || len(metrics) == 0 {
 		t.Errorf("GET /metrics: %d", status)

@@ -127,9 +127,9 @@ func (s *stack) timeline(path, states string) {
 func TestOrdersThatServiceOrderDoesNotHave(t *testing.T) {
 	s := newStack(t, 0)
 	s.want(404, "order_unknown", "GET "+unknownOrder, "")
-	s.want(404, "order_not_found", "POST "+unknownOrder+"/assign", "")
-	s.want(404, "order_not_found", "POST "+unknownOrder+"/look", "")
-	s.want(409, "order_not_assigned", "POST "+unknownOrder+"/unassign", "")
+	for _, verb := range []string{"assign", "unassign", "release", "look"} {
+		s.want(404, "order_not_found", "POST "+unknownOrder+"/"+verb, "")
+	}
 	s.want(422, "validation_failed", "POST /api/v1/orders/a.b/look", "")
 	s.want(422, "validation_failed", "GET /api/v1/orders?state=lost", "")
 	s.want(422, "validation_failed", "GET /api/v1/orders?state=held&cursor=eyJsaXN0IjoiaGVsZCIsImtleSI6IngifQ", "") // a key that is no time
@@ -137,6 +137,9 @@ func TestOrdersThatServiceOrderDoesNotHave(t *testing.T) {
 		VALUES ('nobody-knows-it', 'seen', now() + interval '1 h', 'missing', 2, 1)`)
 	s.wantListed("looking", "nobody-knows-it")
 	s.want(200, `.*"state":"seen".*"look":\{"due_at":"[^"]*Z","reason":"missing","attempts":2.*`, "GET "+unknownOrder, "")
+	for _, verb := range []string{"unassign", "release", "look"} { // heard of is not known
+		s.want(404, "order_not_found", "POST "+unknownOrder+"/"+verb, "")
+	}
 
 	id := s.order()
 	s.becomes(id, "waiting")

@@ -19,7 +19,7 @@ const description = `Couriers and the orders they deliver.
 
 Every error is a problem (RFC 9457, ` + "`application/problem+json`" + `) with a stable ` + "`code`" + `; its ` + "`type`" + ` is the page that explains it. ` +
 	`400 is a body that cannot be parsed, 422 one that can and says something unacceptable; ` + "`errors`" + ` then names every place. ` +
-	`Unknown fields are refused; null is as if an optional field were left out. Every answer carries ` + "`X-Request-ID`" + `, the caller's own if it sent a sane one. ` +
+	`Unknown fields are refused, and query parameters that come twice; null is as if an optional field were left out. Every answer carries ` + "`X-Request-ID`" + `, the caller's own if it sent a sane one. ` +
 	`Times are RFC 3339 in UTC. Lists are answered in pages: ` + "`next_cursor`" + ` of one asks for the next.`
 
 // api is what the handlers share.
@@ -107,7 +107,7 @@ func register[I, O any](a *api, role role, op huma.Operation, handle func(contex
 	op.RejectUnknownQueryParameters = strings.HasPrefix(op.Path, versioned)
 	op.Errors = slices.Concat(op.Errors, commonErrors(role, op.Method))
 	op.Security = security(role)
-	op.Middlewares = append(op.Middlewares, a.refuseEmpty)
+	op.Middlewares = append(op.Middlewares, a.refuseQuery)
 	op.Responses = make(map[string]*huma.Response)
 	a.routes[op.Method+" "+op.Path] = route{role: role}
 	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {

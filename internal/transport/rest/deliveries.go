@@ -35,7 +35,7 @@ func (a *api) registerDeliveries(deliveries Deliveries) {
 		OperationID: "unassign-delivery", Method: http.MethodPost, Path: "/delivery/unassign", Tags: []string{"deliveries"},
 		Summary: "Take an order from its courier",
 		Description: "The courier is free at once; the order is held until a person assigns or releases it (POST /api/v1/orders/{order_id}/release), or it ends. " +
-			"So is an order freed that service-order no longer has. 409: the order has no courier.",
+			"So is an order freed that service-order no longer has. 409: the order has no courier. " + orderNowhere,
 		Errors: errs,
 	}, d.unassign)
 }
@@ -66,7 +66,7 @@ func (d deliveriesAPI) assign(ctx context.Context, in *assignInput) (*assignOutp
 
 type unassignBody struct {
 	OrderID orderID `json:"order_id"`
-	Reason  string  `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so"`
+	Reason  string  `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so; it is kept in the order's history: name nobody in it (no names, phones, addresses)"`
 }
 
 type unassignInput struct{ Body unassignBody }

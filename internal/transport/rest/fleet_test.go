@@ -42,6 +42,11 @@ func fleetExchanges() []exchange {
 			name: "fleet: empty filters", line: "GET /api/v1/couriers?cursor=&status=&limit=", status: 422, is: problemType,
 			want: invalid(`{"location":"query.limit","message":"it is empty"},{"location":"query.status","message":"it is empty"}`),
 		},
+		{
+			name: "fleet: filters twice", line: "GET /api/v1/couriers?status=busy&limit=&status=paused&transport_type=car&transport_type=car", status: 422, is: problemType,
+			want: invalid(`{"location":"query.limit","message":"it is empty"},{"location":"query.status","message":"it comes more than once"},` +
+				`{"location":"query.transport_type","message":"it comes more than once"}`),
+		},
 		{name: "fleet: empty cursor", line: "GET /api/v1/couriers?cursor=", status: 200, is: jsonType, want: `{"items":[]}`},
 		{
 			name: "fleet: forged cursor", line: "GET /api/v1/couriers?cursor=x", status: 422, is: problemType,

@@ -31,8 +31,9 @@ type document struct {
 	Components struct {
 		Schemas map[string]struct {
 			Properties map[string]struct {
-				Enum      []string `json:"enum"`
-				MaxLength int      `json:"maxLength"`
+				Description string   `json:"description"`
+				Enum        []string `json:"enum"`
+				MaxLength   int      `json:"maxLength"`
 			} `json:"properties"`
 		} `json:"schemas"`
 	} `json:"components"`
@@ -155,5 +156,16 @@ func TestSchemasFollowTheDomain(t *testing.T) {
 	}
 	if !slices.Equal(p["transport_type"].Enum, transports) {
 		t.Errorf("transports %v, want %v", p["transport_type"].Enum, transports)
+	}
+}
+
+// TestReasonsAreToNameNobody: free text that is kept says so where it is asked for.
+func TestReasonsAreToNameNobody(t *testing.T) {
+	doc, _ := openAPI(t)
+	for _, schema := range []string{"UnassignBody", "UnassignOrderBody"} {
+		told := doc.Components.Schemas[schema].Properties["reason"].Description
+		if !strings.Contains(told, "kept in the order's history: name nobody in it") {
+			t.Errorf("%s.reason is described as %q", schema, told)
+		}
 	}
 }

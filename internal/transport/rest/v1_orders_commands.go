@@ -10,6 +10,9 @@ import (
 	"service-courier/internal/usecase/orders"
 )
 
+// orderNowhere tells of the 404 of an order that nothing can be done with.
+const orderNowhere = "404: service-order has no such order, and it was never more than heard of here."
+
 // registerOrderCommands adds what a person can do with an order.
 func (a *api) registerOrderCommands(o ordersAPI) {
 	register(a, operate, orderCommand("assign", "Give an order a courier",
@@ -18,12 +21,12 @@ func (a *api) registerOrderCommands(o ordersAPI) {
 			"the order has another courier, has ended, or has an unknown status. 404: service-order has no such order, or there is no such courier."), o.assign)
 	register(a, operate, orderCommand("unassign", "Take an order from its courier",
 		"The courier is free at once; the order is held until a person assigns or releases it, or it ends. So is an order freed that service-order no longer has. "+
-			"409: no courier has it, as when it is asked for again."), o.unassign)
+			"409: no courier has it, as when it is asked for again. "+orderNowhere), o.unassign)
 	register(a, operate, orderCommand("release", "Put a held order back in line",
 		"It keeps the place it had, and may have its next courier by the time of the answer. 409: it is not held, as when it is asked for again. "+
-			"404: service-order no longer has it."), o.release)
+			"404: service-order has no such order, and it is held here or was never more than heard of."), o.release)
 	register(a, operate, orderCommand("look", "Ask service-order about an order now",
-		"Safe to repeat. What service-order says is saved as it is for an event. 404: neither service-order nor this service knows the order."), o.look)
+		"Safe to repeat. What service-order says is saved as it is for an event. "+orderNowhere), o.look)
 }
 
 func orderCommand(verb, summary, description string) huma.Operation {
@@ -63,7 +66,7 @@ func (o ordersAPI) assign(ctx context.Context, in *assignOrderInput) (*orderOutp
 }
 
 type unassignOrderBody struct {
-	Reason string `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so" example:"his scooter broke down"`
+	Reason string `json:"reason,omitempty" maxLength:"200" doc:"why the order is held, for those who find it so; it is kept in the order's history: name nobody in it (no names, phones, addresses)" example:"his scooter broke down"`
 }
 
 type unassignOrderInput struct {

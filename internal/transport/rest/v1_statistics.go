@@ -24,7 +24,7 @@ type statisticsAPI struct{ statistics Statistics }
 const statisticsPath = versioned + "/statistics"
 
 const aboutStatistics = "A delivery counts on the day (UTC) of its completion; the orders cancelled, before or after it, count nowhere. " +
-	"Without from and to, the last 30 days; at most 366 at once. "
+	"Without from and to, the last 30 days; at most 366 at once, and none may be named before 2000-01-01. "
 
 func (a *api) registerStatistics(s Statistics) {
 	api := statisticsAPI{s}
@@ -51,11 +51,13 @@ func (a *api) registerStatistics(s Statistics) {
 
 // PeriodInput is a period of days; embed it.
 type PeriodInput struct {
-	From time.Time `query:"from" timeFormat:"2006-01-02" format:"date" doc:"the first day; without it, 29 days before to" example:"2026-11-01"`
-	To   time.Time `query:"to" timeFormat:"2006-01-02" format:"date" doc:"the last day; without it, today" example:"2026-11-30"`
+	From day `query:"from" format:"date" doc:"the first day, 2000-01-01 or later; without it, 29 days before to" example:"2026-11-01"`
+	To   day `query:"to" format:"date" doc:"the last day, 2000-01-01 or later; without it, today" example:"2026-11-30"`
 }
 
-func (in PeriodInput) period() statistics.Period { return statistics.Period{From: in.From, To: in.To} }
+func (in PeriodInput) period() statistics.Period {
+	return statistics.Period{From: time.Time(in.From), To: time.Time(in.To)}
+}
 
 // ByInput says how finely to answer; embed it.
 type ByInput struct {

@@ -54,7 +54,20 @@ func statisticsExchanges() []exchange {
 		},
 		{
 			name: "statistics: bad day", line: path + "?from=yesterday&by=week", status: 422, is: problemType,
-			want: invalid(`{"location":"query.from","message":"invalid date/time for format 2006-01-02"},{"location":"query.by","message":"expected value to be one of \"day, period\""}`),
+			want: invalid(`{"location":"query.from","message":"invalid value: expected a day such as 2026-01-31"},{"location":"query.by","message":"expected value to be one of \"day, period\""}`),
+		},
+		{
+			name: "statistics: a time is no day", line: path + "/couriers?to=2026-01-01T00:00:00Z", status: 422, is: problemType,
+			want: invalid(`{"location":"query.to","message":"invalid value: expected a day such as 2026-01-31"}`),
+		},
+		{
+			name: "statistics: the zero day is not left out", line: path + "?from=0001-01-01&to=1999-12-31", status: 422, is: problemType,
+			want: invalid(`{"location":"query.from","message":"invalid value: expected 2000-01-01 or a later day"},` +
+				`{"location":"query.to","message":"invalid value: expected 2000-01-01 or a later day"}`),
+		},
+		{
+			name: "statistics: the first day", line: path + "?from=2000-01-01&to=2000-01-01", status: 200, is: jsonType,
+			want: `{"items":[{"from":"2000-01-01","to":"2000-01-01",` + one + `]}`,
 		},
 		{name: "statistics of a courier: none", line: "GET /api/v1/couriers/3/statistics" + period + "&by=day", status: 200, is: jsonType, want: `{"items":[]}`},
 		{name: "statistics of a courier: none, in all", line: "GET /api/v1/couriers/3/statistics" + period + "&by=period", status: 200, is: jsonType, want: `{"items":[{` + month + none + `]}`},

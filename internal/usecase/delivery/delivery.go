@@ -72,13 +72,16 @@ func (d *Deliveries) Assign(ctx context.Context, id courier.OrderID, courierID i
 // Unassign takes an order from its courier, who is free then, and holds it:
 // only a person gives it another. It works for an order that service-order no
 // longer has, too. It returns the courier. The error matches
-// courier.ErrNotAssigned.
+// courier.ErrNotAssigned, or courier.ErrNoSuchOrder when neither knows the order.
 func (d *Deliveries) Unassign(ctx context.Context, id courier.OrderID, reason string) (courierID int64, err error) {
 	if reason == "" {
 		reason = unassigned
 	}
-	err = d.command(ctx, id, person(ctx), func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, _ bool) (orderevent.Saved, error) {
-		if rec.State != courier.StateAssigned {
+	err = d.command(ctx, id, person(ctx), func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
+		switch {
+		case nowhere(rec, missing):
+			return orderevent.Saved{}, courier.ErrNoSuchOrder
+		case rec.State != courier.StateAssigned:
 			return orderevent.Saved{}, courier.ErrNotAssigned
 		}
 		saved, err := move(ctx, tx, rec, courier.StateHeld, reason, person(ctx))
@@ -91,11 +94,14 @@ func (d *Deliveries) Unassign(ctx context.Context, id courier.OrderID, reason st
 }
 
 // Release puts a held order back in line, at the place it had. The error
-// matches courier.ErrNotHeld, or courier.ErrNoSuchOrder when service-order no
-// longer has it: nobody is sent out for such an order.
+// matches courier.ErrNotHeld, or courier.ErrNoSuchOrder when neither knows the
+// order, or it is held and service-order no longer has it: nobody is sent out for
+// such an order.
 func (d *Deliveries) Release(ctx context.Context, id courier.OrderID) error {
 	return d.command(ctx, id, person(ctx), func(ctx context.Context, tx orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
 		switch {
+		case nowhere(rec, missing):
+			return orderevent.Saved{}, courier.ErrNoSuchOrder
 		case rec.State != courier.StateHeld:
 			return orderevent.Saved{}, courier.ErrNotHeld
 		case missing:
@@ -106,10 +112,10 @@ func (d *Deliveries) Release(ctx context.Context, id courier.OrderID) error {
 }
 
 // Look asks service-order about an order now and saves what it says. The error
-// matches courier.ErrNoSuchOrder when neither knows anything of the order.
+// matches courier.ErrNoSuchOrder when neither knows the order.
 func (d *Deliveries) Look(ctx context.Context, id courier.OrderID) error {
 	return d.command(ctx, id, person(ctx), func(_ context.Context, _ orderevent.Tx, rec orderevent.Record, missing bool) (orderevent.Saved, error) {
-		if missing && rec.State.Class() == courier.ClassUnknown {
+		if nowhere(rec, missing) {
 			return orderevent.Saved{}, courier.ErrNoSuchOrder
 		}
 		return orderevent.Saved{}, nil
@@ -134,6 +140,12 @@ func (d *Deliveries) Expire(ctx context.Context, id courier.OrderID) (expired bo
 		return move(ctx, tx, rec, courier.StateHeld, overdue, deadline)
 	})
 	return expired && err == nil, err
+}
+
+// nowhere reports an order that service-order does not have and that was never
+// more than heard of here.
+func nowhere(rec orderevent.Record, missing bool) bool {
+	return missing && rec.State.Class() == courier.ClassUnknown
 }
 
 // command runs do, and keeps what service-order said when do refuses: an error

@@ -61,7 +61,7 @@ func TestWhatIsAllowed(t *testing.T) {
 			courier.StateCompleted: {ended, ended}, courier.StateCancelled: {ended, ended},
 		},
 		"unassign": {
-			courier.StateNone: {idle, idle}, courier.StateSeen: {idle, idle}, courier.StateWaiting: {idle, idle},
+			courier.StateNone: {idle, none}, courier.StateSeen: {idle, none}, courier.StateWaiting: {idle, idle},
 			courier.StateHeld: {idle, idle}, courier.StateAssigned: {nil, nil},
 			courier.StateCompleted: {idle, idle}, courier.StateCancelled: {idle, idle},
 		},
@@ -71,7 +71,7 @@ func TestWhatIsAllowed(t *testing.T) {
 			courier.StateCompleted: {nil, nil}, courier.StateCancelled: {nil, nil},
 		},
 		"release": {
-			courier.StateNone: {notHeld, notHeld}, courier.StateSeen: {notHeld, notHeld}, courier.StateWaiting: {notHeld, notHeld},
+			courier.StateNone: {notHeld, none}, courier.StateSeen: {notHeld, none}, courier.StateWaiting: {notHeld, notHeld},
 			courier.StateHeld: {nil, none}, courier.StateAssigned: {notHeld, notHeld},
 			courier.StateCompleted: {notHeld, notHeld}, courier.StateCancelled: {notHeld, notHeld},
 		},
