@@ -61,8 +61,9 @@ type Answer struct {
 	Body   json.RawMessage // nil where there is none
 }
 
-// Call sends body (nil: none) as JSON to path and returns what is answered. The error is an *APIError when the server refused, and
-// an *UnreachableError when it did not answer.
+// Call sends body (nil: none) as JSON to path and returns what is answered. The
+// error is an *APIError when the server refused, and an *UnreachableError when it
+// did not answer.
 func (c *Client) Call(ctx context.Context, method, path string, query url.Values, body any) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

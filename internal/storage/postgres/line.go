@@ -37,25 +37,30 @@ const takeTurn = "SELECT set_config('lock_timeout', $1, true), pg_advisory_xact_
 // Match implements orderevent.Line with one statement. Replicas take turns, since two
 // at a time would look at each other's rows only to skip them; whose turn does not
 // come goes first all the same: the turns spare work, SKIP LOCKED keeps the promises.
-func (l *Line) Match(ctx context.Context, limit int) (assignments []orderevent.Assignment, err error) {
-	transports, times := deliveryTimes()
-	var inTurn pgx.Batch // which is a transaction
-	inTurn.Queue(takeTurn, l.turnWithin, matchLock)
-	inTurn.Queue(match, limit, transports, times).Query(func(rows pgx.Rows) (err error) {
-		assignments, err = pgx.CollectRows(rows, scanAssignment)
-		return err
-	})
-	err = l.pool.SendBatch(ctx, &inTurn).Close()
+func (l *Line) Match(ctx context.Context, limit int) ([]orderevent.Assignment, error) {
+	assignments, err := l.match(ctx, limit, true)
 	if retryable(err) {
-		var rows pgx.Rows
-		if rows, err = l.pool.Query(ctx, match, limit, transports, times); err == nil {
-			assignments, err = pgx.CollectRows(rows, scanAssignment)
-		}
+		assignments, err = l.match(ctx, limit, false)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", err)
 	}
 	return assignments, nil
+}
+
+// match is one transaction, as a batch of statements is.
+func (l *Line) match(ctx context.Context, limit int, inTurn bool) (assignments []orderevent.Assignment, err error) {
+	var batch pgx.Batch
+	if inTurn {
+		batch.Queue(takeTurn, l.turnWithin, matchLock)
+	}
+	transports, times := deliveryTimes()
+	batch.Queue(match, limit, transports, times).Query(func(rows pgx.Rows) (err error) {
+		assignments, err = pgx.CollectRows(rows, scanAssignment)
+		return err
+	})
+	err = l.pool.SendBatch(ctx, &batch).Close() // which sets assignments
+	return assignments, err
 }
 
 // deliveryTimes returns how long each transport may take, as two columns.
