@@ -74,8 +74,9 @@ func (s *stack) up(ctx context.Context, c capacity) (err error) {
 func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
 	s.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{
 		BinDir: os.Getenv("PG_BIN_DIR"), Progress: os.Stderr, Logger: slog.New(slog.DiscardHandler),
-		// Enough WAL for a run to meet few checkpoints, and each COMMIT's time is noted.
-		Settings: map[string]string{"track_commit_timestamp": "on", "max_wal_size": "4GB", "shared_buffers": "512MB"},
+		// Enough WAL for a run to meet few checkpoints, buffers as a server of this size
+		// should have them, and each COMMIT's time is noted.
+		Settings: map[string]string{"track_commit_timestamp": "on", "max_wal_size": "4GB", "shared_buffers": "4GB"},
 	})
 	if err != nil {
 		return err
