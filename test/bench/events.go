@@ -16,8 +16,11 @@ func (r orderRange) len() int { return r.to - r.from }
 
 // event is a message without a key, so that it goes to any partition.
 func event(order int, status string) *sarama.ProducerMessage {
-	value := fmt.Sprintf(`{"order_id":%q,"status":%q,"created_at":"2026-01-02T03:04:05Z"}`, orderID(order), status)
-	return &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(value)}
+	return &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(eventValue(order, status))}
+}
+
+func eventValue(order int, status string) string {
+	return fmt.Sprintf(`{"order_id":%q,"status":%q,"created_at":"2026-01-02T03:04:05Z"}`, orderID(order), status)
 }
 
 // events are copies events of each order.
@@ -47,6 +50,14 @@ func producerConfig() *sarama.Config {
 	return config
 }
 
+// consumerConfig waits for events as the service does.
+func consumerConfig() *sarama.Config {
+	config := sarama.NewConfig()
+	config.Version = sarama.V3_6_0_0
+	config.Consumer.MaxWaitTime = 100 * time.Millisecond
+	return config
+}
+
 // publish returns when the broker has all events.
 func publish(kafka string, messages []*sarama.ProducerMessage) (err error) {
 	producer, err := sarama.NewSyncProducer([]string{kafka}, producerConfig())
@@ -68,7 +79,7 @@ func publish(kafka string, messages []*sarama.ProducerMessage) (err error) {
 // publishSteadily publishes one created event of each order, rate a second,
 // whatever becomes of those before: an open loop. It returns the moment at which
 // each was due, which is where its latency begins also when the producer is late.
-func publishSteadily(kafka string, r orderRange, rate int) (due []time.Time, err error) {
+func publishSteadily(kafka, topic string, r orderRange, rate int) (due []time.Time, err error) {
 	producer, err := sarama.NewAsyncProducer([]string{kafka}, producerConfig())
 	if err != nil {
 		return nil, fmt.Errorf("publish events: %w", err)
@@ -89,7 +100,9 @@ func publishSteadily(kafka string, r orderRange, rate int) (due []time.Time, err
 	for i := range r.len() {
 		at := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
 		time.Sleep(time.Until(at))
-		producer.Input() <- event(r.from+i, statusCreated)
+		message := event(r.from+i, statusCreated)
+		message.Topic = topic
+		producer.Input() <- message
 		due = append(due, at)
 	}
 	producer.AsyncClose()

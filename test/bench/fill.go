@@ -41,6 +41,7 @@ func (s *stack) fill(ctx context.Context, o options, open orderRange, bar *progr
 			b as (insert into courier_orders (order_id, courier_id, deadline) select id, c, now() + interval '1 h' from o)
 			update couriers set status = 'busy', order_id = o.id from o where couriers.id = o.c`, []any{ids, open.len()}},
 		{"vacuum", `vacuum analyze`, nil},
+		{"checkpoint", `checkpoint`, nil}, // so that every run begins as far from the next
 	} {
 		bar.step("filling: " + step.name)
 		if _, err := conn.Exec(ctx, step.sql, step.args...); err != nil {

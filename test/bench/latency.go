@@ -7,9 +7,6 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/jackc/pgx/v5"
-
-	"service-courier/internal/courier"
-	"service-courier/internal/gateway/order"
 )
 
 // latency is how long something took, in ms.
@@ -53,7 +50,7 @@ func (s *stack) steady(ctx context.Context, pace steadyLoad, r orderRange, bar *
 	due := make(map[string]time.Time, r.len())
 	l := load{name: name, events: r.len(), journal: 2 * r.len()}
 	l.drive = func(context.Context) error {
-		times, err := publishSteadily(s.kafka.Addr(), r, pace.rate)
+		times, err := publishSteadily(s.kafka.Addr(), topic, r, pace.rate)
 		for i := pace.lead(); i < len(times); i++ {
 			due[orderID(r.from+i)] = times[i]
 		}
@@ -83,45 +80,4 @@ func (s *stack) steady(ctx context.Context, pace steadyLoad, r orderRange, bar *
 		return out, fmt.Errorf("times of COMMIT: %w", err)
 	}
 	return summary(h, pace.rate), nil
-}
-
-// alone is how many GETs and COMMITs are measured one after the other.
-const alone = 2000
-
-// getAlone is one GET at a time, with nothing else at work.
-func (s *stack) getAlone(ctx context.Context) (out latency, err error) {
-	client, err := order.NewHTTPClient(order.Config{BaseURL: s.neighbour.url(), Timeout: 10 * time.Second, Concurrency: 1})
-	if err != nil {
-		return out, err
-	}
-	defer client.Close()
-	h := newHistogram()
-	for i := range alone {
-		began := time.Now()
-		if _, err := client.Get(ctx, courier.OrderID(orderID(i%len(s.neighbour.endings)))); err != nil {
-			return out, err
-		}
-		if err := record(h, time.Since(began)); err != nil {
-			return out, err
-		}
-	}
-	return summary(h, 0), nil
-}
-
-// commitAlone is one transaction of one row at a time, likewise.
-func (s *stack) commitAlone(ctx context.Context) (out latency, err error) {
-	if _, err := s.pool.Exec(ctx, "create table bench_commits (n bigint)"); err != nil {
-		return out, fmt.Errorf("single COMMIT: %w", err)
-	}
-	h := newHistogram()
-	for i := range alone {
-		began := time.Now()
-		if _, err := s.pool.Exec(ctx, "insert into bench_commits values ($1)", i); err != nil {
-			return out, fmt.Errorf("single COMMIT: %w", err)
-		}
-		if err := record(h, time.Since(began)); err != nil {
-			return out, err
-		}
-	}
-	return summary(h, 0), nil
 }

@@ -69,7 +69,7 @@ func (l load) run(ctx context.Context, s *stack, bar *progress) (r result, err e
 			return r, err
 		}
 	}
-	if err := l.wait(ctx, s, services, from.rows, bar); err != nil {
+	if err := l.wait(ctx, s, services, from, bar); err != nil {
 		return r, err
 	}
 	seconds := time.Since(joined).Seconds()
@@ -95,26 +95,27 @@ func (l load) run(ctx context.Context, s *stack, bar *progress) (r result, err e
 }
 
 // wait waits for all rows of the journal, and shows how far it is.
-func (l load) wait(ctx context.Context, s *stack, services services, from int, bar *progress) error {
+func (l load) wait(ctx context.Context, s *stack, services services, from position, bar *progress) error {
 	return s.awaitRows(ctx, from, l.journal, func(rows int) error {
 		bar.at(l.name, rows, l.journal)
 		return services.dead()
 	})
 }
 
-// awaitRows polls until the journal has so many rows with an id above from. Its
+// awaitRows polls until the journal has so many rows that it had not at from. Its
 // sequence costs PostgreSQL next to nothing to read but runs ahead of the
 // COMMITs, and over what was rolled back; so it says when to count.
-func (s *stack) awaitRows(ctx context.Context, from, rows int, each func(rows int) error) error {
+func (s *stack) awaitRows(ctx context.Context, from position, rows int, each func(rows int) error) error {
 	for {
 		at, err := s.progress(ctx)
 		if err != nil {
 			return err
 		}
-		done, pause := at.rows-from, 5*time.Millisecond
+		done, pause := at.rows-from.rows, 5*time.Millisecond
 		if done >= rows {
 			pause = 50 * time.Millisecond
-			if err := s.pool.QueryRow(ctx, "select count(*) from journal where id > $1", from).Scan(&done); err != nil {
+			err := s.pool.QueryRow(ctx, "select count(*) from journal where (xid, id) > ($1::xid8, $2)", from.xid, from.rows).Scan(&done)
+			if err != nil {
 				return fmt.Errorf("count the journal: %w", err)
 			}
 			if done >= rows {
@@ -135,13 +136,15 @@ func (s *stack) awaitRows(ctx context.Context, from, rows int, each func(rows in
 // position is how far the database has come.
 type position struct {
 	rows int     // of the journal, some of them perhaps not committed yet
+	xid  string  // of the oldest transaction that runs
 	wal  float64 // bytes
 }
 
 // progress asks where the database is.
 func (s *stack) progress(ctx context.Context) (p position, err error) {
 	err = s.pool.QueryRow(ctx,
-		"select case when is_called then last_value else 0 end, pg_current_wal_lsn() - '0/0' from journal_id_seq").Scan(&p.rows, &p.wal)
+		`select case when is_called then last_value else 0 end, pg_snapshot_xmin(pg_current_snapshot())::text, pg_current_wal_lsn() - '0/0'
+		from journal_id_seq`).Scan(&p.rows, &p.xid, &p.wal)
 	if err != nil {
 		return p, fmt.Errorf("ask for the progress: %w", err)
 	}

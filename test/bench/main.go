@@ -120,14 +120,16 @@ type table struct {
 	Latencies []latency `json:"latencies"`
 	GET       latency   `json:"single_get"`
 	COMMIT    latency   `json:"single_commit"`
+	Kafka     latency   `json:"kafka_alone"`
 }
 
 // steadyRates are events a second; the first is next to idle.
 var steadyRates = []int{20, 500, 2000}
 
 // warmUp is a load that is not reported. A broker that has just started runs
-// uncompiled: an event was seen to cost it twice of what it does half a minute later.
-var warmUp = steadyLoad{rate: 500, seconds: 30}
+// uncompiled: an event was seen to cost it 1,600 µs of CPU in the first half minute
+// and 600 after a whole one.
+var warmUp = steadyLoad{rate: 500, seconds: 60}
 
 func measureTable(ctx context.Context, o options, bar *progress) (printer, error) {
 	t := table{options: o, Cores: runtime.NumCPU()}
@@ -184,12 +186,18 @@ func (t *table) measure(ctx context.Context, s *stack, o options, few int, bar *
 		t.Rows = append(t.Rows, r)
 	}
 	if o.Seconds > 0 {
-		bar.step("single GETs and COMMITs")
+		bar.step("GETs, COMMITs and Kafka alone")
 		var err error
+		if err = s.reuseWAL(ctx); err != nil {
+			return err
+		}
 		if t.GET, err = s.getAlone(ctx); err != nil {
 			return err
 		}
 		if t.COMMIT, err = s.commitAlone(ctx); err != nil {
+			return err
+		}
+		if t.Kafka, err = s.kafkaAlone(ctx, steadyLoad{500, o.Seconds}, o.Partitions); err != nil {
 			return err
 		}
 		for _, rate := range steadyRates {

@@ -150,7 +150,8 @@ func measureFull(ctx context.Context, o options, bar *progress) (printer, error)
 				return err
 			}
 		}
-		return nil
+		bar.step("verifying")
+		return s.checkInvariants(ctx)
 	})
 	return out, err
 }

@@ -83,7 +83,8 @@ mixed      created and completed interleaved, three events of each, shuffled ove
 CPU        of each program, the service's start-up included; "others" is whatever else this machine did
            meanwhile: where that is not next to nothing, the rates are too low and the ratios worth little
 latency    created events at a steady rate, from the moment each was due to be produced until the COMMIT that
-           gave its order a courier (PostgreSQL's own time of it); alone: one after the other, nothing else at work
+           gave its order a courier (PostgreSQL's own time of it). alone: nothing else at work; GET and COMMIT one
+           after the other, Kafka from the moment an event was due until a bare consumer has it
 verified   counts of orders, couriers, deliveries and journal, and every invariant of the schema
 `
 
@@ -100,6 +101,7 @@ func (t table) print() string {
 		}
 		line("GET alone", t.GET)
 		line("COMMIT alone", t.COMMIT)
+		line("Kafka alone, 500/s", t.Kafka)
 		for _, l := range t.Latencies {
 			line(fmt.Sprintf("%d a second", l.Rate), l)
 			if l.Rate == 500 {

@@ -74,9 +74,11 @@ func (s *stack) up(ctx context.Context, c capacity) (err error) {
 func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
 	s.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresConfig{
 		BinDir: os.Getenv("PG_BIN_DIR"), Progress: os.Stderr, Logger: slog.New(slog.DiscardHandler),
-		// Enough WAL for a run to meet few checkpoints, buffers as a server of this size
-		// should have them, and each COMMIT's time is noted.
-		Settings: map[string]string{"track_commit_timestamp": "on", "max_wal_size": "4GB", "shared_buffers": "4GB"},
+		// Buffers and checkpoints as they should be for tables of this size, and each
+		// COMMIT's time is noted.
+		Settings: map[string]string{
+			"shared_buffers": "4GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "track_commit_timestamp": "on",
+		},
 	})
 	if err != nil {
 		return err
@@ -105,6 +107,16 @@ func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
 	// Not the empty tables: what is known to be empty is planned for as such.
 	_, err = s.pool.Exec(ctx, "vacuum analyze couriers")
 	return err
+}
+
+// reuseWAL lets PostgreSQL use the files of its log again, as a server that is at
+// work for long does. Until its first checkpoint it makes each of them anew, for
+// which every COMMIT waits some ten milliseconds.
+func (s *stack) reuseWAL(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, "checkpoint"); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
 }
 
 func (s *stack) onDown(f func() error) { s.closers = append(s.closers, f) }

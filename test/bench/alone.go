@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/gateway/order"
+)
+
+// alone is how many GETs and COMMITs are measured one after the other.
+const alone = 2000
+
+// getAlone is one GET at a time, with nothing else at work.
+func (s *stack) getAlone(ctx context.Context) (out latency, err error) {
+	client, err := order.NewHTTPClient(order.Config{BaseURL: s.neighbour.url(), Timeout: 10 * time.Second, Concurrency: 1})
+	if err != nil {
+		return out, err
+	}
+	defer client.Close()
+	h := newHistogram()
+	for i := range alone {
+		began := time.Now()
+		if _, err := client.Get(ctx, courier.OrderID(orderID(i%len(s.neighbour.endings)))); err != nil {
+			return out, err
+		}
+		if err := record(h, time.Since(began)); err != nil {
+			return out, err
+		}
+	}
+	return summary(h, 0), nil
+}
+
+// commitAlone is one transaction of one row at a time, likewise.
+func (s *stack) commitAlone(ctx context.Context) (out latency, err error) {
+	if _, err := s.pool.Exec(ctx, "create table bench_commits (n bigint)"); err != nil {
+		return out, fmt.Errorf("single COMMIT: %w", err)
+	}
+	h := newHistogram()
+	for i := range alone {
+		began := time.Now()
+		if _, err := s.pool.Exec(ctx, "insert into bench_commits values ($1)", i); err != nil {
+			return out, fmt.Errorf("single COMMIT: %w", err)
+		}
+		if err := record(h, time.Since(began)); err != nil {
+			return out, err
+		}
+	}
+	return summary(h, 0), nil
+}
+
+// kafkaAlone is the way of an event through Kafka at a steady rate, from the moment
+// when it was due to be produced until a bare consumer has it, with nothing else at
+// work: what a service has no part in.
+func (s *stack) kafkaAlone(ctx context.Context, pace steadyLoad, partitions int) (out latency, err error) {
+	const topic = "bench.alone"
+	if err := s.kafka.CreateTopic(ctx, topic, partitions); err != nil {
+		return out, err
+	}
+	consumer, err := sarama.NewConsumer([]string{s.kafka.Addr()}, consumerConfig())
+	if err != nil {
+		return out, fmt.Errorf("Kafka alone: %w", err)
+	}
+	defer func() { err = errors.Join(err, consumer.Close()) }()
+	came := make(map[string]time.Time, pace.orders())
+	var mu sync.Mutex
+	all := make(chan struct{})
+	for i := range int32(partitions) { //nolint:gosec // a few
+		claim, err := consumer.ConsumePartition(topic, i, sarama.OffsetOldest)
+		if err != nil {
+			return out, fmt.Errorf("Kafka alone: %w", err)
+		}
+		defer claim.AsyncClose()
+		go func() {
+			for record := range claim.Messages() {
+				mu.Lock()
+				if _, again := came[string(record.Value)]; !again {
+					came[string(record.Value)] = time.Now()
+					if len(came) == pace.orders() {
+						close(all)
+					}
+				}
+				mu.Unlock()
+			}
+		}()
+	}
+	due, err := publishSteadily(s.kafka.Addr(), topic, orderRange{0, pace.orders()}, pace.rate)
+	if err != nil {
+		return out, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	select {
+	case <-all:
+	case <-ctx.Done():
+		return out, fmt.Errorf("Kafka alone: wait for the events: %w", context.Cause(ctx))
+	}
+	h := newHistogram()
+	for i := pace.lead(); i < len(due); i++ {
+		if err := record(h, came[eventValue(i, statusCreated)].Sub(due[i])); err != nil {
+			return out, err
+		}
+	}
+	return summary(h, pace.rate), nil
+}
