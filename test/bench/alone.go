@@ -89,7 +89,7 @@ func (s *stack) kafkaAlone(ctx context.Context, pace steadyLoad, partitions int)
 			}
 		}()
 	}
-	due, err := publishSteadily(s.kafka.Addr(), topic, orderRange{0, pace.orders()}, pace.rate)
+	due, err := s.publishSteadily(ctx, topic, orderRange{0, pace.orders()}, pace.rate)
 	if err != nil {
 		return out, err
 	}
@@ -102,7 +102,7 @@ func (s *stack) kafkaAlone(ctx context.Context, pace steadyLoad, partitions int)
 	}
 	h := newHistogram()
 	for i := pace.lead(); i < len(due); i++ {
-		if err := record(h, came[eventValue(i, statusCreated)].Sub(due[i])); err != nil {
+		if err := record(h, came[string(eventValue(i, statusCreated))].Sub(due[i])); err != nil {
 			return out, err
 		}
 	}

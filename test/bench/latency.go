@@ -49,8 +49,8 @@ func (s *stack) steady(ctx context.Context, pace steadyLoad, r orderRange, bar *
 	name := fmt.Sprintf("%d a second", pace.rate)
 	due := make(map[string]time.Time, r.len())
 	l := load{name: name, events: r.len(), journal: 2 * r.len()}
-	l.drive = func(context.Context) error {
-		times, err := publishSteadily(s.kafka.Addr(), topic, r, pace.rate)
+	l.drive = func(ctx context.Context) error {
+		times, err := s.publishSteadily(ctx, topic, r, pace.rate)
 		for i := pace.lead(); i < len(times); i++ {
 			due[orderID(r.from+i)] = times[i]
 		}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // rows are results one below the other.
@@ -42,7 +42,7 @@ func measureScale(ctx context.Context, o options, bar *progress) (printer, error
 			name := fmt.Sprintf("%d replica(s)", n)
 			r := orderRange{i * o.Orders, (i + 1) * o.Orders}
 			l := load{name: name, replicas: n, events: r.len(), journal: 2 * r.len()}
-			l.drive = func(context.Context) error { return publish(s.kafka.Addr(), events(r, statusCreated, 1)) }
+			l.drive = func(ctx context.Context) error { return s.publish(ctx, events(r, statusCreated, 1)) }
 			found, err := l.run(ctx, s, bar)
 			if err := out.add(name, found, err); err != nil {
 				return err
@@ -72,7 +72,7 @@ func measureBacklog(ctx context.Context, o options, bar *progress) (printer, err
 		for _, r := range []orderRange{{0, small}, {small, small + large}} {
 			name := fmt.Sprintf("%d events", eventsAnOrder*r.len())
 			l := load{name: name, events: eventsAnOrder * r.len(), changes: r.len(), journal: 2 * r.len()}
-			l.before = func(context.Context) error { return publish(s.kafka.Addr(), told(r, eventsAnOrder)) }
+			l.before = func(ctx context.Context) error { return s.publish(ctx, told(r, eventsAnOrder)) }
 			found, err := l.run(ctx, s, bar)
 			if err := out.add(name, found, err); err != nil {
 				return err
@@ -90,7 +90,7 @@ partitions until every order has its courier.
 `
 
 // told is so many events of each order, among those of a few hundred others.
-func told(r orderRange, copies int) []*sarama.ProducerMessage {
+func told(r orderRange, copies int) []*kgo.Record {
 	const among = 200
 	chance := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // an order of events
 	all := events(r, statusCreated, copies)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"service-courier/internal/devstack"
 	"service-courier/internal/storage/postgres"
@@ -30,6 +31,7 @@ const (
 type stack struct {
 	dir       string
 	kafka     *realkafka.Broker
+	publisher *kgo.Client
 	postgres  *devstack.Postgres
 	pool      *pgxpool.Pool
 	neighbour *neighbour
@@ -59,6 +61,10 @@ func (s *stack) up(ctx context.Context, c capacity) (err error) {
 	if err := s.kafka.CreateTopic(ctx, topic, c.partitions); err != nil {
 		return err
 	}
+	if s.publisher, err = newPublisher(s.kafka.Addr()); err != nil {
+		return fmt.Errorf("publish events: %w", err)
+	}
+	s.onDown(func() error { s.publisher.Close(); return nil })
 	if err := s.startPostgres(ctx, c.couriers); err != nil {
 		return err
 	}
