@@ -28,9 +28,15 @@ var mutants = []mutant{
 	},
 	{
 		"GET shared only with what came before", useCase + "queue.go",
-		"h.Received.Before(t.took)",
+		"h.Received.Before(t.asked)",
 		"true",
 		"./internal/usecase/orderevent TestEventIsServedByALookThatBeganAfterItCame",
+	},
+	{
+		"GET told before it begins", useCase + "ask.go",
+		"asking(s.orderID)",
+		"_ = asking",
+		"./internal/usecase/orderevent TestGETIsToldBeforeItBegins",
 	},
 	{
 		"one batch at a time", useCase + "queue.go",

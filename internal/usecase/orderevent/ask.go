@@ -49,10 +49,15 @@ func (s sighting) kind() kind {
 	return kindUnknownStatus
 }
 
-// ask looks at every subject, at most concurrency at a time. No transaction
-// and no connection of the database is held meanwhile. It fails only when ctx
-// ends: an aborted GET says nothing about its order.
-func ask(ctx context.Context, orders order.OrderClient, subjects []subject, concurrency int) ([]sighting, error) {
+// ask looks at every subject, at most concurrency at a time, and calls asking, where
+// it is given, before each GET. No transaction and no connection of the database is
+// held meanwhile. It fails only when ctx ends: an aborted GET says nothing about its order.
+func ask(
+	ctx context.Context, orders order.OrderClient, subjects []subject, concurrency int, asking func(courier.OrderID),
+) ([]sighting, error) {
+	if asking == nil {
+		asking = func(courier.OrderID) {}
+	}
 	sightings := make([]sighting, len(subjects))
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -60,6 +65,7 @@ func ask(ctx context.Context, orders order.OrderClient, subjects []subject, conc
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(subjects)); i = next.Add(1) - 1 {
 				s := sighting{subject: subjects[i]}
+				asking(s.orderID)
 				s.answer, s.err = orders.Get(ctx, s.orderID)
 				sightings[i] = s
 			}

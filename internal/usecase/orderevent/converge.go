@@ -23,7 +23,7 @@ func (r *Reconciler) Converge(ctx context.Context, id courier.OrderID, source st
 	if err := r.orders.Ready(ctx); err != nil {
 		return fmt.Errorf("%w: %w", courier.ErrOrdersUnavailable, err)
 	}
-	sightings, err := ask(ctx, r.orders, []subject{{orderID: id, asked: true, source: source}}, 1)
+	sightings, err := ask(ctx, r.orders, []subject{{orderID: id, asked: true, source: source}}, 1, nil)
 	if err != nil {
 		return err
 	}

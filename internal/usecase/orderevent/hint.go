@@ -15,7 +15,7 @@ type Hint struct {
 	Source  string        // for the journal: partition@offset, or the worker's name
 	Trace   []byte        // the record's W3C traceparent, as it came; nil when it has none
 	// Received is when an event came into this process, by its monotonic clock: a GET
-	// that began later serves it. Zero: only one that is still to begin does.
+	// that begins later serves it. Zero: only one that has not begun when it is submitted does.
 	Received time.Time
 }
 
@@ -42,6 +42,9 @@ type Header struct{ Key, Value []byte }
 type Batch struct {
 	Hints   []Hint // those of one order in order of arrival
 	Letters []DeadLetter
+	// Asking is called when the GET about an order of the batch begins: what has come
+	// of it until then is served by that GET. Nil where nobody wants to know.
+	Asking func(courier.OrderID)
 }
 
 func (b Batch) size() int { return len(b.Hints) + len(b.Letters) }

@@ -33,10 +33,10 @@ type turn struct {
 	orderID courier.OrderID
 	stage   stage
 	hints   []owned
-	took    time.Time     // when it was taken in hand: the GET began later
-	fresh   bool          // an event is among the hints, as of then
-	said    courier.Class // the most that they claimed, as of then
-	serving int           // hints that came since then and are served
+	fresh   bool          // an event is among the hints that it was taken in hand with
+	said    courier.Class // the most that they claimed
+	asked   time.Time     // when the GET began; zero until then
+	serving int           // hints that came since it was taken in hand and are served
 	next    []owned       // hints that came since then and want a look of their own
 }
 
@@ -114,11 +114,23 @@ func (q *queue) addHint(o owned) {
 	}
 }
 
-// serves reports whether an event needs no look but this one: it had come before
-// the GET began, so the answer tells of its change too, and nothing about it would
-// be scheduled that was not scheduled for the others.
+// serves reports whether an event needs no look but this one: it has come before
+// the GET begins, so the answer tells of its change too, and nothing about it would
+// be scheduled that was not scheduled for the others. The GETs of a large batch begin
+// one after the other, while more comes of its orders.
 func (t *turn) serves(h Hint) bool {
-	return h.event() && !h.Received.IsZero() && h.Received.Before(t.took) && t.fresh && h.Said <= t.said
+	toBegin := t.stage == stageInHand && t.asked.IsZero()
+	before := !h.Received.IsZero() && h.Received.Before(t.asked)
+	return (toBegin || before) && h.event() && t.fresh && h.Said <= t.said
+}
+
+// asking notes that the GET about an order begins.
+func (q *queue) asking(id courier.OrderID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t := q.turns[id]; t != nil && t.stage == stageInHand {
+		t.asked = time.Now()
+	}
 }
 
 func (q *queue) wait(id courier.OrderID, hints []owned) {
@@ -140,16 +152,15 @@ func (q *queue) take() (taken, Batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var w taken
-	var b Batch
+	b := Batch{Asking: q.asking}
 	n := min(len(q.line), maxBatch)
 	for n > 0 && n < len(q.line) && q.line[n].hints[0].from == q.line[n-1].hints[0].from {
 		n++
 	}
 	w.turns = slices.Clone(q.line[:n])
 	q.line = slices.Delete(q.line, 0, n)
-	now := time.Now()
 	for _, t := range w.turns {
-		t.stage, t.took = stageInHand, now
+		t.stage = stageInHand
 		for _, o := range t.hints {
 			t.fresh = t.fresh || o.hint.event()
 			t.said = max(t.said, o.hint.Said)

@@ -11,12 +11,14 @@ import (
 	"service-courier/internal/courier"
 )
 
-// desk is a Coalescer whose batches wait for the test to end them.
+// desk is a Coalescer whose batches wait for the test to end them. Their GETs begin
+// at once, unless the test holds them.
 type desk struct {
 	*Coalescer
-	batches chan Batch
-	results chan error
-	served  int
+	batches  chan Batch
+	results  chan error
+	holdGETs bool
+	served   int
 }
 
 // atDesk runs test in a bubble, beside a Coalescer with two workers.
@@ -25,6 +27,11 @@ func atDesk(t *testing.T, test func(t *testing.T, d *desk)) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &desk{batches: make(chan Batch, 10), results: make(chan error)}
 		d.Coalescer = NewCoalescer(func(_ context.Context, b Batch) error {
+			for _, h := range b.Hints {
+				if !d.holdGETs {
+					b.Asking(h.OrderID)
+				}
+			}
 			d.batches <- b
 			select {
 			case err := <-d.results:
@@ -136,6 +143,47 @@ func TestEventIsServedByALookThatBeganAfterItCame(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestEventIsServedByALookThatIsToBegin: while a large batch asks for one order after
+// the other, what comes of those behind needs no look of its own; once the GET has
+// begun it does. It fails when the moment at which the batch was taken counts instead.
+func TestEventIsServedByALookThatIsToBegin(t *testing.T) {
+	atDesk(t, func(t *testing.T, d *desk) {
+		d.holdGETs = true
+		d.submit(t, Hint{OrderID: "x", Said: courier.ClassActive})
+		time.Sleep(time.Second)
+		event := func() Hint { return Hint{OrderID: "x", Said: courier.ClassActive, Received: time.Now()} }
+		inTime := d.submit(t, event())
+		more := d.submit(t, Hint{OrderID: "x", Said: courier.ClassCompleted, Received: time.Now()})
+		(<-d.batches).Asking("x")
+		time.Sleep(time.Second)
+		late := d.submit(t, event())
+		d.results <- nil
+		if ended, err := inTime(); !ended || err != nil {
+			t.Errorf("the event before the GET: ended %v, %v", ended, err)
+		}
+		if d.served != 1 {
+			t.Errorf("%d served, want the one before the GET that claims no more", d.served)
+		}
+		if got := d.inHand(); got != 1 {
+			t.Fatalf("%d more looks, want one for the others", got)
+		}
+		d.results <- nil
+		for name, outcome := range map[string]func() (bool, error){"that claims more": more, "after the GET": late} {
+			if ended, err := outcome(); !ended || err != nil {
+				t.Errorf("the event %s: ended %v, %v", name, ended, err)
+			}
+		}
+		d.submit(t, Hint{OrderID: "never asked"})
+		d.results <- nil
+		d.inHand()
+		d.submit(t, Hint{OrderID: "never asked", Received: time.Now()})
+		if got := d.inHand(); got != 1 {
+			t.Errorf("after a look without a GET: %d looks, want 1", got)
+		}
+		d.results <- nil
+	})
 }
 
 // TestLookThatFailsServesNobody: whoever shared it learns so, and it is not remembered.

@@ -74,7 +74,7 @@ func NewReconciler(
 func (r *Reconciler) Reconcile(ctx context.Context, b Batch) (err error) {
 	ctx, end := r.observer.Begin(ctx, PhaseBatch, b.Hints...)
 	defer func() { end(len(b.Hints), err) }()
-	sightings, err := r.look(ctx, b.Hints)
+	sightings, err := r.look(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -84,15 +84,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, b Batch) (err error) {
 // look asks service-order about every order hinted. When it turns out to be
 // down for everybody, nothing of the batch is saved: Kafka is the buffer, and
 // putting each order off would only copy it into the database.
-func (r *Reconciler) look(ctx context.Context, hints []Hint) ([]sighting, error) {
-	if len(hints) == 0 {
+func (r *Reconciler) look(ctx context.Context, b Batch) ([]sighting, error) {
+	if len(b.Hints) == 0 {
 		return nil, nil
 	}
 	if err := r.orders.Ready(ctx); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPaused, err)
 	}
 	asking, end := r.observer.Begin(ctx, PhaseAsk)
-	sightings, err := ask(asking, r.orders, coalesce(hints), r.concurrency)
+	sightings, err := ask(asking, r.orders, coalesce(b.Hints), r.concurrency, b.Asking)
 	end(len(sightings), err)
 	if err != nil {
 		return nil, err

@@ -147,6 +147,24 @@ func (r rig) woken() bool {
 	}
 }
 
+// TestGETIsToldBeforeItBegins: whatever comes of the order after the telling is asked
+// for anew. It fails when that is told only once the answer is there, or not at all.
+func TestGETIsToldBeforeItBegins(t *testing.T) {
+	r := newRig(map[courier.OrderID]string{"a": "created", "b": "created"})
+	told := make(map[courier.OrderID]int) // the GETs of the order until then
+	err := r.Reconcile(t.Context(), Batch{
+		Hints: []Hint{{OrderID: "a"}, {OrderID: "b"}, {OrderID: "a"}},
+		Asking: func(id courier.OrderID) {
+			r.client.mu.Lock()
+			defer r.client.mu.Unlock()
+			told[id] = r.client.gets[id]
+		},
+	})
+	if want := map[courier.OrderID]int{"a": 0, "b": 0}; err != nil || !maps.Equal(told, want) {
+		t.Errorf("told of %v, %v; want both orders, before their GETs", told, err)
+	}
+}
+
 func TestReconcileAsksEachOrderOnceAndWakesTheMatcher(t *testing.T) {
 	r := newRig(map[courier.OrderID]string{"a": "created", "b": "completed"})
 	batch := Batch{
