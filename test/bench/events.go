@@ -46,11 +46,13 @@ func shuffled(records []*kgo.Record) []*kgo.Record {
 }
 
 // newPublisher returns the client that publishes: one that costs little beside what
-// is measured, and sends at once.
+// is measured, and sends at once, in batches of the size that Kafka's own producer
+// makes. (Of batches beyond a fetch a consumer gets one partition's at a time.)
 func newPublisher(kafka string) (*kgo.Client, error) {
 	return kgo.NewClient(
 		kgo.SeedBrokers(kafka), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
 		kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytes(16<<10),
 	)
 }
 
