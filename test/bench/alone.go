@@ -64,7 +64,7 @@ func (s *stack) kafkaAlone(ctx context.Context, pace steadyLoad, partitions int)
 	}
 	consumer, err := sarama.NewConsumer([]string{s.kafka.Addr()}, consumerConfig())
 	if err != nil {
-		return out, fmt.Errorf("Kafka alone: %w", err)
+		return out, fmt.Errorf("kafka alone: %w", err)
 	}
 	defer func() { err = errors.Join(err, consumer.Close()) }()
 	came := make(map[string]time.Time, pace.orders())
@@ -73,7 +73,7 @@ func (s *stack) kafkaAlone(ctx context.Context, pace steadyLoad, partitions int)
 	for i := range int32(partitions) { //nolint:gosec // a few
 		claim, err := consumer.ConsumePartition(topic, i, sarama.OffsetOldest)
 		if err != nil {
-			return out, fmt.Errorf("Kafka alone: %w", err)
+			return out, fmt.Errorf("kafka alone: %w", err)
 		}
 		defer claim.AsyncClose()
 		go func() {
@@ -98,7 +98,7 @@ func (s *stack) kafkaAlone(ctx context.Context, pace steadyLoad, partitions int)
 	select {
 	case <-all:
 	case <-ctx.Done():
-		return out, fmt.Errorf("Kafka alone: wait for the events: %w", context.Cause(ctx))
+		return out, fmt.Errorf("kafka alone: wait for the events: %w", context.Cause(ctx))
 	}
 	h := newHistogram()
 	for i := pace.lead(); i < len(due); i++ {
