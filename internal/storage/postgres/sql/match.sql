@@ -13,15 +13,15 @@ WITH demand AS (
         SELECT FROM orders WHERE state = 'waiting' AND missing_since IS NULL
         ORDER BY place LIMIT CASE WHEN EXISTS (SELECT FROM couriers WHERE status = 'available') THEN $1 ELSE 0 END
     ) w
-), free AS MATERIALIZED (
-    -- No more than there is demand for: one order costs no look at a whole fleet.
-    SELECT c.id, c.transport_type, c.deliveries, c.free_since
-    FROM couriers c
-    WHERE c.status = 'available'
-      AND (SELECT d.order_id FROM courier_orders d WHERE d.courier_id = c.id AND d.completed_at IS NULL) IS NULL
-    ORDER BY c.deliveries, c.free_since, c.id
-    LIMIT (SELECT waiting FROM demand)
-    FOR UPDATE OF c SKIP LOCKED
+), fleet AS (
+    -- No more than there is demand for: one order costs no look at a whole fleet. The
+    -- order is the index's: without it the planner may look for the few free couriers
+    -- among all of them.
+    SELECT count(*) AS free
+    FROM (
+        SELECT FROM couriers WHERE status = 'available'
+        ORDER BY deliveries, free_since, id LIMIT (SELECT waiting FROM demand)
+    ) f
 ), line AS MATERIALIZED (
     SELECT o.order_id, o.place, o.created_at
     FROM orders o
@@ -30,8 +30,16 @@ WITH demand AS (
       AND (SELECT d.courier_id FROM courier_orders d WHERE d.order_id = o.order_id) IS NULL
       AND (SELECT c.id FROM couriers c WHERE c.order_id = o.order_id) IS NULL
     ORDER BY o.place
-    LIMIT (SELECT count(*) FROM free)
+    LIMIT (SELECT free FROM fleet)
     FOR UPDATE OF o SKIP LOCKED
+), free AS MATERIALIZED (
+    SELECT c.id, c.transport_type, c.deliveries, c.free_since
+    FROM couriers c
+    WHERE c.status = 'available'
+      AND (SELECT d.order_id FROM courier_orders d WHERE d.courier_id = c.id AND d.completed_at IS NULL) IS NULL
+    ORDER BY c.deliveries, c.free_since, c.id
+    LIMIT (SELECT count(*) FROM line)
+    FOR UPDATE OF c SKIP LOCKED
 ), pairs AS (
     -- Side by side as arrays: joined by number, the planner, which cannot know how
     -- many there are, might compare every order with every courier.
