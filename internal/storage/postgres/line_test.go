@@ -102,6 +102,30 @@ func TestSkippedRowsComeNextTime(t *testing.T) {
 	f.expectMatch(10, "a:2")
 }
 
+// TestMatchLocksNoCourierInVain: a person who has the only order in line, to assign
+// it, finds a free courier also while a match is under way. It fails when the couriers
+// are locked before the line is, or more of them than there are orders.
+func TestMatchLocksNoCourierInVain(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(3)
+	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting))
+	begin := func() pgx.Tx {
+		tx, err := f.pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
+		return tx
+	}
+	if _, err := begin().Exec(t.Context(), "SELECT FROM orders WHERE order_id = 'a' FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.MatchIn(t.Context(), begin(), 10); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("2", "SELECT count(*) FROM (SELECT FROM couriers WHERE status = 'available' FOR UPDATE SKIP LOCKED) free")
+}
+
 // TestReplicasMatchInTurn: who waits for another replica's match sees what was saved
 // while he waited.
 func TestReplicasMatchInTurn(t *testing.T) {

@@ -186,6 +186,38 @@ func TestEventIsServedByALookThatIsToBegin(t *testing.T) {
 	})
 }
 
+// TestLookThatIsToBeginServesEventsOnly: a look that no event asked for schedules
+// nothing when service-order is away, and a look of our own is about its token. Each
+// case fails when its condition is taken out of serves.
+func TestLookThatIsToBeginServesEventsOnly(t *testing.T) {
+	for name, c := range map[string]struct{ first, second Hint }{
+		"an event, by a claimed look": {Hint{Token: 7}, Hint{}},
+		"an event, by the sweep's":    {Hint{Sweep: true}, Hint{}},
+		"a claimed look":              {Hint{}, Hint{Token: 7}},
+		"the sweep":                   {Hint{}, Hint{Sweep: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			atDesk(t, func(t *testing.T, d *desk) {
+				d.holdGETs = true
+				c.first.OrderID, c.second.OrderID = "x", "x"
+				d.submit(t, c.first)
+				second := d.submit(t, c.second)
+				if got := d.inHand(); got != 1 {
+					t.Fatalf("%d looks, want that of the first", got)
+				}
+				d.results <- nil
+				if got := d.inHand(); got != 1 || d.served != 0 {
+					t.Errorf("%d more looks and %d served, want 1 and 0", got, d.served)
+				}
+				d.results <- nil
+				if ended, err := second(); !ended || err != nil {
+					t.Errorf("the second: ended %v, %v", ended, err)
+				}
+			})
+		})
+	}
+}
+
 // TestLookThatFailsServesNobody: whoever shared it learns so, and it is not remembered.
 func TestLookThatFailsServesNobody(t *testing.T) {
 	atDesk(t, func(t *testing.T, d *desk) {
