@@ -71,11 +71,11 @@ func (s *stack) kafkaAlone(ctx context.Context, pace steadyLoad, partitions int)
 	var mu sync.Mutex
 	all := make(chan struct{})
 	for i := range int32(partitions) { //nolint:gosec // a few
-		claim, err := consumer.ConsumePartition(topic, i, sarama.OffsetOldest)
-		if err != nil {
-			return out, fmt.Errorf("kafka alone: %w", err)
+		claim, refused := consumer.ConsumePartition(topic, i, sarama.OffsetOldest)
+		if refused != nil {
+			return out, fmt.Errorf("kafka alone: %w", refused)
 		}
-		defer claim.AsyncClose()
+		defer func() { err = errors.Join(err, claim.Close()) }()
 		go func() {
 			for record := range claim.Messages() {
 				mu.Lock()

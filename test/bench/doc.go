@@ -22,6 +22,7 @@
 //	load.go        one measured run of the service over events
 //	loads.go       the loads: created, completed, mixed
 //	latency.go     how long an event takes
+//	alone.go       how long its parts take with nothing else at work
 //	fill.go        full tables
 //	verify.go      whether what was measured was done right
 //	cpu.go         CPU time by program, from /proc

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,12 +82,16 @@ func (s *stack) publishSteadily(ctx context.Context, topic string, r orderRange,
 	published := func(_ *kgo.Record, err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		failed = errors.Join(failed, err)
+		failed = cmp.Or(failed, err)
 	}
 	began := time.Now()
 	for i := range r.len() {
 		at := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
-		time.Sleep(time.Until(at))
+		select {
+		case <-time.After(time.Until(at)):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("publish events: %w", context.Cause(ctx))
+		}
 		record := event(r.from+i, statusCreated)
 		record.Topic = topic
 		s.publisher.Produce(ctx, record, published)

@@ -114,7 +114,7 @@ func (s *stack) awaitRows(ctx context.Context, from position, rows int, each fun
 		done, pause := at.rows-from.rows, 5*time.Millisecond
 		if done >= rows {
 			pause = 50 * time.Millisecond
-			err := s.pool.QueryRow(ctx, "select count(*) from journal where (xid, id) > ($1::xid8, $2)", from.xid, from.rows).Scan(&done)
+			err := s.pool.QueryRow(ctx, "select count(*) from journal where (xid, id) > ($1::xid8, $2) and id > $2", from.xid, from.rows).Scan(&done)
 			if err != nil {
 				return fmt.Errorf("count the journal: %w", err)
 			}

@@ -175,7 +175,12 @@ func (t *table) measure(ctx context.Context, s *stack, o options, few int, bar *
 		{"created", func() (result, error) { return s.createdLoad("created", many).run(ctx, s, bar) }},
 		{"completed", func() (result, error) { return s.completedLoad("completed", many).run(ctx, s, bar) }},
 		{"mixed", func() (result, error) { return s.mixedLoad(mixed).run(ctx, s, bar) }},
-		{pureGETs, func() (result, error) { return s.measureGets(ctx) }},
+		{pureGETs, func() (result, error) {
+			if err := s.reuseWAL(ctx); err != nil {
+				return result{}, err
+			}
+			return s.measureGets(ctx)
+		}},
 	} {
 		bar.step(step.name)
 		r, err := step.run()
@@ -188,9 +193,6 @@ func (t *table) measure(ctx context.Context, s *stack, o options, few int, bar *
 	if o.Seconds > 0 {
 		bar.step("GETs, COMMITs and Kafka alone")
 		var err error
-		if err = s.reuseWAL(ctx); err != nil {
-			return err
-		}
 		if t.GET, err = s.getAlone(ctx); err != nil {
 			return err
 		}

@@ -111,8 +111,8 @@ const (
 // full one: there the line is long and the fleet busy, so a new order waits, and
 // each one that ends gives its courier to the first in line. Either way every order
 // is parked, one is assigned and one is completed. The first time on the full one
-// reads most pages of its indexes anew, and writes them whole to the WAL, as after a
-// restart; the second is the one that lasts.
+// writes most pages of its indexes whole to the WAL, as after any checkpoint; the
+// second is what lasts until the next.
 func measureFull(ctx context.Context, o options, bar *progress) (printer, error) {
 	out := &rows{options: o, note: fullNote}
 	var free int // the first order not used yet
@@ -158,5 +158,5 @@ func measureFull(ctx context.Context, o options, bar *progress) (printer, error)
 
 const fullNote = `
 empty and full: orders a second through both loads together; the same work, though in the full one it is the
-completed events that bring the assignments. The first time most pages are read anew, as after a restart.
+completed events that bring the assignments. "At first" follows a checkpoint: most pages go to the WAL whole.
 `

@@ -115,9 +115,10 @@ func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
 	return err
 }
 
-// reuseWAL lets PostgreSQL use the files of its log again, as a server that is at
-// work for long does. Until its first checkpoint it makes each of them anew, for
-// which every COMMIT waits some ten milliseconds.
+// reuseWAL ends what PostgreSQL still has to write of the loads, and lets it use the
+// files of its log again, as a server that is at work for long does. Until its first
+// checkpoint it makes each of them anew, for which every COMMIT waits some ten
+// milliseconds.
 func (s *stack) reuseWAL(ctx context.Context) error {
 	if _, err := s.pool.Exec(ctx, "checkpoint"); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)

@@ -39,6 +39,12 @@ var mutants = []mutant{
 		"./internal/usecase/orderevent TestGETIsToldBeforeItBegins",
 	},
 	{
+		"own look serves no event", useCase + "queue.go",
+		"h.event() && t.fresh &&",
+		"h.event() &&",
+		"./internal/usecase/orderevent TestLookThatIsToBeginServesEventsOnly",
+	},
+	{
 		"one batch at a time", useCase + "queue.go",
 		"case t.stage == stageInHand:",
 		"case false:",
