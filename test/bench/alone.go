@@ -54,6 +54,14 @@ func (s *stack) commitAlone(ctx context.Context) (out latency, err error) {
 	return summary(h, 0), nil
 }
 
+// consumerConfig waits for events as the service does.
+func consumerConfig() *sarama.Config {
+	config := sarama.NewConfig()
+	config.Version = sarama.V3_6_0_0
+	config.Consumer.MaxWaitTime = 100 * time.Millisecond
+	return config
+}
+
 // kafkaAlone is the way of an event through Kafka at a steady rate, from the moment
 // when it was due to be produced until a bare consumer has it, with nothing else at
 // work: what a service has no part in.

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -17,6 +13,16 @@ import (
 type orderRange struct{ from, to int }
 
 func (r orderRange) len() int { return r.to - r.from }
+
+// supply is how many orders have been given out.
+type supply int
+
+// next gives out n orders that nobody has had.
+func (s *supply) next(n int) orderRange {
+	from := int(*s)
+	*s += supply(n)
+	return orderRange{from, from + n}
+}
 
 // event is a record without a key, so that it goes to any partition.
 func event(order int, status string) *kgo.Record {
@@ -57,14 +63,6 @@ func newPublisher(kafka string) (*kgo.Client, error) {
 	)
 }
 
-// consumerConfig waits for events as the service does.
-func consumerConfig() *sarama.Config {
-	config := sarama.NewConfig()
-	config.Version = sarama.V3_6_0_0
-	config.Consumer.MaxWaitTime = 100 * time.Millisecond
-	return config
-}
-
 // publish returns when the broker has all events.
 func (s *stack) publish(ctx context.Context, records []*kgo.Record) error {
 	if err := s.publisher.ProduceSync(ctx, records...).FirstErr(); err != nil {
@@ -77,13 +75,7 @@ func (s *stack) publish(ctx context.Context, records []*kgo.Record) error {
 // whatever becomes of those before: an open loop. It returns the moment at which
 // each was due, which is where its latency begins also when the producer is late.
 func (s *stack) publishSteadily(ctx context.Context, topic string, r orderRange, rate int) (due []time.Time, err error) {
-	var mu sync.Mutex
-	var failed error
-	published := func(_ *kgo.Record, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		failed = cmp.Or(failed, err)
-	}
+	var published kgo.FirstErrPromise
 	began := time.Now()
 	for i := range r.len() {
 		at := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
@@ -94,13 +86,10 @@ func (s *stack) publishSteadily(ctx context.Context, topic string, r orderRange,
 		}
 		record := event(r.from+i, statusCreated)
 		record.Topic = topic
-		s.publisher.Produce(ctx, record, published)
+		s.publisher.Produce(ctx, record, published.Promise())
 		due = append(due, at)
 	}
-	err = s.publisher.Flush(ctx)
-	mu.Lock()
-	defer mu.Unlock()
-	if err := errors.Join(err, failed); err != nil {
+	if err := published.Err(); err != nil {
 		return nil, fmt.Errorf("publish events: %w", err)
 	}
 	return due, nil

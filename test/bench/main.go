@@ -123,13 +123,16 @@ type table struct {
 	Kafka     latency   `json:"kafka_alone"`
 }
 
+// judgedRate is the steady rate whose latency has a target, in events a second.
+const judgedRate = 500
+
 // steadyRates are events a second; the first is next to idle.
-var steadyRates = []int{20, 500, 2000}
+var steadyRates = []int{20, judgedRate, 2000}
 
 // warmUp is a load that is not reported. A broker that has just started runs
 // uncompiled: an event was seen to cost it 1,600 µs of CPU in the first half minute
 // and 600 after a whole one.
-var warmUp = steadyLoad{rate: 500, seconds: 60}
+var warmUp = steadyLoad{rate: judgedRate, seconds: 60}
 
 func measureTable(ctx context.Context, o options, bar *progress) (printer, error) {
 	t := table{options: o, Cores: runtime.NumCPU()}
@@ -146,22 +149,17 @@ func measureTable(ctx context.Context, o options, bar *progress) (printer, error
 }
 
 func (t *table) measure(ctx context.Context, s *stack, o options, few int, bar *progress) error {
-	var free int // the first order not used yet
-	next := func(n int) orderRange {
-		r := orderRange{free, free + n}
-		free += n
-		return r
-	}
+	var used supply
 	open := 0 // orders that nobody completes
 	keepUp := func(load steadyLoad) (latency, error) {
 		open += load.orders()
-		return s.steady(ctx, load, next(load.orders()), bar)
+		return s.steady(ctx, load, used.next(load.orders()), bar)
 	}
 	bar.step("warming up")
 	if _, err := keepUp(warmUp); err != nil {
 		return err
 	}
-	one, many, mixed := next(few), next(o.Orders), next(o.Orders)
+	one, many, mixed := used.next(few), used.next(o.Orders), used.next(o.Orders)
 	for _, step := range []struct {
 		name string
 		run  func() (result, error)
@@ -199,7 +197,7 @@ func (t *table) measure(ctx context.Context, s *stack, o options, few int, bar *
 		if t.COMMIT, err = s.commitAlone(ctx); err != nil {
 			return err
 		}
-		if t.Kafka, err = s.kafkaAlone(ctx, steadyLoad{500, o.Seconds}, o.Partitions); err != nil {
+		if t.Kafka, err = s.kafkaAlone(ctx, steadyLoad{judgedRate, o.Seconds}, o.Partitions); err != nil {
 			return err
 		}
 		for _, rate := range steadyRates {
@@ -211,7 +209,7 @@ func (t *table) measure(ctx context.Context, s *stack, o options, few int, bar *
 		}
 	}
 	bar.step("verifying")
-	return s.verify(ctx, free-open, open)
+	return s.verify(ctx, int(used)-open, open)
 }
 
 // compare sets the ratios: to the mean of both measurements of the pure GETs,

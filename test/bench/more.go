@@ -115,11 +115,7 @@ const (
 // second is what lasts until the next.
 func measureFull(ctx context.Context, o options, bar *progress) (printer, error) {
 	out := &rows{options: o, note: fullNote}
-	var free int // the first order not used yet
-	next := func() orderRange {
-		free += o.Orders
-		return orderRange{free - o.Orders, free}
-	}
+	var used supply
 	c := capacity{orders: 5 * o.Orders, couriers: o.Orders, partitions: o.Partitions}
 	err := with(ctx, c, bar, func(s *stack) error {
 		both := func(name string, created, completed load) error {
@@ -133,18 +129,18 @@ func measureFull(ctx context.Context, o options, bar *progress) (printer, error)
 			}
 			return out.add(name, a.then(b), nil)
 		}
-		r := next()
+		r := used.next(o.Orders)
 		if err := both("empty", s.createdLoad("empty created", r), s.completedLoad("empty completed", r)); err != nil {
 			return err
 		}
-		began, open := time.Now(), []orderRange{next(), next()}
+		began, open := time.Now(), []orderRange{used.next(o.Orders), used.next(o.Orders)}
 		if err := s.fill(ctx, o, orderRange{open[0].from, open[1].to}, bar); err != nil {
 			return err
 		}
 		out.note += fmt.Sprintf("filled in %s: %d finished deliveries, %d couriers, %d waiting orders\n",
 			time.Since(began).Round(time.Second), o.History, fullCouriers, fullLine)
 		for i, name := range []string{"full at first", "full"} {
-			created, completed := s.createdLoad(name+" created", next()), s.completedLoad(name+" completed", open[i])
+			created, completed := s.createdLoad(name+" created", used.next(o.Orders)), s.completedLoad(name+" completed", open[i])
 			created.journal, completed.journal = o.Orders, 2*o.Orders
 			if err := both(name, created, completed); err != nil {
 				return err

@@ -101,10 +101,10 @@ func (t table) print() string {
 		}
 		line("GET alone", t.GET)
 		line("COMMIT alone", t.COMMIT)
-		line("Kafka alone, 500/s", t.Kafka)
+		line(fmt.Sprintf("Kafka alone, %d/s", t.Kafka.Rate), t.Kafka)
 		for _, l := range t.Latencies {
 			line(fmt.Sprintf("%d a second", l.Rate), l)
-			if l.Rate == 500 {
+			if l.Rate == judgedRate {
 				fmt.Fprintf(&text, "%-22s %8s %8.2f   times p99 of GET and COMMIT alone\n", "", "", l.P99/(t.GET.P99+t.COMMIT.P99))
 			}
 		}

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
@@ -16,15 +15,7 @@ import (
 // test commits when it likes.
 func (f fixture) journalling(order courier.OrderID) pgx.Tx {
 	f.Helper()
-	tx, err := f.pool.Begin(f.Context())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(f.Context())) }) // of a test that fails before it commits
-	if _, err := tx.Exec(f.Context(), "INSERT INTO journal (order_id, what, source) VALUES ($1, 'waiting', 'test')", order); err != nil {
-		f.Fatal(err)
-	}
-	return tx
+	return f.holding("INSERT INTO journal (order_id, what, source) VALUES ($1, 'waiting', 'test')", order)
 }
 
 func (f fixture) commit(tx pgx.Tx) {

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -88,13 +87,7 @@ func TestSkippedRowsComeNextTime(t *testing.T) {
 	f := newFixture(t)
 	f.couriers(2)
 	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting))
-	tx, err := f.pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Exec(t.Context(), "SELECT FROM orders WHERE order_id = 'a' FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
+	tx := f.holding("SELECT FROM orders WHERE order_id = 'a' FOR UPDATE")
 	f.expectMatch(10, "b:1")
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
@@ -109,18 +102,8 @@ func TestMatchLocksNoCourierInVain(t *testing.T) {
 	f := newFixture(t)
 	f.couriers(3)
 	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting))
-	begin := func() pgx.Tx {
-		tx, err := f.pool.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
-		return tx
-	}
-	if _, err := begin().Exec(t.Context(), "SELECT FROM orders WHERE order_id = 'a' FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
-	if err := postgres.MatchIn(t.Context(), begin(), 10); err != nil {
+	f.holding("SELECT FROM orders WHERE order_id = 'a' FOR UPDATE")
+	if err := postgres.MatchIn(t.Context(), f.begin(), 10); err != nil {
 		t.Fatal(err)
 	}
 	f.expect("2", "SELECT count(*) FROM (SELECT FROM couriers WHERE status = 'available' FOR UPDATE SKIP LOCKED) free")
@@ -164,15 +147,7 @@ func TestMatchDoesNotWaitForOneThatHangs(t *testing.T) {
 // matching is a match of another replica, until the end of the transaction.
 func (f fixture) matching() pgx.Tx {
 	f.Helper()
-	tx, err := f.pool.Begin(f.Context())
-	if err == nil {
-		_, err = tx.Exec(f.Context(), "SELECT pg_advisory_xact_lock($1)", postgres.MatchLock)
-	}
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { _ = tx.Rollback(context.Background()) })
-	return tx
+	return f.holding("SELECT pg_advisory_xact_lock($1)", postgres.MatchLock)
 }
 
 // TestMatchActsOnWhatWasInserted: a delivery of an order comes into being, by
@@ -183,13 +158,7 @@ func TestMatchActsOnWhatWasInserted(t *testing.T) {
 	f := newFixture(t)
 	f.couriers(2)
 	f.save(to("bad", courier.StateWaiting), to("good", courier.StateWaiting))
-	tx, err := f.pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Exec(t.Context(), "INSERT INTO courier_orders (order_id, courier_id, deadline) VALUES ('bad', 99, now())"); err != nil {
-		t.Fatal(err)
-	}
+	tx := f.holding("INSERT INTO courier_orders (order_id, courier_id, deadline) VALUES ('bad', 99, now())")
 	matched := make(chan []orderevent.Assignment, 1)
 	go func() {
 		as, err := f.line.Match(t.Context(), 10)

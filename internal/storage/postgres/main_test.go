@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
@@ -57,6 +58,27 @@ func (f fixture) exec(sql string, args ...any) {
 }
 
 // one returns the single value that the query gives, as text.
+// begin begins a transaction, which ends with the test if not before.
+func (f fixture) begin() pgx.Tx {
+	f.Helper()
+	tx, err := f.pool.Begin(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(f.Context())) })
+	return tx
+}
+
+// holding begins a transaction that has done this.
+func (f fixture) holding(sql string, args ...any) pgx.Tx {
+	f.Helper()
+	tx := f.begin()
+	if _, err := tx.Exec(f.Context(), sql, args...); err != nil {
+		f.Fatal(err)
+	}
+	return tx
+}
+
 func (f fixture) one(sql string) string {
 	f.Helper()
 	var v *string

@@ -27,8 +27,8 @@ func atDesk(t *testing.T, test func(t *testing.T, d *desk)) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &desk{batches: make(chan Batch, 10), results: make(chan error)}
 		d.Coalescer = NewCoalescer(func(_ context.Context, b Batch) error {
-			for _, h := range b.Hints {
-				if !d.holdGETs {
+			if !d.holdGETs {
+				for _, h := range b.Hints {
 					b.Asking(h.OrderID)
 				}
 			}
