@@ -23,17 +23,10 @@ func (s *stack) getAlone(ctx context.Context) (out latency, err error) {
 		return out, err
 	}
 	defer client.Close()
-	h := newHistogram()
-	for i := range alone {
-		began := time.Now()
-		if _, err := client.Get(ctx, courier.OrderID(orderID(i%len(s.neighbour.endings)))); err != nil {
-			return out, err
-		}
-		if err := record(h, time.Since(began)); err != nil {
-			return out, err
-		}
-	}
-	return summary(h, 0), nil
+	return oneByOne(func(i int) error {
+		_, err := client.Get(ctx, courier.OrderID(orderID(i%len(s.neighbour.endings))))
+		return err
+	})
 }
 
 // commitAlone is one transaction of one row at a time, likewise.
@@ -41,11 +34,19 @@ func (s *stack) commitAlone(ctx context.Context) (out latency, err error) {
 	if _, err := s.pool.Exec(ctx, "create table bench_commits (n bigint)"); err != nil {
 		return out, fmt.Errorf("single COMMIT: %w", err)
 	}
+	return oneByOne(func(i int) error {
+		_, err := s.pool.Exec(ctx, "insert into bench_commits values ($1)", i)
+		return err
+	})
+}
+
+// oneByOne measures do, time after time.
+func oneByOne(do func(i int) error) (out latency, err error) {
 	h := newHistogram()
 	for i := range alone {
 		began := time.Now()
-		if _, err := s.pool.Exec(ctx, "insert into bench_commits values ($1)", i); err != nil {
-			return out, fmt.Errorf("single COMMIT: %w", err)
+		if err := do(i); err != nil {
+			return out, fmt.Errorf("one by one: %w", err)
 		}
 		if err := record(h, time.Since(began)); err != nil {
 			return out, err

@@ -124,13 +124,11 @@ func (t *turn) serves(h Hint) bool {
 	return (toBegin || before) && h.event() && t.fresh && h.Said <= t.said
 }
 
-// asking notes that the GET about an order begins.
+// asking notes that the GET about an order in hand begins.
 func (q *queue) asking(id courier.OrderID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if t := q.turns[id]; t != nil && t.stage == stageInHand {
-		t.asked = time.Now()
-	}
+	q.turns[id].asked = time.Now()
 }
 
 func (q *queue) wait(id courier.OrderID, hints []owned) {
