@@ -147,6 +147,12 @@ var mutants = []mutant{
 		"./internal/transport/kafka TestOnKfake/given_up_in_an_outage",
 	},
 	{
+		"a pause ends with its claim", "internal/transport/kafka/claim.go",
+		"defer in.resume()",
+		"_ = in.resume",
+		"./internal/transport/kafka TestOnKfake/paused_and_given_back",
+	},
+	{
 		"begin at the oldest", "internal/transport/kafka/config.go",
 		"sarama.OffsetOldest",
 		"sarama.OffsetNewest",

@@ -37,6 +37,7 @@ func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 		}
 	}
 	in := reader{claim: claim, group: c.group}
+	defer in.resume() // sarama would begin the next claim of a paused partition paused, and that one would not know
 	records := make([]*sarama.ConsumerMessage, 0, maxRecords)
 	for {
 		records = in.take(ctx, records[:0])

@@ -25,6 +25,7 @@ func suite(t *testing.T, start func(*testing.T) broker) {
 		"members come and go":            membersComeAndGo,
 		"batch in hand is finished":      batchInHandIsFinished,
 		"given up in an outage":          givenUpInAnOutage,
+		"paused and given back":          pausedAndGivenBack,
 		"stops while joining":            stopsWhileJoining,
 		"stuck is told":                  stuckIsTold,
 		"keeps events":                   keepsEvents,
@@ -227,6 +228,27 @@ func givenUpInAnOutage(b bench) {
 	second.mend()
 	b.eventually("all orders are handed over", func() bool { return first.orders()+second.orders() >= 3_000 })
 	b.eventually("all is committed", func() bool { return b.committed() == 3_000 })
+}
+
+// pausedAndGivenBack: in an outage a member has read ahead and paused; another comes
+// for half of the partitions and leaves. The first must read on in all of them:
+// sarama remembers a pause beyond the claim in which it was made, so that without the
+// resume at the claim's end half of the events were never read.
+func pausedAndGivenBack(b bench) {
+	const all = partitions * 6 * maxAhead
+	b.produce(events(0, all)...)
+	first, second := sink{failing: true}, sink{failing: true}
+	var claims observed
+	b.consumeWith(&first, &claims, slog.New(slog.DiscardHandler))
+	// A partition's fifth try comes more than a second after its first: it has long read ahead what it may.
+	b.eventually("each partition was tried for a while", func() bool { return first.tried() > 5*partitions })
+	stop := b.consume(&second)
+	b.eventually("the second has half of them", func() bool { return claims.held() == partitions/2 })
+	stop()
+	b.eventually("the first has all of them again", func() bool { return claims.held() == partitions })
+	first.mend()
+	b.eventually("all orders are handed over", func() bool { return first.orders() == all })
+	b.eventually("all is committed", func() bool { return b.committed() == all })
 }
 
 // stopsWhileJoining: a member that is told to stop while the rebalance waits for

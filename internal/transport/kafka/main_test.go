@@ -278,6 +278,13 @@ func (o *observed) Forget(partition int32) {
 	delete(o.claims, partition)
 }
 
+// held is how many partitions it has.
+func (o *observed) held() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.claims)
+}
+
 // lag is the sum of what is known, and of how many partitions that is.
 func (o *observed) lag() (sum int64, of int) {
 	o.mu.Lock()
