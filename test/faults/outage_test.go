@@ -135,13 +135,7 @@ func TestOneOrderThatAlwaysFails(t *testing.T) {
 	w.serve()
 	bad := w.create(1)[0]
 	w.eventually("it is assigned", func() bool { return w.inState(courier.StateAssigned) == 1 })
-	w.front.fail(func(rw http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == orderPath+bad {
-			rw.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		w.sim.Handler().ServeHTTP(rw, r)
-	})
+	w.answer500(bad)
 	w.sim.Emit(bad, "completed")
 	w.eventually("it was tried again and again", func() bool {
 		w.hurry()
@@ -166,6 +160,53 @@ func TestOneOrderThatAlwaysFails(t *testing.T) {
 		return w.inState(courier.StateCompleted) == 1
 	})
 	w.agrees()
+}
+
+// TestManyOrdersThatAlwaysFail disturb nobody either: far more of them than make the
+// breaker look whether service-order is down, in the batches of every partition.
+func TestManyOrdersThatAlwaysFail(t *testing.T) {
+	t.Parallel()
+	const many = 60
+	w := newWorld(t, many+20)
+	w.serve()
+	bad := w.create(many)
+	w.eventually("they are assigned", func() bool { return w.inState(courier.StateAssigned) == many })
+	w.answer500(bad...)
+	for _, id := range bad {
+		w.sim.Emit(id, "completed")
+	}
+	w.create(10)
+	w.eventually("the others are assigned", func() bool { return w.inState(courier.StateAssigned) == many+10 })
+	w.eventually("each of them is put off", func() bool {
+		return w.count("SELECT count(*) FROM orders WHERE look_reason = 'unavailable'") == many
+	})
+	w.create(10)
+	w.eventually("later ones are assigned", func() bool { return w.inState(courier.StateAssigned) == many+20 })
+	if n := w.logs.times(isDown); n != 0 {
+		t.Errorf("the breaker opened %d times though service-order answered the probe", n)
+	}
+	w.setStatus(ordersim.StatusCompleted, bad...)
+	w.front.heal()
+	w.eventually("they are completed after all", func() bool {
+		w.hurry()
+		return w.inState(courier.StateCompleted) == many
+	})
+	w.agrees()
+}
+
+// answer500 makes service-order fail whenever it is asked for these orders.
+func (w *world) answer500(ids ...string) {
+	paths := make(map[string]bool)
+	for _, id := range ids {
+		paths[orderPath+id] = true
+	}
+	w.front.fail(func(rw http.ResponseWriter, r *http.Request) {
+		if paths[r.URL.Path] {
+			rw.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		w.sim.Handler().ServeHTTP(rw, r)
+	})
 }
 
 // listed is what the API lists of the orders in a state.

@@ -195,6 +195,12 @@ var mutants = []mutant{
 		"./internal/gateway/order TestBreakerStaysClosed",
 	},
 	{
+		"orders that fail are no outage", "internal/gateway/order/breaker.go",
+		"if _, err := b.next.Get(ctx, probeID); answered(err) {",
+		"if false {",
+		"./internal/gateway/order TestBreakerStaysClosed",
+	},
+	{
 		"answer's own id", "internal/gateway/order/client.go",
 		"id != string(asked)",
 		"id == \"\"",

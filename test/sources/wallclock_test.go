@@ -9,6 +9,7 @@ import (
 // clock, with the reason why it may be wrong.
 var ofNoConsequence = map[string]string{
 	"internal/gateway/order/breaker.go Get":          "a duration: monotonic",
+	"internal/gateway/order/breaker.go alive":        "a duration: monotonic",
 	"internal/gateway/order/breaker.go succeeded":    "a duration: monotonic",
 	"internal/metrics/alarms.go Stand":               "said to be this machine's; the scraper is as good",
 	"internal/metrics/alarms.go Broken":              "as Stand's",

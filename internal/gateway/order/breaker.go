@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// distinctFailures opens the breaker: this many different orders failed, and
-	// nobody was answered while they were asked for. So it takes an outage for
-	// everybody: one order that fails for ever never does it, nor does a crowd of
-	// which some are answered too late.
+	// distinctFailures is how many different orders must fail, nobody being answered
+	// while they are asked for, before the breaker looks whether this is an outage for
+	// everybody: it opens when the probe fails too. So neither one order that fails for
+	// ever opens it, nor many, nor a crowd of which some are answered too late.
 	distinctFailures = 8
 	probeEvery       = time.Second
 	// probeID names no order: a 404 about it is an answer.
@@ -45,7 +45,6 @@ var _ OrderClient = (*Breaker)(nil)
 // when it closes.
 func NewBreaker(next OrderClient, log *slog.Logger) *Breaker {
 	state := circuitbreaker.NewBuilder[any]().
-		WithFailureThreshold(distinctFailures).
 		WithSuccessThreshold(1).
 		WithDelay(probeEvery).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
@@ -71,8 +70,9 @@ func (b *Breaker) Get(ctx context.Context, id courier.OrderID) (Order, error) {
 	switch {
 	case answered(err):
 		b.succeeded()
-	case ctx.Err() == nil: // a GET that its caller gave up says nothing
-		b.failed(id, began)
+	case ctx.Err() != nil: // a GET that its caller gave up says nothing
+	case b.suspects(id, began):
+		b.alive(context.WithoutCancel(ctx)) // neither does such a probe, and nobody else would send it
 	}
 	return o, err
 }
@@ -89,12 +89,26 @@ func (b *Breaker) Ready(ctx context.Context) error {
 	if !b.state.TryAcquirePermit() {
 		return ErrOpen
 	}
-	if _, err := b.next.Get(ctx, probeID); !answered(err) {
-		b.state.RecordFailure()
+	if !b.alive(ctx) {
 		return ErrOpen
 	}
-	b.succeeded()
 	return nil
+}
+
+// alive sends the probe, and opens the breaker when it fails.
+func (b *Breaker) alive(ctx context.Context) bool {
+	began := time.Now()
+	if _, err := b.next.Get(ctx, probeID); answered(err) {
+		b.succeeded()
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.answered.After(began) { // somebody else
+		return true
+	}
+	b.state.Open()
+	return false
 }
 
 func (b *Breaker) succeeded() {
@@ -105,19 +119,20 @@ func (b *Breaker) succeeded() {
 	b.state.RecordSuccess()
 }
 
-// failed records the failure of a GET that began then, unless somebody was
+// suspects reports that the failure of a GET that began then makes an outage
+// likely: it is the last of distinctFailures. It does not count when somebody was
 // answered meanwhile, or the order has failed since the last answer already.
-func (b *Breaker) failed(id courier.OrderID, began time.Time) {
+func (b *Breaker) suspects(id courier.OrderID, began time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.answered.After(began) {
-		return
+		return false
 	}
 	if _, again := b.failing[id]; again || len(b.failing) >= distinctFailures {
-		return
+		return false
 	}
 	b.failing[id] = struct{}{}
-	b.state.RecordFailure()
+	return len(b.failing) == distinctFailures
 }
 
 // answered reports an outcome that shows service-order alive: an order, a 404,

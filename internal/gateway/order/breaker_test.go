@@ -43,6 +43,21 @@ func (a answersLate) Get(_ context.Context, id courier.OrderID) (Order, error) {
 	return Order{}, unavailable(context.DeadlineExceeded)
 }
 
+// probeAnsweredLate fails every GET at once, save the probe, which takes a while.
+type probeAnsweredLate struct{ late time.Duration }
+
+func (p probeAnsweredLate) Get(ctx context.Context, id courier.OrderID) (Order, error) {
+	if id != probeID {
+		return Order{}, unavailable(statusError(500))
+	}
+	select {
+	case <-time.After(p.late):
+		return Order{}, ErrNotFound
+	case <-ctx.Done():
+		return Order{}, unavailable(ctx.Err())
+	}
+}
+
 func newTestBreaker(s *stub) (*Breaker, *strings.Builder) {
 	var log strings.Builder
 	return NewBreaker(s, slog.New(slog.NewTextHandler(&log, nil))), &log
@@ -111,6 +126,33 @@ func TestBreakerStaysClosed(t *testing.T) {
 			t.Error("it opened")
 		}
 	})
+	t.Run("many orders, for ever", func(t *testing.T) {
+		s := &stub{err: broken, answers: map[courier.OrderID]error{probeID: ErrNotFound}}
+		b, log := newTestBreaker(s)
+		ask(t.Context(), b, 10*distinctFailures)
+		if b.Tripped() || log.Len() > 0 {
+			t.Errorf("it opened though the probe was answered:\n%s", log)
+		}
+		if probes := s.gets - 10*distinctFailures; probes != 10 {
+			t.Errorf("%d probes, want one for every %d failures", probes, distinctFailures)
+		}
+	})
+	t.Run("the probe fails, but somebody is answered meanwhile", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			late := answersLate{late: time.Second}
+			b := NewBreaker(late, slog.New(slog.DiscardHandler))
+			var wg sync.WaitGroup
+			for i := range distinctFailures {
+				wg.Go(func() { _, _ = b.Get(t.Context(), courier.OrderID(fmt.Sprint(i))) })
+			}
+			<-time.After(late.late * 3 / 2) // all have failed, the probe is under way
+			_, _ = b.Get(t.Context(), "quick")
+			wg.Wait()
+			if b.Tripped() {
+				t.Error("it opened though service-order answered meanwhile")
+			}
+		})
+	})
 	t.Run("a crowd, some of it answered too late", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			late := answersLate{late: time.Second}
@@ -124,6 +166,16 @@ func TestBreakerStaysClosed(t *testing.T) {
 			wg.Wait()
 			if b.Tripped() {
 				t.Error("it opened though service-order answered meanwhile")
+			}
+		})
+	})
+	t.Run("the probe, given up by the caller", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := NewBreaker(probeAnsweredLate{time.Second}, slog.New(slog.DiscardHandler))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+			defer cancel()
+			if ask(ctx, b, distinctFailures); b.Tripped() {
+				t.Error("it opened though nothing is known of service-order")
 			}
 		})
 	})
