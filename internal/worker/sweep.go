@@ -18,6 +18,8 @@ const (
 	SweepOverlap = 15 * time.Minute
 	// firstSweep is how far the very first one looks back.
 	firstSweep = 24 * time.Hour
+	// sweepRetry is when a sweep that was asked for is tried again, if it did not come about.
+	sweepRetry = 5 * time.Second
 	// sweepBatch is small, for the sweep is the least urgent of all.
 	sweepBatch = 200
 	// sweepSource names this worker in the journal.
@@ -64,36 +66,62 @@ func (s *Sweeper) Wake() {
 	}
 }
 
-// Run sweeps at once, then every so often and when woken, until ctx ends: on one
-// replica, and not while service-order is down for everybody.
+// Run sweeps at once, then when woken and every so often, until ctx ends: on one
+// replica, and not while service-order is down for everybody. All replicas together
+// sweep every so often, since each leaves out what another has just done; a sweep that
+// was woken is not left out, and is tried again until it has been done.
 func (s *Sweeper) Run(ctx context.Context, every time.Duration) {
 	failing := outage.New(s.log, "sweep")
 	timer := time.NewTicker(every)
 	defer timer.Stop()
-	for {
-		if s.gate.Ready(ctx) == nil {
-			_, err := s.records.Lead(ctx, s.sweep)
-			switch {
-			case ctx.Err() != nil, errors.Is(err, orderevent.ErrPaused):
-			case err != nil:
-				failing.Failed(ctx, err)
-			default:
-				failing.Works(ctx)
-			}
+	for woken, atOnce := false, true; ; atOnce = woken {
+		if s.inTurn(ctx, failing, every, atOnce) {
+			woken = false
+		}
+		var again <-chan time.Time
+		if woken {
+			again = time.After(sweepRetry)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-again:
 		case <-s.wake:
+			woken = true
 		}
 	}
 }
 
-func (s *Sweeper) sweep(ctx context.Context) error {
+// inTurn sweeps, unless somebody has begun to less than about every ago and it need
+// not be at once. It reports whether a sweep was done.
+func (s *Sweeper) inTurn(ctx context.Context, failing *outage.Log, every time.Duration, atOnce bool) bool {
+	if s.gate.Ready(ctx) != nil {
+		return false
+	}
+	due := every - every/10 // the timers of the one who swept last are not exact
+	if atOnce {
+		due = 0
+	}
+	led, err := s.records.Lead(ctx, func(ctx context.Context) error { return s.sweep(ctx, due) })
+	switch {
+	case ctx.Err() != nil, errors.Is(err, orderevent.ErrPaused):
+	case err != nil:
+		failing.Failed(ctx, err)
+	default:
+		failing.Works(ctx)
+	}
+	return led && err == nil
+}
+
+// sweep sweeps when the last one began due ago or earlier.
+func (s *Sweeper) sweep(ctx context.Context, due time.Duration) error {
 	until, now, err := s.records.Begin(ctx)
 	if err != nil {
 		return err
+	}
+	if now.Sub(until) < due {
+		return nil
 	}
 	from := until.Add(-SweepOverlap)
 	if until.IsZero() {

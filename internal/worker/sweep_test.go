@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is service-order's list and our records, both in memory.
 type world struct {
+	mu        sync.Mutex // held by who sweeps, or changes it
 	listed    []order.Order
 	cut       int // so many lists break off first
 	from      []time.Time
@@ -48,6 +50,8 @@ func (w *world) List(_ context.Context, from time.Time, each func(order.Order) e
 }
 
 func (w *world) Lead(ctx context.Context, do func(context.Context) error) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !w.leader {
 		return false, nil
 	}
@@ -86,6 +90,8 @@ func (w *world) Open(_ context.Context, after courier.OrderID, limit int) ([]cou
 }
 
 func (w *world) Ready(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.down {
 		return order.ErrOpen
 	}
@@ -205,6 +211,64 @@ func TestSweepRestsWhileDownOrNotTheLeader(t *testing.T) {
 			if len(w.from) != 0 {
 				t.Errorf("%s: swept %d times", name, len(w.from))
 			}
+		})
+	}
+}
+
+// TestReplicasSweepOnceAnInterval together, whenever each began. It fails when a
+// replica sweeps although another has just done so.
+func TestReplicasSweepOnceAnInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{leader: true}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		var replicas sync.WaitGroup
+		for i := range 4 {
+			replicas.Go(func() {
+				<-time.After(time.Duration(i) * 10 * time.Second)
+				w.sweeper(&bytes.Buffer{}).Run(ctx, time.Minute)
+			})
+		}
+		replicas.Wait()
+		var after []time.Duration
+		for i := 1; i < len(w.from); i++ {
+			after = append(after, w.from[i].Sub(w.from[i-1]))
+		}
+		if n := len(after); n < 3+8 || slices.Max(after[3:]) > 2*time.Minute || slices.Min(after[4:]) < 54*time.Second {
+			t.Errorf("after the four that came with the starts, sweeps came after %v; want a minute", after)
+		}
+	})
+}
+
+// TestSweepThatWasAskedForIsNotLost: while service-order is down, or another replica
+// sweeps what it listed before, it cannot be done; the interval may be hours.
+func TestSweepThatWasAskedForIsNotLost(t *testing.T) {
+	for name, w := range map[string]*world{"down": {leader: true, down: true}, "not the leader": {}, "cut": {leader: true, cut: 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				s, done := w.sweeper(&bytes.Buffer{}), make(chan struct{})
+				go func() { defer close(done); s.Run(ctx, 24*time.Hour) }()
+				synctest.Wait()
+				s.Wake()
+				synctest.Wait()
+				w.mu.Lock()
+				if !w.until.IsZero() {
+					t.Error("it swept though it cannot have")
+				}
+				w.leader, w.down = true, false
+				w.mu.Unlock()
+				<-time.After(sweepRetry + time.Second)
+				w.mu.Lock()
+				swept := w.until
+				w.mu.Unlock()
+				<-time.After(time.Hour)
+				cancel()
+				<-done
+				if swept.IsZero() || w.until != swept {
+					t.Errorf("swept until %v within some seconds, then until %v; want once", swept, w.until)
+				}
+			})
 		})
 	}
 }
