@@ -15,7 +15,7 @@ type Record struct {
 	// Hinted is the highest ending that an event claimed and no GET has
 	// confirmed: ClassCompleted, ClassCancelled (the cancel hint) or ClassUnknown.
 	Hinted  courier.Class
-	Missing bool // the last GET answered 404
+	Missing bool // the last GET that told of the order, or of none, was a 404
 	Look    Look // the pending look; zero when none is due
 }
 
