@@ -18,6 +18,7 @@ const (
 	checkPostgreSQL  = "postgresql"
 	checkClock       = "clock"
 	checkSchema      = "schema"
+	checkIndexes     = "indexes"
 	checkInvariants  = "invariants"
 	checkLine        = "waiting line"
 	checkMissing     = "missing orders"
@@ -31,7 +32,7 @@ const oldestPostgreSQL = 15
 // examineDatabase asks PostgreSQL, one check after the other. Each has its own
 // bound, and what follows from an absent server or schema is not tried.
 func examineDatabase(ctx context.Context, cfg config.Config) []doctor.Finding {
-	rest := []string{checkClock, checkSchema, checkInvariants, checkLine, checkMissing, checkLooks, checkDeadLetters}
+	rest := []string{checkClock, checkSchema, checkIndexes, checkInvariants, checkLine, checkMissing, checkLooks, checkDeadLetters}
 	absent := func(f doctor.Finding) []doctor.Finding {
 		return append([]doctor.Finding{f}, notKnown("PostgreSQL cannot be asked", rest...)...)
 	}
@@ -70,6 +71,10 @@ func schemaFinding(ctx context.Context, pool *pgxpool.Pool) doctor.Finding {
 func examineTables(ctx context.Context, pool *pgxpool.Pool) []doctor.Finding {
 	health := postgres.NewHealth(pool)
 	return []doctor.Finding{
+		within(ctx, checkIndexes, func(ctx context.Context) (doctor.Finding, error) {
+			halfBuilt, err := postgres.HalfBuiltIndexes(ctx, pool)
+			return indexesFinding(halfBuilt), err
+		}),
 		within(ctx, checkInvariants, func(ctx context.Context) (doctor.Finding, error) {
 			violations, err := postgres.CheckInvariants(ctx, pool)
 			return invariantsFinding(violations), err

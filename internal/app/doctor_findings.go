@@ -43,6 +43,19 @@ func clockFinding(ahead, took time.Duration) doctor.Finding {
 
 const mostShown = 5
 
+// indexesFinding says how to mend what was left half built.
+func indexesFinding(halfBuilt []string) doctor.Finding {
+	if len(halfBuilt) == 0 {
+		return doctor.Okay(checkIndexes, "all are whole")
+	}
+	f := doctor.Warning(checkIndexes, fmt.Sprintf("%d half built: they take every write and answer nothing", len(halfBuilt)),
+		"run these, beside the service or not")
+	for _, name := range halfBuilt {
+		f = f.With("REINDEX INDEX CONCURRENTLY " + name + ";")
+	}
+	return f
+}
+
 // invariantsFinding names each broken promise with the first who break it.
 func invariantsFinding(violations []postgres.Violation) doctor.Finding {
 	if len(violations) == 0 {

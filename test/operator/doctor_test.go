@@ -86,7 +86,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 		d.finds(f.Check, doctor.OK, "")
 	}
 	out, err := examine(t, output.Table)
-	if want := "13 checks: 13 ok, 0 warn, 0 FAIL\n"; err != nil || !strings.HasSuffix(out, want) {
+	if want := "14 checks: 14 ok, 0 warn, 0 FAIL\n"; err != nil || !strings.HasSuffix(out, want) {
 		t.Errorf("%v:\n%s", err, out)
 	}
 }
@@ -99,7 +99,7 @@ func TestDoctorWithNothingThere(t *testing.T) {
 	for _, check := range []string{"postgresql", "kafka", "service-order"} {
 		d.finds(check, doctor.Fail, "start ")
 	}
-	for _, check := range []string{"clock", "schema", "invariants", "waiting line", "missing orders", "looks", "dead letters", "topic", "consumer group"} {
+	for _, check := range []string{"clock", "schema", "indexes", "invariants", "waiting line", "missing orders", "looks", "dead letters", "topic", "consumer group"} {
 		d.finds(check, doctor.Warn, "not known")
 	}
 	if strings.Contains(d.printed, "sesame") {
@@ -193,6 +193,13 @@ func TestDoctorFindsABrokenPromise(t *testing.T) {
 	d := diagnose(t)
 	d.exits(true)
 	d.finds("invariants", doctor.Fail, "delivery of an order without a record: stray")
+}
+
+func TestDoctorFindsHalfBuiltIndexes(t *testing.T) {
+	s := newStack(t, nowhere)
+	diagnose(t).finds("indexes", doctor.OK, "all are whole")
+	s.exec(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_due'::regclass`)
+	diagnose(t).finds("indexes", doctor.Warn, "REINDEX INDEX CONCURRENTLY orders_due")
 }
 
 // TestDoctorWithBrokenDotEnv: the parser would quote what is in the file.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/jackc/pgx/v5/stdlib" // database/sql driver, for goose
@@ -124,6 +125,23 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 		return fmt.Errorf("%w (it is at %d, %d is needed)", ErrNoSchema, have, newestMigration())
 	}
 	return nil
+}
+
+// HalfBuiltIndexes names the indexes of the service's tables whose building was
+// interrupted: they take every write and answer nothing.
+func HalfBuiltIndexes(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
+	rows, err := pool.Query(ctx, `
+		SELECT indexrelid::regclass::text FROM pg_index
+		WHERE NOT indisvalid AND pg_table_is_visible(indrelid)
+		ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("read the indexes: %w", explain(err))
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read the indexes: %w", explain(err))
+	}
+	return names, nil
 }
 
 // newestMigration returns the highest version embedded; names begin with it.
