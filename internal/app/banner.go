@@ -24,12 +24,12 @@ func (d *dev) banner(firstOrder string) string {
 	for _, try := range d.tries(firstOrder) {
 		fmt.Fprintf(&b, "  %s:\n    %s\n", try[0], try[1])
 	}
-	b.WriteString("\nwhat happens to the orders; Ctrl-C stops everything\n\n")
+	b.WriteString("\nwhat happens to the orders, in local time; Ctrl-C stops everything\n\n")
 	return b.String()
 }
 
 func (d *dev) rows() [][3]string {
-	orders := "simulated; every 3 s an order, or a rush"
+	orders := "simulated; an order every 6 s, at times a rush"
 	if d.cfg.Quiet {
 		orders = "simulated; orders come when you make them"
 	}
