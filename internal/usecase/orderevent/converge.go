@@ -36,9 +36,7 @@ func (r *Reconciler) Converge(ctx context.Context, id courier.OrderID, source st
 		if err != nil {
 			return outcome, nil, err
 		}
-		rec := decisions[0].next
-		rec.Look.In = 0 // what was scheduled is saved
-		done, err := command(ctx, tx, rec, s.kind() == kindMissing)
+		done, err := command(ctx, tx, decisions[0].next, s.kind() == kindMissing)
 		outcome.Transitions = append(outcome.Transitions, done.Transitions...)
 		outcome.Assignments = done.Assignments
 		return outcome, decisions, err

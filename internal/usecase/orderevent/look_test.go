@@ -10,10 +10,10 @@ import (
 // claimed is the sighting of a look that this worker holds.
 func claimed(k kind, token int64) sighting { return see(k, subject{orderID: "1", token: token}) }
 
-// follow repeats the looks at rec until none is scheduled, and returns the
-// last decision, how many looks there were and how long they took.
+// follow repeats the looks at rec until none is scheduled, or one more than there may
+// be was, and returns the last decision, how many looks there were and how long they took.
 func follow(rec Record, k kind) (last decision, looks int, took time.Duration) {
-	for rec.Look.In > 0 {
+	for rec.Look.In > 0 && looks <= maxLooks {
 		looks++
 		took += rec.Look.In
 		rec.Look.In, rec.Look.Token = 0, int64(looks)
@@ -101,7 +101,45 @@ func TestUnavailableIsNeverGivenUp(t *testing.T) {
 	}
 }
 
-// TestTokenGuardsANewerLook fails when claims() is made to say yes always: a
+// TestBackoffStaysWithinItsBounds, however long the outage. Without the bound on the
+// doublings the 35th delay is negative.
+func TestBackoffStaysWithinItsBounds(t *testing.T) {
+	for failures := 1; failures <= 1000; failures++ {
+		if got := backoff(failures); got < minBackoff || got > maxBackoff {
+			t.Errorf("after %d failures %v", failures, got)
+		}
+	}
+}
+
+// TestCompletedOrderIsNotLookedAtForEver: it wants nothing any more, whatever status it
+// gets afterwards. It fails when an unknown status is looked at as that of any other order.
+func TestCompletedOrderIsNotLookedAtForEver(t *testing.T) {
+	rec := Record{OrderID: "1", State: courier.StateCompleted}
+	first := decide(rec, see(kindUnknownStatus, subject{orderID: "1", fresh: true}))
+	last, looks, _ := follow(first.next, kindUnknownStatus)
+	if looks != maxLooks || last.next != rec || last.disposition != Ignored {
+		t.Errorf("after %d looks %s, %+v; want %+v left alone after %d", looks, last.disposition, last.next, rec, maxLooks)
+	}
+}
+
+// TestEventBeginsTheLooksAnew: what was used up by those before it is not missing for
+// its own. Each case fails when progress goes on from the pending look.
+func TestEventBeginsTheLooksAnew(t *testing.T) {
+	usedUp := Look{Reason: ReasonAhead, Count: maxLooks, Failures: 30, Token: 3}
+	for k, want := range map[kind]Look{
+		kindActive:      {Reason: ReasonAhead, Count: 1, In: boundedDelays[0]},
+		kindUnavailable: {Reason: ReasonUnavailable, Failures: 1, In: minBackoff},
+	} {
+		rec := Record{OrderID: "1", State: courier.StateAssigned, Look: usedUp}
+		got := decide(rec, see(k, subject{orderID: "1", fresh: true, said: courier.ClassCompleted})).next.Look
+		got.Error = ""
+		if got != want {
+			t.Errorf("kind %d: look = %+v, want %+v", k, got, want)
+		}
+	}
+}
+
+// TestTokenGuardsANewerLook fails when holdsLook is made to say yes always: a
 // look that a newer hint scheduled would be cleared by an older one.
 func TestTokenGuardsANewerLook(t *testing.T) {
 	newer := Look{Reason: ReasonAhead, Count: 1, Token: 9}

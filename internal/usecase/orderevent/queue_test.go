@@ -309,6 +309,26 @@ func TestLettersOfABatchAreBounded(t *testing.T) {
 	}
 }
 
+// TestForgettingALookLeavesTheNewerOne: what goes is a settled look, not its order, of
+// which another may be in hand. Without the comparison in remember the order is in two
+// batches at a time.
+func TestForgettingALookLeavesTheNewerOne(t *testing.T) {
+	q := newQueue(func(int) {})
+	take := func(id courier.OrderID) taken {
+		q.add(Batch{Hints: []Hint{{OrderID: id}}})
+		w, _ := q.take()
+		return w
+	}
+	q.finish(take("x"), nil)
+	take("x") // and it is in hand for long
+	for i := range maxSettled {
+		q.finish(take(courier.OrderID(fmt.Sprint(i))), nil)
+	}
+	if w := take("x"); len(w.turns) != 0 {
+		t.Error("the order is in two batches at a time")
+	}
+}
+
 // TestSettledLooksAreBounded: a flood of orders does not grow the memory for ever.
 func TestSettledLooksAreBounded(t *testing.T) {
 	q := newQueue(func(int) {})

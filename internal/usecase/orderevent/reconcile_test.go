@@ -236,6 +236,39 @@ func TestAbortedGETsSayNothing(t *testing.T) {
 	})
 }
 
+// leaving is a memory whose batch is given up when its transaction begins.
+type leaving struct {
+	memory
+	giveUp func()
+	err    error         // of the transaction's context
+	left   time.Duration // until its deadline
+}
+
+func (l *leaving) InTx(ctx context.Context, fn func(Tx) error) error {
+	l.giveUp()
+	deadline, _ := ctx.Deadline()
+	l.err, l.left = ctx.Err(), time.Until(deadline)
+	return l.memory.InTx(ctx, fn)
+}
+
+// TestTransactionHasADeadlineOfItsOwn: a partition that is revoked, or a shutdown, lets
+// the COMMIT finish, and only that long. It fails when the batch's context ends the
+// transaction, and when nothing does.
+func TestTransactionHasADeadlineOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(map[courier.OrderID]string{"a": "created"})
+		ctx, cancel := context.WithCancel(t.Context())
+		store := &leaving{giveUp: cancel}
+		r.Reconciler.store = store
+		if err := r.Reconcile(ctx, Batch{Hints: []Hint{{OrderID: "a"}}}); err != nil {
+			t.Fatal(err)
+		}
+		if store.err != nil || store.left != txTimeout {
+			t.Errorf("the transaction's context: %v, %v left; want it to go on, for %v", store.err, store.left, txTimeout)
+		}
+	})
+}
+
 // TestNothingIsSavedWhileServiceOrderIsDownForEverybody: the batch is refused
 // as a whole, whether the breaker was open before or opened over it.
 func TestNothingIsSavedWhileServiceOrderIsDownForEverybody(t *testing.T) {

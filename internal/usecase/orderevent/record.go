@@ -44,7 +44,6 @@ type Reason string
 
 // The reasons. Missing and ahead are given up after maxLooks, the others never.
 const (
-	ReasonNone          Reason = ""
 	ReasonMissing       Reason = "missing"        // 404, and no event said cancelled
 	ReasonAhead         Reason = "ahead"          // an event claimed more than the GET said
 	ReasonUnknownStatus Reason = "unknown_status" // answered with a status nobody knows
