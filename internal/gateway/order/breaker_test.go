@@ -99,6 +99,26 @@ func TestBreakerOpensProbesAndCloses(t *testing.T) {
 	})
 }
 
+// TestBreakerOpensAgain: an outage is noticed also after the one before. It fails when
+// an answer does not forget who failed before it.
+func TestBreakerOpensAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{}
+		b, _ := newTestBreaker(s)
+		for outage := range 3 {
+			s.err = unavailable(errors.New("refused"))
+			if ask(t.Context(), b, distinctFailures); !b.Tripped() {
+				t.Fatalf("outage %d did not open it", outage)
+			}
+			s.err = nil
+			<-time.After(probeEvery)
+			if err := b.Ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 // TestBreakerStaysClosed: what must never be taken for an outage.
 func TestBreakerStaysClosed(t *testing.T) {
 	broken := unavailable(statusError(500))

@@ -3,10 +3,15 @@ package order_test
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -115,31 +120,134 @@ func TestGetHasADeadline(t *testing.T) {
 	}
 }
 
-// TestWaitingForATurnIsNoFailure: more GETs than may be under way at a time take
-// longer than one deadline all together, and none of them fails for it.
-func TestWaitingForATurnIsNoFailure(t *testing.T) {
-	const each = 30 * time.Millisecond
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		<-time.After(each)
-		_, _ = io.WriteString(w, `{"id":"42","status":"cooking"}`)
-	}))
-	defer srv.Close()
-	c, err := order.NewHTTPClient(order.Config{BaseURL: srv.URL, Timeout: 10 * each, Concurrency: 1})
+// inMemory answers every request with the same body after a while; it and the body end
+// with the request.
+type inMemory struct {
+	body  string
+	takes time.Duration
+}
+
+func (m inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case <-time.After(m.takes):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	// Byte by byte, so that nothing is read ahead.
+	body := &bodyInMemory{iotest.OneByteReader(strings.NewReader(m.body)), r.Context().Err}
+	return &http.Response{StatusCode: http.StatusOK, Body: body}, nil
+}
+
+type bodyInMemory struct {
+	io.Reader
+	ended func() error
+}
+
+func (b *bodyInMemory) Read(p []byte) (int, error) {
+	if err := b.ended(); err != nil {
+		return 0, err
+	}
+	return b.Reader.Read(p)
+}
+
+func (*bodyInMemory) Close() error { return nil }
+
+// client returns one that asks m, for a bubble.
+func (m inMemory) client(t *testing.T, concurrency int) *order.HTTPClient {
+	t.Helper()
+	c, err := order.NewHTTPClient(order.Config{
+		BaseURL: "http://service-order", Timeout: time.Second, Concurrency: concurrency,
+		Wrap: func(http.RoundTripper) http.RoundTripper { return m },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	errs := make(chan error, 20)
-	for range cap(errs) {
-		go func() {
-			_, err := c.Get(t.Context(), "42")
-			errs <- err
-		}()
-	}
-	for range cap(errs) {
-		if err := <-errs; err != nil {
-			t.Error(err)
+	return c
+}
+
+// TestWaitingForATurnIsNoFailure: more GETs than may be under way at a time take
+// longer than one deadline all together, and none of them fails for it. It fails when
+// the deadline begins before the turn, and when there are no turns.
+func TestWaitingForATurnIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each, rounds, atATime = 900 * time.Millisecond, 10, 2
+		c := inMemory{`{"id":"42","status":"cooking"}`, each}.client(t, atATime)
+		began := time.Now()
+		var gets sync.WaitGroup
+		for range rounds * atATime {
+			gets.Go(func() {
+				if _, err := c.Get(t.Context(), "42"); err != nil {
+					t.Error(err)
+				}
+			})
 		}
+		gets.Wait()
+		if took := time.Since(began); took != rounds*each {
+			t.Errorf("%d GETs, %d at a time, took %v, want %v", rounds*atATime, atATime, took, rounds*each)
+		}
+	})
+}
+
+// TestConnectionsAreKept: as many as there may be GETs at a time. With the two that
+// net/http keeps of a host, nearly every GET would make its own.
+func TestConnectionsAreKept(t *testing.T) {
+	const atATime, rounds = 8, 20
+	var made atomic.Int64
+	var arrived sync.WaitGroup // a round's GETs are under way all at once
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived.Done()
+		arrived.Wait()
+		_, _ = io.WriteString(w, `{"id":"42","status":"cooking"}`)
+	}))
+	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			made.Add(1)
+		}
+	}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	c, err := order.NewHTTPClient(order.Config{BaseURL: srv.URL, Timeout: 10 * time.Second, Concurrency: atATime})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	for range rounds {
+		arrived.Add(atATime)
+		var gets sync.WaitGroup
+		for range atATime {
+			gets.Go(func() {
+				if _, err := c.Get(t.Context(), "42"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		gets.Wait()
+	}
+	// net/http gives up one that a busy machine is slow to hand back: not all 8 are kept always.
+	if n := made.Load(); n > 2*atATime {
+		t.Errorf("%d connections for %d rounds of %d GETs", n, rounds, atATime)
+	}
+}
+
+// TestTransportIsBounded: no proxy of the environment answers for service-order, and no
+// answer is unpacked or has more of a header than is bounded. It fails without each.
+func TestTransportIsBounded(t *testing.T) {
+	_, err := order.NewHTTPClient(order.Config{BaseURL: "http://service-order", Wrap: func(inner http.RoundTripper) http.RoundTripper {
+		transport, ok := inner.(*http.Transport)
+		switch {
+		case !ok:
+			t.Errorf("the transport is a %T", inner)
+		case transport.Proxy != nil:
+			t.Error("it asks a proxy")
+		case !transport.DisableCompression:
+			t.Error("it unpacks answers")
+		case transport.MaxResponseHeaderBytes <= 0 || transport.MaxResponseHeaderBytes > 64<<10:
+			t.Errorf("it reads %d bytes of header", transport.MaxResponseHeaderBytes)
+		}
+		return inner
+	}})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"service-courier/internal/gateway/order"
@@ -92,4 +93,21 @@ func TestListThatTrickles(t *testing.T) {
 	if !strings.Contains(fmt.Sprint(err), "stalled") {
 		t.Errorf("the error does not say what happened: %v", err)
 	}
+}
+
+// TestListWaitsForWhoeverIsTold: only service-order's own slowness stalls a list. It
+// fails when the time of the next order goes on while the one before is handled.
+func TestListWaitsForWhoeverIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := inMemory{body: `[{"id":"1"},{"id":"2"}]`}.client(t, 1)
+		listed := 0
+		err := c.List(t.Context(), time.Time{}, func(order.Order) error {
+			<-time.After(time.Minute) // far longer than the next order may take
+			listed++
+			return nil
+		})
+		if err != nil || listed != 2 {
+			t.Errorf("%d orders, then %v; want both", listed, err)
+		}
+	})
 }
