@@ -32,6 +32,8 @@ type world struct {
 	until     time.Time
 	leader    bool
 	down      bool
+	paused    bool // while it is swept
+	compared  int  // orders at a time, at most
 	submitted []orderevent.Hint
 	refuses   courier.OrderID
 }
@@ -68,6 +70,7 @@ func (w *world) Finish(_ context.Context, until time.Time) error {
 }
 
 func (w *world) Behind(_ context.Context, told map[courier.OrderID]courier.Class) ([]courier.OrderID, error) {
+	w.compared = max(w.compared, len(told))
 	var behind []courier.OrderID
 	for id, class := range told {
 		if class > w.records[id].Class() {
@@ -99,6 +102,9 @@ func (w *world) Ready(context.Context) error {
 }
 
 func (w *world) Submit(_ context.Context, b orderevent.Batch) error {
+	if w.paused {
+		return orderevent.ErrPaused
+	}
 	w.submitted = append(w.submitted, b.Hints...)
 	for _, h := range b.Hints {
 		if h.OrderID == w.refuses {
@@ -147,6 +153,8 @@ func TestSweepGoesBothWays(t *testing.T) {
 	}
 }
 
+// TestSweepPagesThroughEverything, and asks the database about a batch at a time: of a
+// list of any length, no more is in memory.
 func TestSweepPagesThroughEverything(t *testing.T) {
 	w := &world{records: make(map[courier.OrderID]courier.State)}
 	for i := range 3 * sweepBatch {
@@ -158,6 +166,19 @@ func TestSweepPagesThroughEverything(t *testing.T) {
 	}
 	if len(w.submitted) != 6*sweepBatch {
 		t.Errorf("looked at %d orders, want %d", len(w.submitted), 6*sweepBatch)
+	}
+	if w.compared != sweepBatch {
+		t.Errorf("compared %d orders at a time, want %d", w.compared, sweepBatch)
+	}
+}
+
+// TestListThatBrokeOffCounts: what was listed before is looked at. It fails when the
+// batch that was begun is dropped with the error.
+func TestListThatBrokeOffCounts(t *testing.T) {
+	w := &world{cut: 1, listed: []order.Order{{ID: "lost", Status: "created"}}}
+	err := w.sweeper(&bytes.Buffer{}).Since(t.Context(), time.Time{})
+	if err == nil || w.ids() != "lost" {
+		t.Errorf("looked at %q, then %v; want the lost one, then the error", w.ids(), err)
 	}
 }
 
@@ -271,4 +292,19 @@ func TestSweepThatWasAskedForIsNotLost(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPauseIsNoFailureOfTheSweep: that service-order went down meanwhile is the
+// breaker's to tell. It fails when the sweep tells of it as of an outage.
+func TestPauseIsNoFailureOfTheSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{leader: true, paused: true, listed: []order.Order{{ID: "lost", Status: "created"}}}
+		var log bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		w.sweeper(&log).Run(ctx, time.Minute)
+		if log.Len() > 0 || len(w.from) < 10 {
+			t.Errorf("swept %d times, log:\n%s", len(w.from), &log)
+		}
+	})
 }
