@@ -29,7 +29,13 @@ func (f fixture) commit(tx pgx.Tx) {
 // returns where to go on.
 func (f fixture) page(from livefeed.Cursor, want ...courier.OrderID) livefeed.Cursor {
 	f.Helper()
-	changes, next, err := postgres.NewJournal(f.pool).After(f.Context(), from, 10)
+	return f.pageOf(10, from, want...)
+}
+
+// pageOf is page for a reader that takes at most limit changes.
+func (f fixture) pageOf(limit int, from livefeed.Cursor, want ...courier.OrderID) livefeed.Cursor {
+	f.Helper()
+	changes, next, err := postgres.NewJournal(f.pool).After(f.Context(), from, limit)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -65,6 +71,28 @@ func TestJournalWaitsForTheOldestTransaction(t *testing.T) {
 	f.commit(slow)
 	at = f.page(at, "slow", "quick")
 	f.page(at)
+}
+
+// TestJournalIsReadInPages: a page at a time tells the same as all at once, also of a
+// transaction that began first and wrote last. It fails when a full page is taken for
+// all there is, for the rest is never read then, and without the order (xid, id)
+// in journal_after.sql.
+func TestJournalIsReadInPages(t *testing.T) {
+	f := newFixture(t)
+	f.exec("ALTER TABLE journal DROP CONSTRAINT journal_pkey") // the order is the statement's, not the index's
+	at := f.end()
+	older := f.holding("SELECT pg_current_xact_id()")
+	younger := f.journalling("younger")
+	_, err := older.Exec(t.Context(), "INSERT INTO journal (order_id, what, source) VALUES ('older', 'waiting', 'test'), ('its second', 'waiting', 'test')")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.commit(younger)
+	f.commit(older)
+	for _, want := range []courier.OrderID{"older", "its second", "younger"} {
+		at = f.pageOf(1, at, want)
+	}
+	f.pageOf(1, at)
 }
 
 // TestJournalLooksBack: a reader may begin some changes before the end.

@@ -57,7 +57,6 @@ func (f fixture) exec(sql string, args ...any) {
 	}
 }
 
-// one returns the single value that the query gives, as text.
 // begin begins a transaction, which ends with the test if not before.
 func (f fixture) begin() pgx.Tx {
 	f.Helper()
@@ -79,6 +78,7 @@ func (f fixture) holding(sql string, args ...any) pgx.Tx {
 	return tx
 }
 
+// one returns the single value that the query gives, as text.
 func (f fixture) one(sql string) string {
 	f.Helper()
 	var v *string
