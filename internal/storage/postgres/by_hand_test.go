@@ -49,6 +49,33 @@ func TestAssignByHand(t *testing.T) {
 	f.sound()
 }
 
+// TestLockedCourierIsPassedOverByHand: a person who names nobody does not wait for
+// the courier whose turn it is while somebody is changing him. It fails without SKIP
+// LOCKED in lockFree.
+func TestLockedCourierIsPassedOverByHand(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("a", courier.StateWaiting))
+	f.holding("SELECT FROM couriers WHERE id = 1 FOR UPDATE")
+	if a, err := f.assign("a", 0); err != nil || a.CourierID != 2 {
+		t.Errorf("assigned %+v, %v; want courier 2, for the first is locked", a, err)
+	}
+}
+
+// TestEndedOrderIsNotAssignedByHand, whatever the use case let through. It fails
+// without the state in orders_assign.sql.
+func TestEndedOrderIsNotAssignedByHand(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateCompleted), to("b", courier.StateCancelled))
+	for _, id := range []courier.OrderID{"a", "b"} {
+		if a, err := f.assign(id, 1); err == nil {
+			t.Errorf("assigned %+v", a)
+		}
+	}
+	f.sound()
+}
+
 // TestHeldFreesTheCourierAndKeepsThePlace: a held order has no delivery row, so
 // that it can be assigned again, and returns to the place in line it had.
 func TestHeldFreesTheCourierAndKeepsThePlace(t *testing.T) {

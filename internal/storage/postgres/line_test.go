@@ -95,6 +95,16 @@ func TestSkippedRowsComeNextTime(t *testing.T) {
 	f.expectMatch(10, "a:2")
 }
 
+// TestLockedCourierIsSkipped: match does not wait for a courier whom somebody is
+// changing. It fails without SKIP LOCKED of the couriers in match.sql.
+func TestLockedCourierIsSkipped(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(2)
+	f.save(to("a", courier.StateWaiting))
+	f.holding("SELECT FROM couriers WHERE id = 1 FOR UPDATE")
+	f.expectMatch(10, "a:2")
+}
+
 // TestMatchLocksNoCourierInVain: a person who has the only order in line, to assign
 // it, finds a free courier also while a match is under way. It fails when the couriers
 // are locked before the line is, or more of them than there are orders.

@@ -55,6 +55,22 @@ func TestFreeingIsByOrder(t *testing.T) {
 	f.sound()
 }
 
+// TestFreeSinceHisDelivery: a courier comes last in turn when his delivery ends, and
+// keeps his turn when it is cancelled afterwards. It fails when free_since is left, or
+// set, whatever he was freed of.
+func TestFreeSinceHisDelivery(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateWaiting))
+	f.match(1)
+	f.exec("UPDATE couriers SET free_since = 'epoch'")
+	f.save(to("a", courier.StateCompleted))
+	f.expect("true", "SELECT free_since > 'epoch' FROM couriers")
+	f.exec("UPDATE couriers SET free_since = 'epoch'")
+	f.save(to("a", courier.StateCancelled))
+	f.expect("true", "SELECT free_since = 'epoch' FROM couriers")
+}
+
 func TestCompletedAndCancelledOfOneCourierInOneBatch(t *testing.T) {
 	f := newFixture(t)
 	f.couriers(1)
@@ -130,6 +146,17 @@ func TestPendingLookIsKept(t *testing.T) {
 	f.expect("true", "SELECT look_due_at IS NULL AND look_token IS NULL FROM orders")
 }
 
+// TestMissingSinceTheFirst404, however often it is looked at again. It fails without
+// the coalesce of missing_since in orders_advance.sql.
+func TestMissingSinceTheFirst404(t *testing.T) {
+	f := newFixture(t)
+	missing := orderevent.Record{OrderID: "a", State: courier.StateWaiting, Missing: true}
+	f.save(missing)
+	f.exec("UPDATE orders SET missing_since = 'epoch'")
+	f.save(missing)
+	f.expect("true", "SELECT missing_since = 'epoch' FROM orders")
+}
+
 // TestClaimIsALease: a claimed order comes due again by itself, so that a
 // crashed replica's looks are not lost, and each claim has its own token.
 func TestClaimIsALease(t *testing.T) {
@@ -146,6 +173,19 @@ func TestClaimIsALease(t *testing.T) {
 	second, err := f.orders.ClaimDue(t.Context(), 10, time.Hour)
 	if err != nil || len(second) != 1 || second[0].Token == first[0].Token {
 		t.Errorf("second claim = %+v, %v; want order a with a new token", second, err)
+	}
+}
+
+// TestClaimSkipsWhatABatchHas: a due order whose row is locked is left for the next
+// claim, and the others are not. It fails without SKIP LOCKED in orders_claim_due.sql.
+func TestClaimSkipsWhatABatchHas(t *testing.T) {
+	f := newFixture(t)
+	look := orderevent.Look{Reason: orderevent.ReasonMissing, Count: 1, In: time.Nanosecond}
+	f.save(orderevent.Record{OrderID: "a", State: courier.StateSeen, Look: look}, orderevent.Record{OrderID: "b", State: courier.StateSeen, Look: look})
+	f.holding("SELECT FROM orders WHERE order_id = 'a' FOR UPDATE")
+	claimed, err := f.orders.ClaimDue(t.Context(), 10, time.Hour)
+	if err != nil || len(claimed) != 1 || claimed[0].OrderID != "b" {
+		t.Errorf("claim = %+v, %v; want order b alone", claimed, err)
 	}
 }
 

@@ -51,3 +51,24 @@ func TestRetention(t *testing.T) {
 	f.expect("2", "SELECT sum(deliveries) FROM couriers")
 	f.sound()
 }
+
+// TestRetentionSeesWhatItWaitedFor: an order that is cancelled while it is to be removed
+// as completed keeps its record, which is the tombstone. It fails without FOR UPDATE in
+// retention_remove.sql.
+func TestRetentionSeesWhatItWaitedFor(t *testing.T) {
+	f := newFixture(t)
+	f.save(to("a", courier.StateCompleted))
+	f.exec("UPDATE journal SET at = now() - interval '3 days'")
+	tx := f.holding("UPDATE orders SET state = 'cancelled'")
+	removed := make(chan error, 1)
+	go func() {
+		_, _, err := postgres.NewRetention(f.pool).Remove(t.Context(), 48*time.Hour, 100)
+		removed <- err
+	}()
+	f.awaitLockWait(func() bool { return len(removed) > 0 })
+	f.commit(tx)
+	if err := <-removed; err != nil {
+		t.Fatal(err)
+	}
+	f.expect("cancelled", "SELECT state FROM orders")
+}
