@@ -43,3 +43,14 @@ func TestFilesAreReadAgain(t *testing.T) {
 		t.Errorf("with the right one: %v", err)
 	}
 }
+
+// TestNobodyHoldsALockForEver: a session that waits, or that a hung process left in
+// its transaction, is ended by the server. It fails without these timeouts in Open.
+func TestNobodyHoldsALockForEver(t *testing.T) {
+	f := newFixture(t)
+	for name, want := range map[string]string{
+		"lock_timeout": "2s", "statement_timeout": "15s", "idle_in_transaction_session_timeout": "15s",
+	} {
+		f.expect(want, "SELECT current_setting('"+name+"')")
+	}
+}
