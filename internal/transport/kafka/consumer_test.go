@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/IBM/sarama"
 
+	"service-courier/internal/courier"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -289,5 +292,107 @@ func stuckIsTold(b bench) {
 	<-done
 	if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 		b.Errorf("it was told %d times:\n%s", n, log.String())
+	}
+}
+
+// sinkFunc is a Sink that decides by itself.
+type sinkFunc func(orderevent.Batch) error
+
+func (f sinkFunc) Submit(_ context.Context, b orderevent.Batch) error { return f(b) }
+
+// feed is the claim of a partition and its group, which is told to fetch or not.
+type feed struct {
+	sarama.ConsumerGroup
+	sarama.ConsumerGroupClaim
+	records chan *sarama.ConsumerMessage
+	pauses  int
+	paused  bool
+}
+
+// newFeed is a feed with those records, all fetched.
+func newFeed(values ...string) *feed {
+	f := &feed{records: make(chan *sarama.ConsumerMessage, len(values))}
+	for _, v := range values {
+		f.records <- record(v)[0]
+	}
+	return f
+}
+
+func (f *feed) Messages() <-chan *sarama.ConsumerMessage { return f.records }
+func (f *feed) Topic() string                            { return topic }
+func (f *feed) Partition() int32                         { return 3 }
+func (f *feed) Pause(map[string][]int32)                 { f.pauses, f.paused = f.pauses+1, true }
+func (f *feed) Resume(map[string][]int32)                { f.paused = false }
+
+// handOver takes a batch and hands it to s until it is saved.
+func (f *feed) handOver(ctx context.Context, s Sink) (saved bool) {
+	c := NewConsumer(Config{}, s, unobserved{}, unobserved{}, slog.New(slog.DiscardHandler))
+	in := reader{claim: f, group: f}
+	return c.handOver(ctx, &in, in.take(ctx, nil))
+}
+
+// TestFetchingRestsInAnOutage: what is read ahead is bounded, and once the batch is
+// saved fetching goes on. It fails without Pause, with one for each further record, and
+// without the resume in handOver.
+func TestFetchingRestsInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed(events(0, maxRecords+2*maxAhead)...)
+		tries := 0
+		saved := f.handOver(t.Context(), sinkFunc(func(orderevent.Batch) error {
+			if tries++; tries == 1 {
+				return errors.New("the database is away")
+			}
+			if !f.paused {
+				t.Error("more is fetched while nothing can be saved")
+			}
+			return nil
+		}))
+		if !saved || f.pauses != 1 || f.paused {
+			t.Errorf("saved: %t, paused %d times, still: %t; want it saved, and fetched again after one pause", saved, f.pauses, f.paused)
+		}
+	})
+}
+
+// TestRefusedOneAfterTheOther: what was refused once is not submitted again. It fails
+// when only the last refusal is remembered: the two would be refused in turn for ever.
+func TestRefusedOneAfterTheOther(t *testing.T) {
+	tries := 0
+	saved := newFeed(events(0, 2)...).handOver(t.Context(), sinkFunc(func(b orderevent.Batch) error {
+		if tries++; len(b.Hints) == 0 || tries > 3 {
+			return nil
+		}
+		return &orderevent.RefusedError{Orders: map[courier.OrderID]error{b.Hints[0].OrderID: errors.New("violates a constraint")}}
+	}))
+	if !saved || tries != 3 {
+		t.Errorf("saved: %t after %d tries, want 3: each of the two is refused once", saved, tries)
+	}
+}
+
+// TestNotJoinedAfterTheSession fails when Cleanup leaves the member joined: a consumer
+// without Kafka would be called ready.
+func TestNotJoinedAfterTheSession(t *testing.T) {
+	c := NewConsumer(Config{}, nil, unobserved{}, unobserved{}, slog.New(slog.DiscardHandler))
+	c.joined.Store(true)
+	if err := c.Cleanup(nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Status(); !errors.Is(err, errNotJoined) {
+		t.Errorf("Status() = %v, want %v", err, errNotJoined)
+	}
+}
+
+// TestConsumerDepartsFromDefaults is trap 11, where the suite does not notice sarama's
+// defaults: a commit waits behind the long poll, a mistyped topic comes into being,
+// and a rebalance takes every partition from everybody.
+func TestConsumerDepartsFromDefaults(t *testing.T) {
+	c := saramaConfig()
+	if got := c.Consumer.MaxWaitTime; got > 100*time.Millisecond {
+		t.Errorf("a commit waits for %v", got)
+	}
+	if c.Metadata.AllowAutoTopicCreation {
+		t.Error("it makes absent topics")
+	}
+	if s := c.Consumer.Group.Rebalance.GroupStrategies; len(s) != 1 || s[0].Name() != sarama.CooperativeStickyBalanceStrategyName {
+		t.Errorf("strategies %v, want cooperative-sticky alone", s)
 	}
 }

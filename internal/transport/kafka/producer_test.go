@@ -160,6 +160,14 @@ func TestWhyDead(t *testing.T) {
 	}
 }
 
+// TestProducerWaitsForEveryReplica: with sarama's default a letter would be redriven
+// although its record went with its leader.
+func TestProducerWaitsForEveryReplica(t *testing.T) {
+	if got := patient(saramaConfig()).Producer.RequiredAcks; got != sarama.WaitForAll {
+		t.Errorf("acknowledged by %d, want %d: all that are in sync", got, sarama.WaitForAll)
+	}
+}
+
 // TestProducerGivesUpInTime: a broker takes the record and never answers. The
 // wait is bounded, whatever sarama does; the next record arrives over a new
 // connection. Without the bound this takes sarama's own half a minute, and on a

@@ -1,6 +1,9 @@
 package kafka
 
-import "testing"
+import (
+	"log/slog"
+	"testing"
+)
 
 // TestPlaceLost: partition 0 is read from its oldest record. What is an alarm
 // depends on what the group had committed, there and elsewhere.
@@ -34,5 +37,15 @@ func TestPlaceLost(t *testing.T) {
 	}
 	if cause, _, _ := placeLost(Inspection{}, 0, true); cause != causeUnknown {
 		t.Errorf("a partition that is not there: %q", cause)
+	}
+}
+
+// TestUnknownPlaceIsNotCommitted: a group whose brokers cannot be asked may have its
+// place still. It fails when lostPlace takes an unknown cause for a loss: offset 0 would
+// be committed over it.
+func TestUnknownPlaceIsNotCommitted(t *testing.T) {
+	c := NewConsumer(Config{Brokers: []string{"127.0.0.1:1"}, Topic: topic}, nil, unobserved{}, unobserved{}, slog.New(slog.DiscardHandler))
+	if oldest, lost := c.lostPlace(t.Context(), 0); lost {
+		t.Errorf("lost, and the oldest is %d, though no broker was asked", oldest)
 	}
 }
