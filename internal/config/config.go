@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	"reflect"
 	"strings"
 	"time"
 
@@ -64,25 +63,12 @@ func Load() (Config, error) {
 	var parse env.AggregateError
 	switch {
 	case errors.As(err, &parse):
-		return cfg, settings(append(named(parse.Errors), cfg.problems()...))
+		bad, names := unread(parse.Errors)
+		return cfg, settings(append(bad, cfg.problems(names...)...))
 	case err != nil:
 		return cfg, fmt.Errorf("read the environment: %w", err)
 	}
 	return cfg, settings(cfg.problems())
-}
-
-// named makes parse errors name the setting, where the library names the field.
-func named(errs []error) []error {
-	for i, err := range errs {
-		var parse env.ParseError
-		if !errors.As(err, &parse) {
-			continue
-		}
-		if field, ok := reflect.TypeFor[Config]().FieldByName(parse.Name); ok {
-			errs[i] = fmt.Errorf("%s: %w", field.Tag.Get("env"), parse.Err)
-		}
-	}
-	return errs
 }
 
 // LoadDatabaseURL reads DATABASE_URL alone, for commands that need no other
@@ -123,13 +109,27 @@ func none(err error) []error {
 	return []error{err}
 }
 
-func (c Config) problems() []error {
+// problems is what is wrong, unread aside: those settings have no value.
+func (c Config) problems(unread ...string) []error {
 	var out []error
-	for _, err := range []error{
-		c.checkHTTPAddr(), c.checkDatabaseURL(), c.checkBrokers(), c.checkKafkaTLS(), c.checkSASL(),
-		c.checkOrderServiceURL(), c.checkSweepInterval(), c.checkRetention(), c.checkOverdue(), c.checkTokens(), c.checkRateLimit(), c.checkPprof(),
+	for _, check := range []check{
+		{run: c.checkHTTPAddr},
+		{run: c.checkReach, reads: []string{"INSECURE"}},
+		{run: c.checkDatabaseURL},
+		{run: c.checkBrokers},
+		{run: c.checkKafkaTLS, reads: []string{"KAFKA_TLS"}},
+		{run: c.checkSASL, reads: []string{"KAFKA_TLS", "KAFKA_SASL_PLAIN_WITHOUT_TLS"}},
+		{run: c.checkOrderServiceURL},
+		{run: c.checkSweepInterval, reads: []string{"SWEEP_INTERVAL"}},
+		{run: c.checkRetention, reads: []string{"RETENTION"}},
+		{run: c.checkOverdue},
+		{run: c.checkTokens},
+		{run: c.checkRateLimit, reads: []string{"RATE_LIMIT"}},
+		{run: c.checkPprof},
 	} {
-		out = append(out, none(err)...)
+		if check.can(unread) {
+			out = append(out, none(check.run())...)
+		}
 	}
 	return out
 }
