@@ -9,8 +9,8 @@ import (
 )
 
 func (c Config) checkHTTPAddr() error {
-	if _, _, err := net.SplitHostPort(c.HTTPAddr); err != nil {
-		return fmt.Errorf("HTTP_ADDR %q: want host:port, such as 127.0.0.1:8082", c.HTTPAddr)
+	if !listenable(c.HTTPAddr) {
+		return fmt.Errorf("HTTP_ADDR %q: want host:port, such as 127.0.0.1:8082; a port is at most 65535", c.HTTPAddr)
 	}
 	return nil
 }
@@ -80,8 +80,8 @@ func (c Config) checkPprof() error {
 		return nil
 	}
 	host, _, err := net.SplitHostPort(c.PprofAddr)
-	if err != nil || !isLoopback(host) {
-		return fmt.Errorf("PPROF_ADDR %q: want an address of this machine alone, such as 127.0.0.1:6060", c.PprofAddr)
+	if err != nil || !isLoopback(host) || !listenable(c.PprofAddr) {
+		return fmt.Errorf("PPROF_ADDR %q: want an address of this machine alone, such as 127.0.0.1:6060; a port is at most 65535", c.PprofAddr)
 	}
 	return nil
 }

@@ -152,8 +152,8 @@ func (c Config) checkDatabaseURL() error {
 
 func (c Config) checkOrderServiceURL() error {
 	u, err := url.Parse(c.OrderServiceURL)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("ORDER_SERVICE_URL %s: want http://host:port", mask(c.OrderServiceURL))
+	if err != nil || !isHTTP(u) {
+		return fmt.Errorf("ORDER_SERVICE_URL %s: want http://host:port; a port is at most 65535", mask(c.OrderServiceURL))
 	}
 	return nil
 }

@@ -1,11 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"net"
-
-	"github.com/caarlos0/env/v11"
-)
+import "github.com/caarlos0/env/v11"
 
 // LoadHTTPAddr reads HTTP_ADDR alone, as Load does, for a command that only
 // asks the service that listens there: whatever else is wrong is not its business.
@@ -14,8 +9,5 @@ func LoadHTTPAddr() (string, error) {
 		return "", err
 	}
 	cfg, _ := env.ParseAs[Config]() // what cannot be parsed is left out, and is not HTTP_ADDR
-	if _, _, err := net.SplitHostPort(cfg.HTTPAddr); err != nil {
-		return "", settings(none(fmt.Errorf("HTTP_ADDR %q: want host:port, such as 127.0.0.1:8082", cfg.HTTPAddr)))
-	}
-	return cfg.HTTPAddr, nil
+	return cfg.HTTPAddr, settings(none(cfg.checkHTTPAddr()))
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 )
 
@@ -40,8 +39,8 @@ func (c Config) checkBrokers() error {
 		return errors.New("KAFKA_BROKERS is not set: want host:port, several separated by commas")
 	}
 	for _, b := range c.KafkaBrokers {
-		if host, port, err := net.SplitHostPort(b); err != nil || host == "" || port == "" {
-			return fmt.Errorf("KAFKA_BROKERS %q: want host:port, several separated by commas", b)
+		if !dialable(b) {
+			return fmt.Errorf("KAFKA_BROKERS %q: want host:port with a port from 1 to 65535, several separated by commas", b)
 		}
 	}
 	return nil
