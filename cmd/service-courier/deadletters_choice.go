@@ -47,13 +47,19 @@ func (c *choice) confirm(cmd *cobra.Command) app.Confirm {
 		if c.yes {
 			return nil
 		}
-		in, isFile := cmd.InOrStdin().(*os.File)
-		if !isFile || !term.IsTerminal(int(in.Fd())) {
+		in := cmd.InOrStdin()
+		if !isTerminal(in) {
 			return usageError{fmt.Errorf("%s Nobody can be asked here: add --yes to do it", question)}
 		}
 		fmt.Fprint(cmd.ErrOrStderr(), question+" [y/N] ")
 		return answered(cmd.Context(), in)
 	}
+}
+
+// isTerminal reports that a person may be there.
+func isTerminal(in io.Reader) bool {
+	file, isFile := in.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
 }
 
 // answered returns nil when the next line says yes. The read goes on after ctx

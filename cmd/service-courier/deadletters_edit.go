@@ -24,8 +24,9 @@ func editLetter() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit ID",
 		Short: "Give a letter another payload, in $EDITOR or from a file",
-		Long: "Opens the payload in $VISUAL or $EDITOR, or takes it from --payload. The record's own payload is kept\n" +
-			"beside it, and its rounds are counted anew. Nothing is sent: 'deadletters redrive ID' does that.",
+		Long: "Opens the payload in $VISUAL or $EDITOR (vi where neither is set), or takes it from --payload. The record's\n" +
+			"own payload is kept beside it, and its rounds are counted anew. Nothing is sent: 'deadletters redrive ID'\n" +
+			"does that.",
 		Example: "  service-courier deadletters edit 12\n" +
 			"  echo '{\"order_id\":\"o-7\",\"status\":\"created\"}' | service-courier deadletters edit 12 --payload -",
 		Args: oneID,
@@ -37,6 +38,8 @@ func editLetter() *cobra.Command {
 			change := func(old []byte) ([]byte, error) { return inEditor(cmd.Context(), old) }
 			if cmd.Flags().Changed("payload") {
 				change = func([]byte) ([]byte, error) { return payloadFrom(cmd, from) }
+			} else if editor() == defaultEditor && !isTerminal(cmd.InOrStdin()) {
+				return usageError{errors.New("nobody can type into an editor here: use --payload FILE, or set EDITOR to a command that needs nobody")}
 			}
 			return app.EditDeadLetter(cmd.Context(), ids[0], change, cmd.OutOrStdout())
 		},
@@ -91,13 +94,16 @@ func inEditor(ctx context.Context, payload []byte) ([]byte, error) {
 	return withoutAddedNewline(payload, edited), nil
 }
 
+// defaultEditor waits for a person.
+const defaultEditor = "vi"
+
 func editor() string {
 	for _, name := range []string{"VISUAL", "EDITOR"} {
 		if value := os.Getenv(name); value != "" {
 			return value
 		}
 	}
-	return "vi"
+	return defaultEditor
 }
 
 // withoutAddedNewline takes off the line end that editors put after a last line

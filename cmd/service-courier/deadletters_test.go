@@ -79,6 +79,26 @@ func TestNobodyToAskMeansNo(t *testing.T) {
 	}
 }
 
+// Without a terminal, vi would wait for ever.
+func TestNobodyToEdit(t *testing.T) {
+	t.Chdir(t.TempDir()) // no .env
+	t.Setenv("DATABASE_URL", "")
+	for editor, want := range map[string]int{"": exitUsage, "true": exitFailed /* no database */} {
+		t.Setenv("VISUAL", "")
+		t.Setenv("EDITOR", editor)
+		cmd := root()
+		cmd.SetIn(strings.NewReader(""))
+		cmd.SetArgs([]string{"deadletters", "edit", "1"})
+		err := execute(t.Context(), cmd)
+		if code := exitCode(err); code != want {
+			t.Errorf("EDITOR=%q: exit code %d, want %d: %v", editor, code, want, err)
+		}
+		if want == exitUsage && !strings.Contains(err.Error(), "--payload FILE") {
+			t.Errorf("it does not say how to: %v", err)
+		}
+	}
+}
+
 func TestOnlyYesIsYes(t *testing.T) {
 	for line, want := range map[string]bool{"y\n": true, " YES \n": true, "yes": true, "": false, "\n": false, "n\n": false, "yep\n": false} {
 		if err := answered(t.Context(), strings.NewReader(line)); (err == nil) != want {
