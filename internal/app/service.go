@@ -79,7 +79,7 @@ func (r resets) Reset(cause string, records int64) {
 
 // newService wires the service. It connects to nothing yet.
 func newService(ctx context.Context, cfg config.Config, log *slog.Logger) (*service, error) {
-	spans, err := tracing.Open(ctx, cmp.Or(cfg.OTLPTraces, cfg.OTLPEndpoint))
+	spans, err := tracing.Open(ctx, cmp.Or(cfg.OTLPTraces, cfg.OTLPEndpoint), log)
 	if err != nil {
 		return nil, err
 	}

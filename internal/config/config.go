@@ -126,6 +126,7 @@ func (c Config) problems(unread ...string) []error {
 		{run: c.checkTokens},
 		{run: c.checkRateLimit, reads: []string{"RATE_LIMIT"}},
 		{run: c.checkPprof},
+		{run: c.checkOTLP},
 	} {
 		if check.can(unread) {
 			out = append(out, none(check.run())...)
@@ -154,6 +155,24 @@ func (c Config) checkOrderServiceURL() error {
 	u, err := url.Parse(c.OrderServiceURL)
 	if err != nil || !isHTTP(u) {
 		return fmt.Errorf("ORDER_SERVICE_URL %s: want http://host:port; a port is at most 65535", mask(c.OrderServiceURL))
+	}
+	return nil
+}
+
+// checkOTLP does not leave it to the SDK, which takes anything and then cannot send.
+func (c Config) checkOTLP() error {
+	return errors.Join(
+		checkCollector("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint, "http://localhost:4318"),
+		checkCollector("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.OTLPTraces, "http://localhost:4318/v1/traces"),
+	)
+}
+
+func checkCollector(name, value, example string) error {
+	if value == "" {
+		return nil
+	}
+	if u, err := url.Parse(value); err != nil || !isHTTP(u) {
+		return fmt.Errorf("%s %s: want a URL such as %s, or nothing for no traces", name, mask(value), example)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ func setenv(t *testing.T, settings map[string]string) {
 		"DELIVERY_OVERDUE", "API_TOKENS", "API_TOKENS_FILE", "INSECURE", "RATE_LIMIT", "PPROF_ADDR", "LOG_LEVEL", "SWEEP_INTERVAL", "RETENTION",
 		"KAFKA_TLS", "KAFKA_TLS_CA_FILE", "KAFKA_TLS_CERT_FILE", "KAFKA_TLS_KEY_FILE", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME",
 		"KAFKA_SASL_PASSWORD", "KAFKA_SASL_PASSWORD_FILE", "KAFKA_SASL_PLAIN_WITHOUT_TLS",
+		"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 	} {
 		t.Setenv(name, "") // restores it afterwards
 		if err := os.Unsetenv(name); err != nil {
@@ -53,6 +54,7 @@ func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
 	setenv(t, map[string]string{
 		"HTTP_ADDR": "8082", "DATABASE_URL": "mysql://me:sesame@db/x", "KAFKA_BROKERS": "a", "ORDER_SERVICE_URL": "localhost:8080",
 		"DELIVERY_OVERDUE": "forget", "API_TOKENS": "sesame", "INSECURE": "perhaps", "LOG_LEVEL": "loud", "SWEEP_INTERVAL": "1ms", "RETENTION": "90m", "RATE_LIMIT": "-1", "PPROF_ADDR": ":6060",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "foo", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "localhost:4318",
 	})
 	_, err := config.Load()
 	if err == nil {
@@ -60,8 +62,9 @@ func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "ORDER_SERVICE_URL", "DELIVERY_OVERDUE", "API_TOKENS", "INSECURE", "LOG_LEVEL", "SWEEP_INTERVAL", "RETENTION", "RATE_LIMIT", "PPROF_ADDR",
+		"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 	} {
-		if !strings.Contains(err.Error(), name) {
+		if !strings.Contains(err.Error(), "\n"+name+" ") && !strings.Contains(err.Error(), "\n"+name+": ") {
 			t.Errorf("the error does not name %s:\n%v", name, err)
 		}
 	}

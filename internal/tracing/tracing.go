@@ -7,6 +7,7 @@ package tracing
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"service-courier/internal/outage"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -41,11 +43,12 @@ type Tracing struct {
 // Open returns what sends spans to an OTLP endpoint over HTTP, or nil when there is
 // none. Everything else is told by the environment's OTEL_ variables, which the
 // SDK reads itself. It connects when there is something to send; an endpoint that
-// is away costs spans, never the work.
-func Open(ctx context.Context, endpoint string) (*Tracing, error) {
+// is away costs spans, never the work; log says so once.
+func Open(ctx context.Context, endpoint string, log *slog.Logger) (*Tracing, error) {
 	if endpoint == "" {
 		return nil, nil //nolint:nilnil // a nil Tracing is one that is off
 	}
+	hear(ctx, log)
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_…: %w", err)
@@ -54,7 +57,7 @@ func Open(ctx context.Context, endpoint string) (*Tracing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	return New(sdktrace.NewBatchSpanProcessor(exporter), sdktrace.WithResource(self)), nil
+	return New(sdktrace.NewBatchSpanProcessor(told{exporter, outage.New(log, "traces")}), sdktrace.WithResource(self)), nil
 }
 
 // New returns what gives spans to a processor.

@@ -156,17 +156,20 @@ func TestSpansDoNotTellWhoCalled(t *testing.T) {
 
 // TestOffWithoutAnEndpoint: no goroutine (goleak), and nothing to close.
 func TestOffWithoutAnEndpoint(t *testing.T) {
-	spans, err := tracing.Open(t.Context(), "")
+	spans, err := tracing.Open(t.Context(), "", slog.New(slog.DiscardHandler))
 	if spans != nil || err != nil {
 		t.Fatalf("%v, %v; want none", spans, err)
 	}
 	spans.Close(t.Context())
 }
 
-// TestCollectorIsAway: spans are lost, and closing does not wait for it.
+// TestCollectorIsAway: spans are lost, closing does not wait for it, and the log
+// says it, as well as what the SDK has against its variables.
 func TestCollectorIsAway(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-	spans, err := tracing.Open(t.Context(), "http://127.0.0.1:1")
+	t.Setenv("OTEL_TRACES_SAMPLER", "now_and_then")
+	var text bytes.Buffer
+	spans, err := tracing.Open(t.Context(), "http://127.0.0.1:1", slog.New(slog.NewTextHandler(&text, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,6 +179,10 @@ func TestCollectorIsAway(t *testing.T) {
 	spans.Close(t.Context())
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("closing took %v", took)
+	}
+	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], "now_and_then") || !strings.Contains(lines[1], "what=traces") {
+		t.Errorf("want a line on the sampler and one on the collector, got:\n%s", text.String())
 	}
 }
 
