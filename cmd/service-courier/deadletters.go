@@ -49,7 +49,7 @@ func listLetters() *cobra.Command {
 }
 
 func filterFlags(cmd *cobra.Command, f *deadletters.Filter) {
-	cmd.Flags().StringVar(&f.Reason, "reason", "", "only those with this reason, such as not_json")
+	cmd.Flags().Var(reason{&f.Reason}, "reason", "only those with this reason: "+reasons())
 	cmd.Flags().BoolVar(&f.Handled, "handled", false, "those redriven or dropped, instead of those that wait")
 }
 

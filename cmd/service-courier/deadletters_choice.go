@@ -24,7 +24,7 @@ type choice struct {
 }
 
 func (c *choice) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.reason, "reason", "", "every waiting letter with this reason, such as not_json")
+	cmd.Flags().Var(reason{&c.reason}, "reason", "every waiting letter with this reason: "+reasons())
 	cmd.Flags().BoolVar(&c.all, "all", false, "every waiting letter")
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "do not ask")
 }

@@ -76,7 +76,7 @@ func newHeadBody(h deadletters.Head) headBody {
 type deadLettersInput struct {
 	PageInput
 
-	Reason string `query:"reason" maxLength:"100" doc:"only those with this reason" example:"not_json"`
+	Reason string `query:"reason" enum:"not_json,bad_order_id,refused_by_database" doc:"only those with this reason"`
 	State  string `query:"state" enum:"waiting,handled" default:"waiting" doc:"those that wait for a person, or those redriven or dropped"`
 }
 

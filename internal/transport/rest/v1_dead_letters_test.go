@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"service-courier/internal/usecase/deadletters"
@@ -52,6 +53,10 @@ func letterExchanges() []exchange {
 		{
 			name: "letters", line: "GET " + path + "?state=handled&reason=not_json&limit=1", fake: fake{heads: []deadletters.Head{head, head}},
 			status: 200, is: jsonType, want: `{"items":[` + shown + `],"next_cursor":"eyJpZCI6MTJ9"}`,
+		},
+		{
+			name: "letters: mistyped reason", line: "GET " + path + "?reason=foo", status: 422, is: problemType,
+			want: invalid(`{"location":"query.reason","message":"expected value to be one of \"` + strings.Join(deadletters.Reasons, ", ") + `\""}`),
 		},
 		{
 			name: "letters: forged cursor", line: "GET " + path + "?cursor=x", status: 422, is: problemType,
