@@ -73,7 +73,39 @@ func (f *flags) config(given func(string) bool, getenv func(string) string) (ord
 	cfg.LostShare, cfg.DuplicateShare = f.lostShare, f.duplicateShare
 	cfg.PublishDelay, cfg.Seed, cfg.StateFile = f.publishDelay, f.seed, f.stateFile
 	cfg.Logger = logger(f.verbose)
+	if err == nil {
+		err = check(cfg)
+	}
 	return cfg, err
+}
+
+// settings are what a person sets, by the field that it becomes.
+var settings = map[string]string{
+	"Addr":             "HTTP_ADDR",
+	"Brokers":          "KAFKA_BROKERS",
+	"CancelShare":      "--cancel-share",
+	"LostShare":        "--lost-share",
+	"DuplicateShare":   "--duplicate-share",
+	"Jitter":           "--jitter",
+	"Steps.Created":    "--step created",
+	"Steps.Pending":    "--step pending",
+	"Steps.Confirmed":  "--step confirmed",
+	"Steps.Cooking":    "--step cooking",
+	"Steps.Delivering": "--step delivering",
+	"Every":            "--every",
+	"BurstEvery":       "--burst-every",
+	"BurstMin":         "--burst-size",
+	"BurstMax":         "--burst-size",
+	"PublishDelay":     "--publish-delay",
+}
+
+// check says what ordersim would say, of the settings instead of its fields.
+func check(cfg ordersim.Config) error {
+	var errs []error
+	for _, bad := range cfg.BadValues() {
+		errs = append(errs, fmt.Errorf("%s is %v: %s", settings[bad.Field], bad.Value, bad.Mend))
+	}
+	return errors.Join(errs...)
 }
 
 // timers applies --time-scale, then --step: a step that is given is meant as it

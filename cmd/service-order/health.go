@@ -20,7 +20,7 @@ const healthTimeout = 3 * time.Second
 // health is for the health checks of containers, which may have no HTTP client.
 func health() *cobra.Command {
 	return &cobra.Command{
-		Use: "health", Short: "Ask the running stand-in whether it serves; the exit code is 0 or 1", Args: cobra.NoArgs,
+		Use: "health", Short: "Ask the running stand-in whether it serves; the exit code is 0 or 1", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 			defer cancel()

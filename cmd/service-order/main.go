@@ -27,8 +27,32 @@ func main() {
 	context.AfterFunc(ctx, stop) // from the first signal on the default holds again: the next one kills
 	if err := command().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "service-order:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// usageError says that the command line or the environment is wrong; nothing was done.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// exitCode is as service-courier's.
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		return 2
+	}
+	return 1
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError{fmt.Errorf("%w; %s --help lists what there is", err, cmd.CommandPath())}
+	}
+	return nil
 }
 
 func command() *cobra.Command {
@@ -40,6 +64,9 @@ func command() *cobra.Command {
 (created 1s, pending 5s, confirmed 5s, cooking 5m, delivering 10m, completed) and
 its Kafka events. Without flags it is as the original: real timers, no orders of
 its own, everything in memory.
+
+The exit code is 2 when the command line or the environment is wrong, else 1 when
+it failed.
 
 Environment:
   HTTP_ADDR           where to serve (default 127.0.0.1:8080)
@@ -54,17 +81,20 @@ An order by hand:
   service-order --demo                         # orders come, live half a minute, end
   service-order --time-scale 60 --rate 2       # two orders a second, a life of 15 s
   service-order --step cooking=3s,delivering=5s --every 2s --cancel-share 0.2`,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := f.config(cmd.Flags().Changed, os.Getenv)
 			if err != nil {
-				return err
+				return usageError{err}
 			}
 			return run(cmd.Context(), cfg)
 		},
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())}
+	})
 	f.register(cmd.Flags())
 	cmd.Version = buildinfo.Read().String()
 	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,41 @@ func TestBadFlags(t *testing.T) {
 	} {
 		if _, err := parse(t, args, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
+// TestBadValues: what a person sets is named, never a field of the simulator.
+func TestBadValues(t *testing.T) {
+	args := "--jitter 1 --cancel-share 2 --lost-share -1 --duplicate-share 2 --every -1s --publish-delay -1s --burst-every 1s --burst-size 0 " +
+		"--step created=-1s,pending=-1s,confirmed=-1s,cooking=-1s,delivering=-1s"
+	_, err := parse(t, args, map[string]string{"HTTP_ADDR": "foo", "KAFKA_BROKERS": "kafka"})
+	if err == nil {
+		t.Fatal("it was accepted")
+	}
+	for field, name := range settings {
+		if field != "BurstEvery" && !strings.Contains("\n"+err.Error(), "\n"+name+" is ") {
+			t.Errorf("%s is not named:\n%v", name, err)
+		}
+	}
+	if n := len(strings.Split(err.Error(), "\n")); n != len(settings)-2 || strings.Contains(err.Error(), "Burst") { // BurstEvery, BurstMax
+		t.Errorf("%d lines for %d settings:\n%v", n, len(settings), err)
+	}
+	if _, err := parse(t, "--burst-every -1s", nil); err == nil || !strings.Contains(err.Error(), "--burst-every is -1s") {
+		t.Errorf("--burst-every: %v", err)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Setenv("HTTP_ADDR", "127.0.0.1:99999") // nobody can listen there, nor answer
+	for args, want := range map[string]int{
+		"--bogus": 2, "bogus": 2, "health bogus": 2, "health --bogus": 2, "--every often": 2, "--lost-share 2": 2, "--version": 0, "health": 1, "": 1,
+	} {
+		cmd := command()
+		cmd.SetOut(io.Discard)
+		cmd.SetArgs(strings.Fields(args))
+		if err := cmd.ExecuteContext(t.Context()); exitCode(err) != want {
+			t.Errorf("service-order %s: exit code %d, want %d: %v", args, exitCode(err), want, err)
 		}
 	}
 }

@@ -107,12 +107,32 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// BadValue is a field of a Config that cannot be so.
+type BadValue struct {
+	Field string
+	Value any
+	Mend  string // in the imperative
+}
+
+// Error implements error.
+func (b BadValue) Error() string {
+	return fmt.Sprintf("ordersim: %s is %v: %s", b.Field, b.Value, b.Mend)
+}
+
 // Validate names every bad value at once, or returns nil.
 func (c Config) Validate() error {
 	var errs []error
+	for _, b := range c.BadValues() {
+		errs = append(errs, b)
+	}
+	return errors.Join(errs...)
+}
+
+// BadValues are what Validate names.
+func (c Config) BadValues() (all []BadValue) {
 	bad := func(when bool, field string, value any, mend string) {
 		if when {
-			errs = append(errs, fmt.Errorf("ordersim: %s is %v: %s", field, value, mend))
+			all = append(all, BadValue{field, value, mend})
 		}
 	}
 	bad(c.Addr != "" && !hostPort(c.Addr), "Addr", c.Addr, "give host:port, such as 127.0.0.1:8080")
@@ -127,9 +147,9 @@ func (c Config) Validate() error {
 	for _, d := range c.durations() {
 		bad(d.value < 0, d.field, d.value, "give a time of 0 or more")
 	}
-	bad(c.BurstEvery > 0 && c.BurstMin < 1, "BurstMin", c.BurstMin, "give 1 or more, or set BurstEvery to 0")
+	bad(c.BurstEvery > 0 && c.BurstMin < 1, "BurstMin", c.BurstMin, "give 1 or more, or no bursts at all")
 	bad(c.BurstEvery > 0 && c.BurstMax < c.BurstMin, "BurstMax", c.BurstMax, "give BurstMin or more")
-	return errors.Join(errs...)
+	return all
 }
 
 type namedDuration struct {
