@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 )
@@ -30,7 +31,25 @@ func (d *dev) makeDataDir() (err error) {
 	if err := os.MkdirAll(d.cfg.DataDir, 0o755); err != nil { // PostgreSQL's user passes through
 		return fmt.Errorf("--data: %w; choose a directory that you may write to", err)
 	}
+	if err := d.checkContent(); err != nil {
+		return err
+	}
 	return d.checkOwner()
+}
+
+// checkContent refuses a directory that holds other files and nothing of dev's: a
+// person meant another one, and would find dev's among his own.
+func (d *dev) checkContent() error {
+	entries, err := os.ReadDir(d.cfg.DataDir)
+	if err != nil {
+		return fmt.Errorf("--data: %w; choose a directory that you may read", err)
+	}
+	own := func(e fs.DirEntry) bool { return slices.Contains([]string{postgresDir, kafkaDir, ordersFile}, e.Name()) }
+	if len(entries) == 0 || slices.ContainsFunc(entries, own) {
+		return nil
+	}
+	return fmt.Errorf("--data: %s holds other files, such as %s, and none of dev's; choose an empty directory or a new one",
+		d.cfg.DataDir, entries[0].Name())
 }
 
 // checkOwner refuses what another user made. Root above all: he could read it,

@@ -36,6 +36,10 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 			DevConfig{DataDir: filepath.Join(file, "data")},
 			[]string{"--data: ", file, "not a directory; choose a directory that you may write to"},
 		},
+		"a data directory of something else": {
+			DevConfig{DataDir: filepath.Dir(file)},
+			[]string{"--data: " + filepath.Dir(file) + " holds other files, such as file, and none of dev's; choose an empty directory or a new one"},
+		},
 		"no PostgreSQL where it should be": {
 			DevConfig{PGBinDir: t.TempDir()},
 			[]string{"no such file", "set PG_BIN_DIR to the directory of postgres and initdb, or unset it"},
