@@ -75,3 +75,16 @@ func TestMigrateStatus(t *testing.T) {
 		t.Errorf("table:\n%s", table)
 	}
 }
+
+// TestNoDatabase: every command that works on it says what to do, once.
+func TestNoDatabase(t *testing.T) {
+	t.Chdir(t.TempDir()) // no .env
+	t.Setenv("DATABASE_URL", "postgres://me:sesame@127.0.0.1:1/courier?sslmode=disable")
+	t.Setenv("KAFKA_BROKERS", "127.0.0.1:1")
+	for _, line := range []string{"migrate status", "migrate up", "migrate down", "migrate grant me", "resync", "deadletters list", "deadletters redrive 1"} {
+		_, talk, code := invoke(t, strings.Fields(line)...)
+		if code != exitFailed || strings.Count(talk, "start PostgreSQL, or correct DATABASE_URL") != 1 || strings.Contains(talk, "sesame") {
+			t.Errorf("%s: exit code %d:\n%s", line, code, talk)
+		}
+	}
+}

@@ -25,11 +25,8 @@ func withDeadLetters(ctx context.Context, url string, do func(*deadletters.Lette
 		return err
 	}
 	defer pool.Close()
-	switch err := postgres.CheckSchema(ctx, pool); {
-	case errors.Is(err, postgres.ErrNoSchema):
-		return err
-	case err != nil:
-		return fmt.Errorf("start PostgreSQL, or correct DATABASE_URL: %w", err)
+	if err := postgres.CheckSchema(ctx, pool); err != nil {
+		return postgres.ForPerson(err)
 	}
 	return do(deadletters.New(postgres.NewDeadLetters(pool)))
 }

@@ -114,7 +114,7 @@ func within(ctx context.Context, check string, ask func(context.Context) (doctor
 // serverFindings asks for version and clock in one go, since the clocks are
 // compared over the time of the answer.
 func serverFindings(ctx context.Context, health *postgres.Health) (server, clock doctor.Finding, answers bool) {
-	const mend = "start PostgreSQL, or correct DATABASE_URL"
+	const mend = postgres.MendAbsent
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if _, _, _, err := health.Server(ctx); err != nil { // the first one connects, which takes its time

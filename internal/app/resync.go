@@ -28,7 +28,7 @@ func Resync(ctx context.Context, since time.Time, out, logs io.Writer) error {
 	defer s.spans.Close(ctx)
 	defer s.orders.Close()
 	if err := postgres.CheckSchema(ctx, s.pool); err != nil {
-		return err
+		return postgres.ForPerson(err)
 	}
 	began := time.Now()
 	if err := s.resync(ctx, since); err != nil {

@@ -122,5 +122,5 @@ func withMigrator(do func(*postgres.Migrator) error) (err error) {
 			err = closeErr
 		}
 	}()
-	return do(m)
+	return postgres.ForPerson(do(m))
 }

@@ -32,3 +32,20 @@ func explain(err error) error {
 	}
 	return outage.Mendable{Err: err, Mend: mend}
 }
+
+// MendAbsent is what to do when no server answers.
+const MendAbsent = "start PostgreSQL, or correct DATABASE_URL"
+
+// ForPerson explains an error to a person who waits for a command. That no server
+// answers needs a mend here; the log of a service that tries on does not.
+func ForPerson(err error) error {
+	if _, told := errors.AsType[outage.Mendable](err); told {
+		return err
+	}
+	var connect *pgconn.ConnectError
+	explained := explain(err)
+	if _, mends := errors.AsType[outage.Mendable](explained); !mends && errors.As(err, &connect) {
+		return outage.Mendable{Err: err, Mend: MendAbsent}
+	}
+	return explained
+}
