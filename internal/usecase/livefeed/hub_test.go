@@ -174,6 +174,68 @@ func TestJournalCannotBeRead(t *testing.T) {
 	})
 }
 
+// TestJournalThatHangs keeps nobody: a client waits 3 s for its beginning and gives its
+// place up then, and a round of reading ends after 5 s. Each fails without its guard.
+func TestJournalThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.hangs = true
+		began := time.Now()
+		_, err := w.hub.Subscribe(t.Context(), "")
+		if took := time.Since(began); !errors.Is(err, courier.ErrUnavailable) || took != 3*time.Second {
+			t.Errorf("joined with %v after %v, want ErrUnavailable after 3s", err, took)
+		}
+		if now, _ := w.hub.Clients(); now != 0 {
+			t.Errorf("%d listen, want nobody", now)
+		}
+		<-time.After(3 * time.Second)
+		synctest.Wait()
+		if w.told.n != 1 {
+			t.Errorf("told of %d failures after %v, want that of the round", w.told.n, time.Since(began))
+		}
+	})
+}
+
+// TestSnapshotIsForThoseWhoComeWithItOnly: whoever comes later is told how things stand
+// then. It fails when a snapshot is good for ever.
+func TestSnapshotIsForThoseWhoComeWithItOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for _, want := range []int{1, 1, 2} {
+			w.next(w.join(""))
+			if _, snapshots := w.counts(); snapshots != want {
+				t.Errorf("%d snapshots were read, want %d", snapshots, want)
+			}
+			<-time.After(600 * time.Millisecond)
+		}
+	})
+}
+
+// TestClientsAreBounded: strangers cannot make this process serve any number. One that
+// leaves makes room for one, however often it is closed.
+func TestClientsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		const most = 4096
+		first := w.join("")
+		for range most - 1 {
+			w.join("")
+		}
+		full := func() {
+			t.Helper()
+			_, err := w.hub.Subscribe(t.Context(), "")
+			if now, _ := w.hub.Clients(); !errors.Is(err, courier.ErrUnavailable) || now != most {
+				t.Errorf("one more joined with %v, and %d listen; want ErrUnavailable and %d", err, now, most)
+			}
+		}
+		full()
+		first.Close()
+		first.Close()
+		w.join("")
+		full()
+	})
+}
+
 func TestEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

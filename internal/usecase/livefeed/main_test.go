@@ -24,6 +24,8 @@ type source struct {
 	err       error
 	reads     int
 	snapshots int
+
+	hangs bool // End answers nothing; set before anybody listens
 }
 
 // commit appends a change for each transaction and moves the end behind them.
@@ -65,7 +67,11 @@ func (s *source) After(_ context.Context, from livefeed.Cursor, limit int) ([]li
 	return page, next, s.err
 }
 
-func (s *source) End(context.Context) (livefeed.Cursor, error) {
+func (s *source) End(ctx context.Context) (livefeed.Cursor, error) {
+	if s.hangs {
+		<-ctx.Done()
+		return livefeed.Cursor{}, ctx.Err()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return livefeed.Cursor{Tx: s.end}, s.err
