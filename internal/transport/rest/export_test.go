@@ -1,5 +1,7 @@
 package rest
 
+import "net/http"
+
 // Kind is what the tests see of one kind of problem.
 type Kind struct {
 	Code, Title, Detail, Remedy string
@@ -15,3 +17,6 @@ func Kinds() []Kind {
 	}
 	return all
 }
+
+// HTTP is the server beneath, with its bounds.
+func (s *Server) HTTP() *http.Server { return s.http }

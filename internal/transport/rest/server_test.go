@@ -62,6 +62,26 @@ func TestLifecycle(t *testing.T) {
 	}
 }
 
+// TestServerIsBounded: who sends slowly, takes slowly or says nothing holds no connection
+// for ever, and a handler's time fits into that. It fails without each bound.
+func TestServerIsBounded(t *testing.T) {
+	s := rest.New(rest.Config{}, dependencies(new(fake), io.Discard)).HTTP()
+	const handler = 5 * time.Second
+	for name, c := range map[string]struct{ bound, least, most time.Duration }{
+		"header": {s.ReadHeaderTimeout, time.Second, 10 * time.Second},
+		"read":   {s.ReadTimeout, s.ReadHeaderTimeout, 30 * time.Second},
+		"write":  {s.WriteTimeout, handler, time.Minute},
+		"idle":   {s.IdleTimeout, time.Second, 2 * time.Minute},
+	} {
+		if c.bound < c.least || c.bound > c.most {
+			t.Errorf("%s: %v, want %v to %v", name, c.bound, c.least, c.most)
+		}
+	}
+	if s.MaxHeaderBytes != 16<<10 {
+		t.Errorf("%d bytes of header, want 16 KiB", s.MaxHeaderBytes)
+	}
+}
+
 func TestStopBeforeStart(t *testing.T) {
 	s := rest.New(rest.Config{Addr: "127.0.0.1:0"}, dependencies(new(fake), io.Discard))
 	if err := s.Stop(t.Context()); err != nil {

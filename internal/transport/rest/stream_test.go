@@ -56,6 +56,7 @@ type wire struct {
 	status  int
 	body    strings.Builder
 	flushes int
+	read    time.Time // the deadline; the server sets one for the request
 	write   time.Time // the deadline
 	stuck   bool      // it takes nothing any more
 }
@@ -72,7 +73,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 func (w *wire) Flush()                             { w.flushes++ }
-func (w *wire) SetReadDeadline(time.Time) error    { return nil }
+func (w *wire) SetReadDeadline(t time.Time) error  { w.read = t; return nil }
 func (w *wire) SetWriteDeadline(t time.Time) error { w.write = t; return nil }
 func (w *wire) told() string                       { w.mu.Lock(); defer w.mu.Unlock(); return w.body.String() }
 
@@ -95,10 +96,11 @@ func stream(t *testing.T, journal still, callers rest.Callers, w http.ResponseWr
 	return done, cancel
 }
 
-// TestStreamOutlivesTheRequestTimeout also holds what a silent client is told.
+// TestStreamOutlivesTheRequestTimeout also holds what a silent client is told. Left with
+// the deadline of a request's body, it would end while nobody sends anything.
 func TestStreamOutlivesTheRequestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{header: make(http.Header)}
+		w := &wire{header: make(http.Header), read: time.Now().Add(10 * time.Second)}
 		ended, leave := stream(t, still{}, nil, w)
 		<-time.After(40 * time.Second)
 		want := `event: snapshot
@@ -120,6 +122,9 @@ data: ` + `
 		}
 		if w.header.Get("Content-Type") != "text/event-stream" || w.header.Get("Cache-Control") != "no-store" || w.flushes < 3 {
 			t.Errorf("headers %v, %d flushes", w.header, w.flushes)
+		}
+		if !w.read.IsZero() {
+			t.Errorf("the client is to send something until %v", w.read)
 		}
 		leave()
 		<-ended
