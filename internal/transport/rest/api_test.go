@@ -86,7 +86,7 @@ func exchanges() []exchange {
 		post("no body", fake{}, "", 400, problemType,
 			told("malformed_request", "request body is required")),
 		post("not JSON", fake{}, "{", 400, problemType,
-			toldFields("malformed_request", "validation failed", `{"location":"body","message":"unexpected end of JSON input"}`)),
+			toldFields("malformed_request", "the request cannot be read", `{"location":"body","message":"unexpected end of JSON input"}`)),
 		post("not an object", fake{}, `[]`, 422, problemType, invalid(`{"location":"body","message":"expected object"}`)),
 		post("fields missing", fake{}, `{}`, 422, problemType, invalid(
 			`{"location":"body","message":"expected required property name to be present"},`+

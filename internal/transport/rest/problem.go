@@ -112,12 +112,18 @@ func init() {
 	}
 }
 
+// humaInvalid is huma's detail beside a list of errors, also of a body that is no JSON.
+const humaInvalid = "validation failed"
+
 // humaProblem is what huma refuses: a request that does not fit its schema. Of
 // what goes wrong inside it tells nothing.
 func humaProblem(id string, status int, detail string, errs []error) *Problem {
 	var p *Problem
 	switch status {
 	case http.StatusBadRequest:
+		if detail == humaInvalid {
+			detail = "" // nothing was validated: it could not be read
+		}
 		p = problem(codeMalformed, detail)
 	case http.StatusUnprocessableEntity:
 		p = problem(codeInvalid, "")
