@@ -20,8 +20,19 @@ func Serve(ctx context.Context, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := slog.New(tracing.Logged(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: cfg.LogLevel})))
-	return Run(ctx, cfg, log)
+	return Run(ctx, cfg, jsonLog(logs, cfg.LogLevel))
+}
+
+// jsonLog is serve's log. It has times as Go writes them, "1m30s"; slog would give a
+// number of nanoseconds that does not say so.
+func jsonLog(out io.Writer, level slog.Level) *slog.Logger {
+	readable := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(a.Value.Duration().String())
+		}
+		return a
+	}
+	return slog.New(tracing.Logged(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: readable})))
 }
 
 // Run runs the service with the settings given until ctx ends.
