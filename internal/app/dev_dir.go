@@ -44,7 +44,9 @@ func (d *dev) checkContent() error {
 	if err != nil {
 		return fmt.Errorf("--data: %w; choose a directory that you may read", err)
 	}
-	own := func(e fs.DirEntry) bool { return slices.Contains([]string{postgresDir, kafkaDir, ordersFile}, e.Name()) }
+	own := func(e fs.DirEntry) bool {
+		return slices.Contains([]string{postgresDir, kafkaDir, ordersFile}, e.Name())
+	}
 	if len(entries) == 0 || slices.ContainsFunc(entries, own) {
 		return nil
 	}
