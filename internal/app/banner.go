@@ -29,7 +29,7 @@ func (d *dev) banner(firstOrder string) string {
 }
 
 func (d *dev) rows() [][3]string {
-	orders := "simulated; an order every 6 s, at times a rush"
+	orders := "simulated; every 6 s an order, or a rush"
 	if d.cfg.Quiet {
 		orders = "simulated; orders come when you make them"
 	}
