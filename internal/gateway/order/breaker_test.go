@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,12 +45,16 @@ func (a answersLate) Get(_ context.Context, id courier.OrderID) (Order, error) {
 }
 
 // probeAnsweredLate fails every GET at once, save the probe, which takes a while.
-type probeAnsweredLate struct{ late time.Duration }
+type probeAnsweredLate struct {
+	late   time.Duration
+	probes atomic.Int64
+}
 
-func (p probeAnsweredLate) Get(ctx context.Context, id courier.OrderID) (Order, error) {
+func (p *probeAnsweredLate) Get(ctx context.Context, id courier.OrderID) (Order, error) {
 	if id != probeID {
 		return Order{}, unavailable(statusError(500))
 	}
+	p.probes.Add(1)
 	select {
 	case <-time.After(p.late):
 		return Order{}, ErrNotFound
@@ -173,6 +178,19 @@ func TestBreakerStaysClosed(t *testing.T) {
 			}
 		})
 	})
+	t.Run("orders that fail again while the probe is under way", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := &probeAnsweredLate{late: time.Second}
+			b := NewBreaker(p, slog.New(slog.DiscardHandler))
+			var first sync.WaitGroup
+			first.Go(func() { ask(t.Context(), b, distinctFailures) })
+			synctest.Wait()
+			ask(t.Context(), b, 2*distinctFailures)
+			if first.Wait(); b.Tripped() || p.probes.Load() != 1 {
+				t.Errorf("tripped: %t, %d probes, want one that is answered", b.Tripped(), p.probes.Load())
+			}
+		})
+	})
 	t.Run("a crowd, some of it answered too late", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			late := answersLate{late: time.Second}
@@ -191,7 +209,7 @@ func TestBreakerStaysClosed(t *testing.T) {
 	})
 	t.Run("the probe, given up by the caller", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			b := NewBreaker(probeAnsweredLate{time.Second}, slog.New(slog.DiscardHandler))
+			b := NewBreaker(&probeAnsweredLate{late: time.Second}, slog.New(slog.DiscardHandler))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 			defer cancel()
 			if ask(ctx, b, distinctFailures); b.Tripped() {
