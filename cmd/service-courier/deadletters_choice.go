@@ -56,9 +56,9 @@ func (c *choice) confirm(cmd *cobra.Command) app.Confirm {
 	}
 }
 
-// isTerminal reports that a person may be there.
-func isTerminal(in io.Reader) bool {
-	file, isFile := in.(*os.File)
+// isTerminal reports that a person may be there, at an input or an output.
+func isTerminal(stream any) bool {
+	file, isFile := stream.(*os.File)
 	return isFile && term.IsTerminal(int(file.Fd()))
 }
 

@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"service-courier/internal/client"
 	"service-courier/internal/config"
@@ -72,9 +71,8 @@ func (r *remote) connect() (*client.Client, error) {
 
 // writer writes to the standard output.
 func (r *remote) writer(cmd *cobra.Command) output.Writer {
-	file, isFile := cmd.OutOrStdout().(*os.File)
-	terminal := isFile && term.IsTerminal(int(file.Fd()))
-	return output.Writer{Out: cmd.OutOrStdout(), Format: r.format, Color: colored(terminal, os.Getenv("NO_COLOR"))}
+	out := cmd.OutOrStdout()
+	return output.Writer{Out: out, Format: r.format, Color: colored(isTerminal(out), os.Getenv("NO_COLOR"))}
 }
 
 // colored says whether states are coloured: on a terminal, unless NO_COLOR is

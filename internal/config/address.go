@@ -20,8 +20,9 @@ func dialable(addr string) bool {
 }
 
 // isHTTP reports a URL that can be asked.
-func isHTTP(u *url.URL) bool {
-	return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && (u.Port() == "" || isPort(u.Port()))
+func isHTTP(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && (u.Port() == "" || isPort(u.Port()))
 }
 
 func isPort(text string) bool {

@@ -152,8 +152,7 @@ func (c Config) checkDatabaseURL() error {
 }
 
 func (c Config) checkOrderServiceURL() error {
-	u, err := url.Parse(c.OrderServiceURL)
-	if err != nil || !isHTTP(u) {
+	if !isHTTP(c.OrderServiceURL) {
 		return fmt.Errorf("ORDER_SERVICE_URL %s: want http://host:port; a port is at most 65535", mask(c.OrderServiceURL))
 	}
 	return nil
@@ -168,10 +167,7 @@ func (c Config) checkOTLP() error {
 }
 
 func checkCollector(name, value, example string) error {
-	if value == "" {
-		return nil
-	}
-	if u, err := url.Parse(value); err != nil || !isHTTP(u) {
+	if value != "" && !isHTTP(value) {
 		return fmt.Errorf("%s %s: want a URL such as %s, or nothing for no traces", name, mask(value), example)
 	}
 	return nil

@@ -93,8 +93,8 @@ func (s *Sweeper) Run(ctx context.Context, every time.Duration) {
 	}
 }
 
-// inTurn sweeps, unless somebody has begun to less than about every ago and it need
-// not be at once. It reports whether a sweep was done.
+// inTurn sweeps, unless it may wait and the last sweep, anybody's, began less than
+// about every ago. It reports that nothing is left to be done at once.
 func (s *Sweeper) inTurn(ctx context.Context, failing *outage.Log, every time.Duration, atOnce bool) bool {
 	if s.gate.Ready(ctx) != nil {
 		return false

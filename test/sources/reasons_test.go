@@ -3,7 +3,6 @@ package sources
 import (
 	"go/ast"
 	"slices"
-	"strings"
 	"testing"
 
 	"service-courier/internal/usecase/deadletters"
@@ -12,18 +11,27 @@ import (
 // TestReasonsOfDeadLetters: those that the consumer gives are those that can be
 // chosen, and docs/dead-letters.md and the runbook explain each.
 func TestReasonsOfDeadLetters(t *testing.T) {
-	var given []string
+	values := make(map[string]string) // of the constants, by name
+	var names []string                // of those that the consumer gives
 	eachSource(t, func(path string, file *ast.File) {
-		if path != "internal/transport/kafka/decode.go" {
-			return
-		}
 		ast.Inspect(file, func(n ast.Node) bool {
-			if c, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(c.Names[0].Name, "reason") && len(c.Values) == 1 {
-				given = append(given, text(c.Values[0]))
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				if path == "internal/usecase/deadletters/reason.go" && len(n.Values) == 1 {
+					values[n.Names[0].Name] = text(n.Values[0])
+				}
+			case *ast.SelectorExpr:
+				if of, ok := n.X.(*ast.Ident); ok && path == "internal/transport/kafka/decode.go" && of.Name == "deadletters" {
+					names = append(names, n.Sel.Name)
+				}
 			}
 			return true
 		})
 	})
+	var given []string
+	for _, name := range names {
+		given = append(given, values[name])
+	}
 	if !slices.Equal(given, deadletters.Reasons) {
 		t.Errorf("the consumer gives %v, and to choose are %v", given, deadletters.Reasons)
 	}

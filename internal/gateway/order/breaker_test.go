@@ -162,22 +162,6 @@ func TestBreakerStaysClosed(t *testing.T) {
 			t.Errorf("%d probes, want one for every %d failures", probes, distinctFailures)
 		}
 	})
-	t.Run("the probe fails, but somebody is answered meanwhile", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			late := answersLate{late: time.Second}
-			b := NewBreaker(late, slog.New(slog.DiscardHandler))
-			var wg sync.WaitGroup
-			for i := range distinctFailures {
-				wg.Go(func() { _, _ = b.Get(t.Context(), courier.OrderID(fmt.Sprint(i))) })
-			}
-			<-time.After(late.late * 3 / 2) // all have failed, the probe is under way
-			_, _ = b.Get(t.Context(), "quick")
-			wg.Wait()
-			if b.Tripped() {
-				t.Error("it opened though service-order answered meanwhile")
-			}
-		})
-	})
 	t.Run("orders that fail again while the probe is under way", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := &probeAnsweredLate{late: time.Second}
@@ -191,22 +175,30 @@ func TestBreakerStaysClosed(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a crowd, some of it answered too late", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			late := answersLate{late: time.Second}
-			b := NewBreaker(late, slog.New(slog.DiscardHandler))
-			var wg sync.WaitGroup
-			for i := range 10 * distinctFailures {
-				wg.Go(func() { _, _ = b.Get(t.Context(), courier.OrderID(fmt.Sprint(i))) })
-			}
-			<-time.After(late.late / 2)
-			_, _ = b.Get(t.Context(), "quick")
-			wg.Wait()
-			if b.Tripped() {
-				t.Error("it opened though service-order answered meanwhile")
-			}
+	const late = time.Second
+	for name, c := range map[string]struct {
+		orders int
+		after  time.Duration // somebody is answered
+	}{
+		"a crowd, some of it answered too late":                    {10 * distinctFailures, late / 2},
+		"the probe is under way and fails, somebody else does not": {distinctFailures, late * 3 / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := NewBreaker(answersLate{late}, slog.New(slog.DiscardHandler))
+				var wg sync.WaitGroup
+				for i := range c.orders {
+					wg.Go(func() { _, _ = b.Get(t.Context(), courier.OrderID(fmt.Sprint(i))) })
+				}
+				<-time.After(c.after)
+				_, _ = b.Get(t.Context(), "quick")
+				wg.Wait()
+				if b.Tripped() {
+					t.Error("it opened though service-order answered meanwhile")
+				}
+			})
 		})
-	})
+	}
 	t.Run("the probe, given up by the caller", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := NewBreaker(&probeAnsweredLate{late: time.Second}, slog.New(slog.DiscardHandler))

@@ -39,13 +39,13 @@ const MendAbsent = "start PostgreSQL, or correct DATABASE_URL"
 // ForPerson explains an error to a person who waits for a command. That no server
 // answers needs a mend here; the log of a service that tries on does not.
 func ForPerson(err error) error {
-	if _, told := errors.AsType[outage.Mendable](err); told {
-		return err
+	_, told := errors.AsType[outage.Mendable](err)
+	if !told {
+		err = explain(err)
+		_, told = errors.AsType[outage.Mendable](err)
 	}
-	var connect *pgconn.ConnectError
-	explained := explain(err)
-	if _, mends := errors.AsType[outage.Mendable](explained); !mends && errors.As(err, &connect) {
+	if _, absent := errors.AsType[*pgconn.ConnectError](err); absent && !told {
 		return outage.Mendable{Err: err, Mend: MendAbsent}
 	}
-	return explained
+	return err
 }

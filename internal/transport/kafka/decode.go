@@ -8,15 +8,8 @@ import (
 	"github.com/IBM/sarama"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/usecase/deadletters"
 	"service-courier/internal/usecase/orderevent"
-)
-
-// The reasons of a dead letter: what can never work. An unknown status is not
-// among them, for the GET decides.
-const (
-	reasonNotJSON    = "not_json"
-	reasonBadOrderID = "bad_order_id"
-	reasonRefused    = "refused_by_database"
 )
 
 // event is a record of the topic: {"order_id","status","created_at"}. The time
@@ -49,16 +42,16 @@ func decode(records []*sarama.ConsumerMessage, refused map[courier.OrderID]error
 	for _, r := range records {
 		var e event
 		if err := json.Unmarshal(r.Value, &e); err != nil {
-			b.Letters = append(b.Letters, letter(r, reasonNotJSON, err))
+			b.Letters = append(b.Letters, letter(r, deadletters.NotJSON, err))
 			continue
 		}
 		id, err := e.id()
 		if err != nil {
-			b.Letters = append(b.Letters, letter(r, reasonBadOrderID, err))
+			b.Letters = append(b.Letters, letter(r, deadletters.BadOrderID, err))
 			continue
 		}
 		if why, bad := refused[id]; bad {
-			b.Letters = append(b.Letters, letter(r, reasonRefused, why))
+			b.Letters = append(b.Letters, letter(r, deadletters.RefusedByDatabase, why))
 			continue
 		}
 		b.Hints = append(b.Hints, orderevent.Hint{

@@ -9,6 +9,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/usecase/deadletters"
 )
 
 func record(value string) []*sarama.ConsumerMessage {
@@ -29,25 +30,25 @@ func TestDecode(t *testing.T) {
 		"a bad time":           {`{"order_id":"a-1","status":"created","created_at":"yesterday"}`, "a-1", courier.ClassActive, ""},
 		"the last of two keys": {`{"order_id":"a-1","order_id":"a-2","status":"created"}`, "a-2", courier.ClassActive, ""},
 		"another case":         {`{"ORDER_ID":"a-1","Status":"created"}`, "a-1", courier.ClassActive, ""},
-		"empty":                {``, "", 0, reasonNotJSON},
-		"null":                 {`null`, "", 0, reasonBadOrderID},
-		"not an object":        {`"a-1"`, "", 0, reasonNotJSON},
-		"cut":                  {`{"order_id":"a-1"`, "", 0, reasonNotJSON},
-		"two values":           {`{"order_id":"a-1"} {}`, "", 0, reasonNotJSON},
-		"deep":                 {strings.Repeat("[", 100_000), "", 0, reasonNotJSON},
-		"deep inside":          {`{"order_id":"a-1","x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`, "", 0, reasonNotJSON},
-		"id is a number":       {`{"order_id":1}`, "", 0, reasonBadOrderID},
+		"empty":                {``, "", 0, deadletters.NotJSON},
+		"null":                 {`null`, "", 0, deadletters.BadOrderID},
+		"not an object":        {`"a-1"`, "", 0, deadletters.NotJSON},
+		"cut":                  {`{"order_id":"a-1"`, "", 0, deadletters.NotJSON},
+		"two values":           {`{"order_id":"a-1"} {}`, "", 0, deadletters.NotJSON},
+		"deep":                 {strings.Repeat("[", 100_000), "", 0, deadletters.NotJSON},
+		"deep inside":          {`{"order_id":"a-1","x":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`, "", 0, deadletters.NotJSON},
+		"id is a number":       {`{"order_id":1}`, "", 0, deadletters.BadOrderID},
 		"status is a list":     {`{"order_id":"a-1","status":["created"]}`, "a-1", courier.ClassUnknown, ""},
 		"status is a number":   {`{"order_id":"a-1","status":7}`, "a-1", courier.ClassUnknown, ""},
-		"no id":                {`{"status":"created"}`, "", 0, reasonBadOrderID},
-		"dots":                 {`{"order_id":".."}`, "", 0, reasonBadOrderID},
-		"slash":                {`{"order_id":"a/../b"}`, "", 0, reasonBadOrderID},
-		"escaped":              {`{"order_id":"%2e%2e"}`, "", 0, reasonBadOrderID},
-		"query":                {`{"order_id":"a?b#c"}`, "", 0, reasonBadOrderID},
-		"line break":           {`{"order_id":"a\r\nHost: evil"}`, "", 0, reasonBadOrderID},
-		"NUL":                  {`{"order_id":"a\u0000"}`, "", 0, reasonBadOrderID},
-		"bad UTF-8":            {"{\"order_id\":\"a\xff\"}", "", 0, reasonBadOrderID},
-		"very long":            {`{"order_id":"` + long + `"}`, "", 0, reasonBadOrderID},
+		"no id":                {`{"status":"created"}`, "", 0, deadletters.BadOrderID},
+		"dots":                 {`{"order_id":".."}`, "", 0, deadletters.BadOrderID},
+		"slash":                {`{"order_id":"a/../b"}`, "", 0, deadletters.BadOrderID},
+		"escaped":              {`{"order_id":"%2e%2e"}`, "", 0, deadletters.BadOrderID},
+		"query":                {`{"order_id":"a?b#c"}`, "", 0, deadletters.BadOrderID},
+		"line break":           {`{"order_id":"a\r\nHost: evil"}`, "", 0, deadletters.BadOrderID},
+		"NUL":                  {`{"order_id":"a\u0000"}`, "", 0, deadletters.BadOrderID},
+		"bad UTF-8":            {"{\"order_id\":\"a\xff\"}", "", 0, deadletters.BadOrderID},
+		"very long":            {`{"order_id":"` + long + `"}`, "", 0, deadletters.BadOrderID},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +72,7 @@ func TestDecode(t *testing.T) {
 func TestRefusedOrderBecomesALetter(t *testing.T) {
 	records := append(record(`{"order_id":"bad","status":"created"}`), record(`{"order_id":"good","status":"created"}`)...)
 	b := decode(records, map[courier.OrderID]error{"bad": errors.New("violates a constraint")})
-	if len(b.Hints) != 1 || b.Hints[0].OrderID != "good" || len(b.Letters) != 1 || b.Letters[0].Reason != reasonRefused {
+	if len(b.Hints) != 1 || b.Hints[0].OrderID != "good" || len(b.Letters) != 1 || b.Letters[0].Reason != deadletters.RefusedByDatabase {
 		t.Errorf("decoded %+v", b)
 	}
 }

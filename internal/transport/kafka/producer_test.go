@@ -152,7 +152,7 @@ func TestProducerNeedsABroker(t *testing.T) {
 
 func TestWhyDead(t *testing.T) {
 	for payload, want := range map[string]string{
-		`{"order_id":"o-1","status":"created"}`: "", `{"order_id":"../x"}`: reasonBadOrderID, "nope": reasonNotJSON, "": reasonNotJSON,
+		`{"order_id":"o-1","status":"created"}`: "", `{"order_id":"../x"}`: deadletters.BadOrderID, "nope": deadletters.NotJSON, "": deadletters.NotJSON,
 	} {
 		if got := WhyDead([]byte(payload)); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
 			t.Errorf("WhyDead(%q) = %q, want %q", payload, got, want)

@@ -1,4 +1,12 @@
 package deadletters
 
-// Reasons are all that a letter may have; transport/kafka gives them.
-var Reasons = []string{"not_json", "bad_order_id", "refused_by_database"}
+// The reasons of a dead letter: what can never work. An unknown status is not
+// among them, for the GET decides.
+const (
+	NotJSON           = "not_json"
+	BadOrderID        = "bad_order_id"
+	RefusedByDatabase = "refused_by_database"
+)
+
+// Reasons are all there are.
+var Reasons = []string{NotJSON, BadOrderID, RefusedByDatabase}
