@@ -28,7 +28,7 @@ func TestWhatIsOpenStaysSmall(t *testing.T) {
 	f.exec(`INSERT INTO courier_orders (order_id, courier_id, assigned_at, deadline, completed_at)
 		SELECT 'old-' || i, 1, now() - interval '1 hour', now(), now() FROM generate_series(1, $1::int) i`, settled)
 	const open = `SELECT sum(pg_relation_size(i)) FROM unnest(
-		'{couriers_free,orders_line,orders_open,orders_due,courier_orders_one_open,courier_orders_late}'::regclass[]) i`
+		'{couriers_free,orders_line,orders_under_way,orders_due,courier_orders_one_open,courier_orders_late}'::regclass[]) i`
 	size := func() int {
 		n, err := strconv.Atoi(f.one(open))
 		if err != nil {

@@ -100,7 +100,8 @@ func (s *Sweep) Behind(ctx context.Context, told map[courier.OrderID]courier.Cla
 func (s *Sweep) Open(ctx context.Context, after courier.OrderID, limit int) ([]courier.OrderID, error) {
 	rows, err := s.pool.Query(ctx, `
 		SELECT order_id FROM orders
-		WHERE state IN ('waiting', 'assigned', 'held') AND order_id > $1
+		WHERE state IN ('waiting', 'assigned', 'held') AND order_id > '' -- as the index says it
+		  AND order_id > $1
 		ORDER BY order_id LIMIT $2`, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("open orders: %w", err)

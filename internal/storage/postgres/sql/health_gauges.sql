@@ -1,7 +1,7 @@
 -- What the metrics show, in one row. The couriers are counted from end to end,
 -- the rest by the index of what is meant.
 SELECT c.available, c.busy, c.paused,
-       (SELECT count(*) FROM orders WHERE state IN ('waiting', 'assigned', 'held') AND state = 'held'),
+       (SELECT count(*) FROM orders WHERE state = 'held'),
        (SELECT count(*) FROM courier_orders WHERE completed_at IS NULL AND deadline < now() AND deadline > '-infinity'),
        l.missing, l.ahead, l.unknown_status, l.unavailable, l.due,
        d.waiting, d.oldest

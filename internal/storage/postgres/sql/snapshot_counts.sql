@@ -8,4 +8,4 @@ SELECT count(*) FILTER (WHERE o.state = 'waiting'),
        count(*) FILTER (WHERE o.state = 'held'),
        count(o.missing_since) FILTER (WHERE o.state = 'held')
 FROM orders o
-WHERE o.state IN ('waiting', 'assigned', 'held')
+WHERE o.state IN ('waiting', 'assigned', 'held') AND o.order_id > '' -- as the index says it

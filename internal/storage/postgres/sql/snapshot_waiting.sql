@@ -4,7 +4,7 @@ SELECT order_id, 0::bigint, created_at, '0001-01-01Z'::timestamptz, false, coale
 FROM (
     (SELECT * FROM orders WHERE state = 'waiting' AND missing_since IS NULL ORDER BY place LIMIT $1)
     UNION ALL
-    (SELECT * FROM orders WHERE state IN ('waiting', 'assigned', 'held') AND state = 'waiting' AND missing_since IS NOT NULL ORDER BY order_id LIMIT $1)
+    (SELECT * FROM orders WHERE state = 'waiting' AND missing_since IS NOT NULL ORDER BY missing_since, order_id LIMIT $1)
 ) line
 ORDER BY place
 LIMIT $1
