@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,8 +63,8 @@ func watchRuns(cmd *cobra.Command, began *bool) {
 	}
 }
 
-// interruptible returns a context that the first SIGINT or SIGTERM ends; the
-// second one ends the process at once.
+// interruptible returns a context that the first SIGINT or SIGTERM ends; another one
+// ends the process at once.
 func interruptible() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -71,11 +72,24 @@ func interruptible() (context.Context, context.CancelFunc) {
 	go func() {
 		<-signals
 		cancel()
-		<-signals
+		awaitAnother(signals, time.Now())
 		fmt.Fprintln(os.Stderr, "service-courier: second signal, exiting at once")
 		os.Exit(130)
 	}()
 	return ctx, cancel
+}
+
+// together is how far apart signals may come that are one: GNU timeout and some
+// supervisors signal the process, and then its group, to which it belongs.
+const together = 100 * time.Millisecond
+
+// awaitAnother waits for a signal that does not belong to the first.
+func awaitAnother(signals <-chan os.Signal, first time.Time) {
+	for range signals {
+		if time.Since(first) > together {
+			return
+		}
+	}
 }
 
 // The groups of the help.

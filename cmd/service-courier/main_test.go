@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"service-courier/internal/devstack/pgtest"
@@ -51,13 +54,13 @@ func start(t *testing.T, args ...string) *program {
 	return &program{cmd: cmd, temp: temp, out: bufio.NewReader(out)}
 }
 
-// await reads on to a line that holds text.
-func (p *program) await(t *testing.T, text string) {
+// await reads on to a line that holds text, and returns it.
+func (p *program) await(t *testing.T, text string) (line string) {
 	t.Helper()
 	for {
 		line, err := p.out.ReadString('\n')
 		if strings.Contains(line, text) {
-			return
+			return line
 		}
 		if err != nil {
 			t.Fatalf("%v, and never %q", err, text)
@@ -99,16 +102,50 @@ func TestInterruptEndsDev(t *testing.T) {
 	}
 }
 
-// The second signal does not wait for anything, and leaves nothing either.
-func TestSecondSignalEndsAtOnce(t *testing.T) {
+// Another signal does not wait for anything, such as the half of a request that is
+// missing here, and leaves nothing either.
+func TestAnotherSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	dev := start(t, "dev", "--quiet")
+	banner := strings.Fields(dev.await(t, "/openapi.json"))
 	dev.await(t, "Ctrl-C stops everything")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(banner[1], "http://"))
+	must(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "POST /courier HTTP/1.1\r\nHost: dev\r\nContent-Length: 9\r\n\r\n{")
+	must(t, err)
 	must(t, dev.cmd.Process.Signal(os.Interrupt))
-	must(t, dev.cmd.Process.Signal(syscall.SIGTERM)) // another, since the system merges equal ones
+	var again sync.WaitGroup
+	again.Go(func() { // for one that comes too soon belongs to the first
+		for dev.cmd.Process.Signal(syscall.SIGTERM) == nil {
+			<-time.After(10 * time.Millisecond)
+		}
+	})
+	defer again.Wait()
 	if code := dev.exit(t); code != 130 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// Signals that come together are one.
+func TestAwaitAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		signals, done := make(chan os.Signal), make(chan struct{})
+		go func() { defer close(done); awaitAnother(signals, time.Now()) }()
+		for range 2 {
+			signals <- syscall.SIGTERM
+			synctest.Wait()
+			select {
+			case <-done:
+				t.Fatal("a signal of the same moment is taken for another")
+			default:
+			}
+		}
+		time.Sleep(together + 1)
+		signals <- syscall.SIGTERM
+		<-done
+	})
 }
 
 func TestBadCommandLines(t *testing.T) {

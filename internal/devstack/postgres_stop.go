@@ -34,15 +34,19 @@ func (p *Postgres) Stop(ctx context.Context) error {
 	return p.release()
 }
 
-// release gives back everything but the server, which has ended.
+// release gives back everything but the server, which has ended. The watchdog goes
+// last: it removes the rest of the directory should this process end meanwhile.
 func (p *Postgres) release() error {
 	p.closed = true
 	if p.dog != nil {
-		p.dog.dismiss()
+		_ = p.dog.tell("none", 0) // the pid may be another's soon
 	}
 	var err error
 	if p.temp {
 		err = os.RemoveAll(p.dir.root)
+	}
+	if p.dog != nil {
+		p.dog.dismiss()
 	}
 	p.dir.close()
 	return err
