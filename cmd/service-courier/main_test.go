@@ -109,7 +109,8 @@ func TestAnotherSignalEndsAtOnce(t *testing.T) {
 	dev := start(t, "dev", "--quiet")
 	banner := strings.Fields(dev.await(t, "/openapi.json"))
 	dev.await(t, "Ctrl-C stops everything")
-	conn, err := net.Dial("tcp", strings.TrimPrefix(banner[1], "http://"))
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(banner[1], "http://"))
 	must(t, err)
 	defer conn.Close()
 	_, err = io.WriteString(conn, "POST /courier HTTP/1.1\r\nHost: dev\r\nContent-Length: 9\r\n\r\n{")
