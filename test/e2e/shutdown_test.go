@@ -100,8 +100,9 @@ func (s *stack) saved() (o offsets) {
 }
 
 // secondSigterm: with a batch in hand that nobody answers, the first SIGTERM
-// takes its time, and the second one takes none.
+// takes its time, and another one takes none.
 func secondSigterm(s *stack) {
+	defer s.unswept()() // what is asked is about the order
 	asked := s.silentServiceOrder()
 	service := s.serve()
 	s.eventually("the service has joined", func() error { return service.printed("joined the consumer group") })
@@ -112,8 +113,7 @@ func secondSigterm(s *stack) {
 		s.Fatal("service-order is never asked")
 	}
 	began := time.Now()
-	// Signals of one kind that are pending at the same time are one: so the
-	// second is sent until it was seen.
+	// Signals that come together are one: so it is sent until another was seen.
 	s.within(time.Second, "the service has ended", func() error {
 		if !service.Running() {
 			return nil
