@@ -72,7 +72,7 @@ func interruptible() (context.Context, context.CancelFunc) {
 	go func() {
 		<-signals
 		cancel()
-		awaitAnother(signals, time.Now())
+		awaitAnother(signals)
 		fmt.Fprintln(os.Stderr, "service-courier: second signal, exiting at once")
 		os.Exit(130)
 	}()
@@ -83,8 +83,9 @@ func interruptible() (context.Context, context.CancelFunc) {
 // supervisors signal the process, and then its group, to which it belongs.
 const together = 100 * time.Millisecond
 
-// awaitAnother waits for a signal that does not belong to the first.
-func awaitAnother(signals <-chan os.Signal, first time.Time) {
+// awaitAnother waits for a signal that does not belong to the one that came just now.
+func awaitAnother(signals <-chan os.Signal) {
+	first := time.Now()
 	for range signals {
 		if time.Since(first) > together {
 			return

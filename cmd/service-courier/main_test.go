@@ -55,7 +55,7 @@ func start(t *testing.T, args ...string) *program {
 }
 
 // await reads on to a line that holds text, and returns it.
-func (p *program) await(t *testing.T, text string) (line string) {
+func (p *program) await(t *testing.T, text string) string {
 	t.Helper()
 	for {
 		line, err := p.out.ReadString('\n')
@@ -133,7 +133,7 @@ func TestAwaitAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		signals, done := make(chan os.Signal), make(chan struct{})
-		go func() { defer close(done); awaitAnother(signals, time.Now()) }()
+		go func() { defer close(done); awaitAnother(signals) }()
 		for range 2 {
 			signals <- syscall.SIGTERM
 			synctest.Wait()
@@ -143,7 +143,7 @@ func TestAwaitAnother(t *testing.T) {
 			default:
 			}
 		}
-		time.Sleep(together + 1)
+		time.Sleep(together + 1) // of the bubble's clock
 		signals <- syscall.SIGTERM
 		<-done
 	})

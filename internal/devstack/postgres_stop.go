@@ -40,13 +40,11 @@ func (p *Postgres) release() error {
 	p.closed = true
 	if p.dog != nil {
 		_ = p.dog.tell("none", 0) // the pid may be another's soon
+		defer p.dog.dismiss()
 	}
 	var err error
 	if p.temp {
 		err = os.RemoveAll(p.dir.root)
-	}
-	if p.dog != nil {
-		p.dog.dismiss()
 	}
 	p.dir.close()
 	return err

@@ -35,7 +35,7 @@ var ofNoConsequence = map[string]string{
 	"internal/transport/kafka/config.go OnConsume":   "compared within the process only: monotonic",
 	"internal/usecase/orderevent/queue.go asking":    "compared within the process only: monotonic",
 	"internal/transport/kafka/reset.go due":          "a duration: monotonic",
-	"cmd/service-courier/main.go interruptible":      "a duration: monotonic",
+	"cmd/service-courier/main.go awaitAnother":       "a duration: monotonic",
 	"cmd/service-courier/resync.go resync":           "what a person means by --since; the sweep looks its overlap further back",
 }
 

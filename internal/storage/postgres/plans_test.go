@@ -31,11 +31,7 @@ const planBatch = 500
 // statements are the real ones, run by the code that runs them in production;
 // the plans are those that auto_explain saw executed.
 func TestPlansOfTheHotStatements(t *testing.T) {
-	if testing.Short() {
-		t.Skip("fills a database with 200,000 couriers")
-	}
-	t.Parallel()
-	url := pgtest.NewDatabase(t, postgres.Migrate)
+	url, filler := newPlanDatabase(t)
 	var seen planLog
 	f := newPlanFixture(t, url, &seen)
 	f.plansOfEmptyTables()
@@ -43,11 +39,10 @@ func TestPlansOfTheHotStatements(t *testing.T) {
 	f.exec("VACUUM ANALYZE")
 	known := newPlanFixture(t, url, &seen)
 	known.makeHotPlans()
-	filler := fixture{T: t, pool: openPool(t, url, nil)}
 	filler.fillHistory()
 	filler.fillOpen()
-	t.Run("made when the tables were empty", func(*testing.T) { f.checkPlans(0, &seen) })
-	t.Run("made when the tables were known to be empty", func(*testing.T) { known.checkHotPlans(1, &seen) })
+	t.Run("made when the tables were empty", func(t *testing.T) { f.in(t).checkPlans(0, &seen) })
+	t.Run("made when the tables were known to be empty", func(t *testing.T) { known.in(t).checkHotPlans(1, &seen) })
 	t.Run("not analyzed yet", func(t *testing.T) { newPlanFixture(t, url, &seen).checkPlans(2, &seen) })
 	filler.exec("ANALYZE")
 	t.Run("analyzed", func(t *testing.T) { newPlanFixture(t, url, &seen).checkPlans(3, &seen) })
@@ -57,20 +52,32 @@ func TestPlansOfTheHotStatements(t *testing.T) {
 // under way, as after a night's ANALYZE. To it, every index of what is open is then as
 // short as any other, until a tenth of all the orders there ever were have changed.
 func TestPlansMadeAtRest(t *testing.T) {
-	if testing.Short() {
-		t.Skip("fills a database with 200,000 couriers")
-	}
-	t.Parallel()
-	url := pgtest.NewDatabase(t, postgres.Migrate)
+	url, filler := newPlanDatabase(t)
 	var seen planLog
-	filler := fixture{T: t, pool: openPool(t, url, nil)}
 	filler.fillHistory()
 	filler.exec("VACUUM ANALYZE")
 	rested := newPlanFixture(t, url, &seen)
 	rested.makeHotPlans()
 	filler.fillOpen()
-	t.Run("made at rest", func(*testing.T) { rested.checkHotPlans(0, &seen) })
+	t.Run("made at rest", func(t *testing.T) { rested.in(t).checkHotPlans(0, &seen) })
 	t.Run("not analyzed since", func(t *testing.T) { newPlanFixture(t, url, &seen).checkPlans(1, &seen) })
+}
+
+// newPlanDatabase has a connection to fill it by, whose statements are not told.
+func newPlanDatabase(t *testing.T) (url string, filler fixture) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("fills a database with 200,000 couriers")
+	}
+	t.Parallel()
+	url = pgtest.NewDatabase(t, postgres.Migrate)
+	return url, fixture{T: t, pool: openPool(t, url, nil)}
+}
+
+// in is the fixture for a subtest, which then fails by itself.
+func (f fixture) in(t *testing.T) fixture {
+	f.T = t
+	return f
 }
 
 // newPlanFixture has one connection, which tells the plan of what it executes.
@@ -134,15 +141,13 @@ func (f fixture) hotPlans(pass int) []planStep {
 // be empty and every index to be as good as any other. What it joins it may
 // compare row by row, which costs as much as the batch is long and no more.
 func (f fixture) checkHotPlans(pass int, seen *planLog) {
-	for _, step := range f.hotPlans(pass) {
-		seen.forget()
-		step.run()
-		seen.check(f.T, step, tables)
-	}
+	f.Helper()
+	f.checkSteps(f.hotPlans(pass), seen, tables)
 }
 
 func (f fixture) checkPlans(pass int, seen *planLog) {
-	for _, step := range append(
+	f.Helper()
+	f.checkSteps(append(
 		f.hotPlans(pass),
 		planStep{"claim due", func() { f.claim(planBatch, planBatch) }, []string{"orders_due", "orders_pkey"}},
 		planStep{"forget", func() { f.forget(planSeen(pass)) }, []string{"orders_pkey"}},
@@ -152,33 +157,41 @@ func (f fixture) checkPlans(pass int, seen *planLog) {
 		}},
 		planStep{"sweep", func() { f.sweepPage(pass, planBatch) }, []string{"orders_pkey", "orders_under_way"}},
 		planStep{"journal", func() { f.journalPage(planBatch) }, []string{"courier_orders_pkey", "couriers_pkey", "journal_pkey", "orders_pkey"}},
-	) {
-		seen.forget()
-		step.run()
-		seen.check(f.T, step, tablesAndJoins)
-	}
-	f.checkCounts(seen)
+	), seen, tablesAndJoins)
+	f.checkSteps(f.countPlans(), seen, nothing)
 }
 
-// checkCounts holds the plans of what counts, which metrics and the live feed ask for.
-func (f fixture) checkCounts(seen *planLog) {
-	f.Helper()
+// countPlans are the statements that count, for metrics and the live feed.
+func (f fixture) countPlans() []planStep {
 	health, journal := postgres.NewHealth(f.pool), postgres.NewJournal(f.pool)
-	ask := func(name string, question func() error, want ...string) {
-		f.Helper()
-		seen.forget()
-		if err := question(); err != nil {
-			f.Fatal(err)
+	ask := func(question func() error) func() {
+		return func() {
+			if err := question(); err != nil {
+				f.Fatal(err)
+			}
 		}
-		seen.check(f.T, planStep{name: name, want: want}, nothing)
 	}
-	ask("how orders stand", func() error { _, err := health.Standing(f.Context()); return err },
-		"orders_line", "orders_missing", "orders_under_way")
-	ask("the line", func() error { _, err := health.Line(f.Context()); return err }, "orders_line", "orders_missing")
-	ask("gauges", func() error { _, err := health.Gauges(f.Context()); return err },
-		"courier_orders_late", "dead_letters_waiting", "orders_due", "orders_held")
-	ask("a snapshot", func() error { _, err := journal.Snapshot(f.Context()); return err },
-		"courier_orders_late", "orders_held", "orders_line", "orders_missing", "orders_pkey", "orders_under_way")
+	return []planStep{
+		{"how orders stand", ask(func() error { _, err := health.Standing(f.Context()); return err }), []string{
+			"orders_line", "orders_missing", "orders_under_way",
+		}},
+		{"the line", ask(func() error { _, err := health.Line(f.Context()); return err }), []string{"orders_line", "orders_missing"}},
+		{"gauges", ask(func() error { _, err := health.Gauges(f.Context()); return err }), []string{
+			"courier_orders_late", "dead_letters_waiting", "orders_due", "orders_held",
+		}},
+		{"a snapshot", ask(func() error { _, err := journal.Snapshot(f.Context()); return err }), []string{
+			"courier_orders_late", "orders_held", "orders_line", "orders_missing", "orders_pkey", "orders_under_way",
+		}},
+	}
+}
+
+func (f fixture) checkSteps(steps []planStep, seen *planLog, bounded bound) {
+	f.Helper()
+	for _, step := range steps {
+		seen.forget()
+		step.run()
+		seen.check(f.T, step, bounded)
+	}
 }
 
 // plansOfEmptyTables runs every statement, so that their plans are kept from a
