@@ -33,7 +33,8 @@ func (s *stack) fill(ctx context.Context, o options, open orderRange, bar *progr
 			(select courier_id, count(*) as n from courier_orders where completed_at is not null group by 1) d where d.courier_id = c.id`, nil},
 		{"orders", `insert into orders (order_id, state, place) select id, 'completed', i ` + history, []any{o.History}},
 		{"journal", `insert into journal (order_id, what, courier_id, source, reason)
-			select id, 'completed', 1 + i % $2::int, '0@' || i, 'service-order says completed' ` + history, []any{o.History, fullCouriers}},
+			select md5('done' || i)::uuid::text, what, 1 + i % $2::int, '0@' || i, 'service-order says ' || what
+			from generate_series(1, $1::int) i, unnest('{waiting,assigned,completed}'::text[]) what`, []any{o.History, fullCouriers}},
 		{"line", `insert into orders (order_id, state, place)
 			select md5('line' || i)::uuid::text, 'waiting', nextval('order_places') from generate_series(1, $1::int) i`, []any{fullLine}},
 		{"open", `with o as (select id, c from unnest($1::text[], array(select id from couriers order by id limit $2)) as t (id, c)),

@@ -127,7 +127,7 @@ func (f fixture) hotPlans(pass int) []planStep {
 		{"list held", func() { f.listOrders(orders.Held) }, []string{"courier_orders_pkey", "orders_held"}},
 		{"list completed", func() { f.listOrders(orders.Completed) }, []string{"courier_orders_pkey", "orders_completed"}},
 		{"list cancelled", func() { f.listOrders(orders.Cancelled) }, []string{"courier_orders_pkey", "orders_cancelled"}},
-		{"an order", func() { f.showOrder() }, []string{"courier_orders_pkey", "journal_by_order", "orders_pkey"}},
+		{"an order", func() { f.showOrder() }, []string{"courier_orders_pkey", "journal_of_order", "orders_pkey"}},
 		{"statistics of the fleet", func() { f.askStatistics(0) }, []string{"fleet_days_pkey"}},
 		{"statistics of a courier", func() { f.askStatistics(7) }, []string{"courier_days_pkey"}},
 		{"statistics of couriers", func() { f.askStatistics(-1) }, []string{"courier_days_pkey", "couriers_pkey"}},
