@@ -83,7 +83,7 @@ func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
 		// Buffers and checkpoints as they should be for tables of this size, and each
 		// COMMIT's time is noted.
 		Settings: map[string]string{
-			"shared_buffers": "4GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "track_commit_timestamp": "on",
+			"shared_buffers": "6GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "track_commit_timestamp": "on",
 		},
 	})
 	if err != nil {
