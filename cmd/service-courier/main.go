@@ -1,4 +1,4 @@
-// Command service-courier gives every order of a food delivery a courier.
+// Command service-courier assigns couriers to the orders of a food delivery.
 package main
 
 import (
@@ -13,6 +13,8 @@ import (
 
 	"service-courier/internal/app"
 	"service-courier/internal/buildinfo"
+	"service-courier/internal/cli"
+	"service-courier/internal/cli/output"
 )
 
 func main() {
@@ -20,27 +22,27 @@ func main() {
 	err := execute(ctx, root())
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "service-courier:", err)
+		fmt.Fprintln(os.Stderr, "service-courier:", output.PrintableLines(err.Error()))
 	}
-	os.Exit(exitCode(err))
+	os.Exit(cli.ExitCode(err))
 }
 
-// execute runs the command line. What fails before a command has begun is the
-// command line's own fault.
+// execute runs the command line. An error before a command has begun is a wrong
+// command line.
 func execute(ctx context.Context, cmd *cobra.Command) error {
 	began := false
 	strictCompletion(cmd)
 	watchRuns(cmd, &began)
-	err := cmd.ExecuteContext(ctx)
+	sub, err := cmd.ExecuteContextC(ctx)
 	if err != nil && !began {
-		return usageError{err}
+		return cli.Usagef("%w\nSee '%s --help'.", err, sub.CommandPath())
 	}
 	return err
 }
 
-// strictCompletion makes a mistyped shell an error, as in group: cobra's own
-// command prints its help, which a shell's source would carry out. It is added
-// here and not in root, since it keeps the output that cmd has by now.
+// strictCompletion makes a mistyped shell an error: cobra's own command prints its
+// help, which a shell would then source. It is added here, not in root, because it
+// keeps the output that cmd has when it is added.
 func strictCompletion(cmd *cobra.Command) {
 	cmd.InitDefaultCompletionCmd()
 	for _, sub := range cmd.Commands() {
@@ -50,7 +52,7 @@ func strictCompletion(cmd *cobra.Command) {
 	}
 }
 
-// watchRuns sets began as soon as cmd or one below it begins.
+// watchRuns sets began as soon as cmd or a subcommand begins.
 func watchRuns(cmd *cobra.Command, began *bool) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -63,8 +65,8 @@ func watchRuns(cmd *cobra.Command, began *bool) {
 	}
 }
 
-// interruptible returns a context that the first SIGINT or SIGTERM ends; another one
-// ends the process at once.
+// interruptible returns a context that the first SIGINT or SIGTERM ends. A second
+// signal ends the process at once.
 func interruptible() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -72,22 +74,22 @@ func interruptible() (context.Context, context.CancelFunc) {
 	go func() {
 		<-signals
 		cancel()
-		awaitAnother(signals)
+		awaitSecond(signals)
 		fmt.Fprintln(os.Stderr, "service-courier: second signal, exiting at once")
 		os.Exit(130)
 	}()
 	return ctx, cancel
 }
 
-// together is how far apart signals may come that are one: GNU timeout and some
-// supervisors signal the process, and then its group, to which it belongs.
-const together = 100 * time.Millisecond
+// sameSignal is the time within which signals count as one: GNU timeout and some
+// supervisors signal the process, and then its process group.
+const sameSignal = 100 * time.Millisecond
 
-// awaitAnother waits for a signal that does not belong to the one that came just now.
-func awaitAnother(signals <-chan os.Signal) {
+// awaitSecond waits for a signal that does not belong to the first.
+func awaitSecond(signals <-chan os.Signal) {
 	first := time.Now()
 	for range signals {
-		if time.Since(first) > together {
+		if time.Since(first) > sameSignal {
 			return
 		}
 	}
@@ -97,52 +99,81 @@ func awaitAnother(signals <-chan os.Signal) {
 const (
 	groupService  = "service"
 	groupOperator = "operator"
-	groupRemote   = "remote"
+	groupServer   = "server"
 )
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:           "service-courier",
-		Short:         "Gives every order of a food delivery a courier",
-		Long:          "service-courier listens to order events in Kafka, asks service-order what is really true,\nand keeps PostgreSQL so: it assigns couriers, frees them, and undoes cancelled deliveries.",
+		Use:   "service-courier",
+		Short: "Assign couriers to the orders of a food delivery",
+		Long: "service-courier reads order events from Kafka, fetches each order from service-order,\n" +
+			"assigns couriers to orders, frees them on completion and rolls back cancelled deliveries.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Example: "  service-courier dev              everything in one process, nothing to install\n" +
-			"  service-courier migrate up       make the schema in DATABASE_URL\n" +
-			"  service-courier serve            the service, with settings from the environment and .env\n" +
-			"  service-courier orders list      what a running server knows; COURIER_URL names it",
+		Example: "  service-courier dev              # everything in one process, nothing to install\n" +
+			"  service-courier migrate up       # create or update the schema in DATABASE_URL\n" +
+			"  service-courier serve            # settings from the environment and .env\n" +
+			"  service-courier orders list      # orders of the server at COURIER_URL",
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())
-	})
 	cmd.Version = buildinfo.Read().String()
 	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	cmd.AddGroup(
-		&cobra.Group{ID: groupService, Title: "The service:"},
-		&cobra.Group{ID: groupOperator, Title: "Its database and its neighbours, with the settings of serve:"},
-		&cobra.Group{ID: groupRemote, Title: "A running server (--server, COURIER_URL; COURIER_TOKEN):"},
+		&cobra.Group{ID: groupService, Title: "Service:"},
+		&cobra.Group{ID: groupOperator, Title: "Database and Kafka, with the settings of serve:"},
+		&cobra.Group{ID: groupServer, Title: "Running server (--server or COURIER_URL, COURIER_TOKEN):"},
 	)
 	for id, commands := range map[string][]*cobra.Command{
-		groupService:  {dev(), serve(), health()},
-		groupOperator: {migrate(), resync(), doctor(), deadLetters()},
-		groupRemote:   remoteCommands(),
+		groupService:  {devCommand(), serveCommand(), healthCommand()},
+		groupOperator: {migrateCommand(), resyncCommand(), outboxCommand(), doctorCommand(), deadLettersCommand()},
+		groupServer:   serverCommands(),
 	} {
 		for _, sub := range commands {
 			sub.GroupID = id
 			cmd.AddCommand(sub)
 		}
 	}
-	cmd.AddCommand(version(), man())
+	cmd.AddCommand(versionCommand(), manCommand())
 	return cmd
 }
 
-func serve() *cobra.Command {
+// group returns a command that only has subcommands. A mistyped one is an error.
+func group(use, short, long string, sub ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: long, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(sub...)
+	return cmd
+}
+
+func serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Run the service with the settings of the environment and .env",
-		Long: "Runs the service. Its settings come from the environment and from the file .env; .env.example lists them.\n" +
-			"It never migrates: without the schema it waits and says so.",
+		Short: "Run the service",
+		Long: "Run the service with the settings of the environment and of the file .env; .env.example lists them.\n" +
+			"The schema is never migrated: run 'migrate up' first. The service waits until it is there.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return app.Serve(cmd.Context(), cmd.ErrOrStderr()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// When the reader of the log ends, as in 'serve 2>&1 | head', the service goes on
+			// without a log. The signal's default would end it without a shutdown.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+			return app.Serve(cmd.Context(), cmd.ErrOrStderr())
+		},
 	}
+}
+
+func healthCommand() *cobra.Command {
+	var ready bool
+	cmd := &cobra.Command{
+		Use:   "health",
+		Short: "Check whether the service is alive; exit code 0 or 1",
+		Long: "Request /livez, or with --ready /readyz, of the service at HTTP_ADDR: a health check for containers\n" +
+			"without an HTTP client. Exit with 0 for yes, 1 for no.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cli.Health(cmd.Context(), ready, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&ready, "ready", false, "check readiness: database, schema and consumer group")
+	return cmd
 }

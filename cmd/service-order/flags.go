@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/ordersim"
 )
 
-// flags are the command line as it was typed; config makes sense of them.
+// flags are the values of the command line.
 type flags struct {
 	demo           bool
 	timeScale      float64
@@ -36,25 +36,24 @@ type flags struct {
 
 func (f *flags) register(set *pflag.FlagSet) {
 	set.SortFlags = false
-	set.BoolVar(&f.demo, "demo", false, "start from the demo preset: an order every few seconds, bursts, short lives, cancellations")
-	set.Float64Var(&f.timeScale, "time-scale", 1, "run the timers this many times faster")
-	set.StringToStringVar(&f.steps, "step", nil, "how long orders stay in a status, such as cooking=20s,delivering=1m")
-	set.Float64Var(&f.jitter, "jitter", 0, "make each generated order up to this share slower or faster (0 to below 1)")
-	set.Float64Var(&f.rate, "rate", 0, "generate this many orders a second on average")
-	set.DurationVar(&f.every, "every", 0, "generate an order this often on average (instead of --rate)")
-	set.DurationVar(&f.burstEvery, "burst-every", 0, "besides, a burst of orders this often on average")
-	set.IntVar(&f.burstSize, "burst-size", 13, "orders in a burst")
-	set.Float64Var(&f.cancelShare, "cancel-share", 0, "delete this share of the generated orders at a random moment (0 to 1)")
+	set.BoolVar(&f.demo, "demo", false, "demo defaults: an order every few seconds, bursts, short timers, cancellations")
+	set.Float64Var(&f.timeScale, "time-scale", 1, "speed up the timers by this factor")
+	set.StringToStringVar(&f.steps, "step", nil, "time in a status, such as cooking=20s,delivering=1m")
+	set.Float64Var(&f.jitter, "jitter", 0, "vary the timers of each generated order by up to this share (0 to below 1)")
+	set.Float64Var(&f.rate, "rate", 0, "generate this many orders per second on average")
+	set.DurationVar(&f.every, "every", 0, "average interval between generated orders (instead of --rate)")
+	set.DurationVar(&f.burstEvery, "burst-every", 0, "average interval between additional bursts of orders")
+	set.IntVar(&f.burstSize, "burst-size", 13, "orders per burst")
+	set.Float64Var(&f.cancelShare, "cancel-share", 0, "delete this share of the generated orders at a random time (0 to 1)")
 	set.Float64Var(&f.lostShare, "lost-share", 0, "never publish this share of the events (0 to 1)")
 	set.Float64Var(&f.duplicateShare, "duplicate-share", 0, "publish this share of the events twice (0 to 1)")
-	set.DurationVar(&f.publishDelay, "publish-delay", 0, "publish each event late by a random time up to this")
-	set.Uint64Var(&f.seed, "seed", 0, "repeat the run of this seed: same ids, same decisions (0: a random one)")
-	set.StringVar(&f.stateFile, "state-file", "", "keep the orders here over restarts (default: forget them, as the original)")
-	set.BoolVarP(&f.verbose, "verbose", "v", false, "log every change of an order")
+	set.DurationVar(&f.publishDelay, "publish-delay", 0, "delay each event by a random time up to this")
+	set.Uint64Var(&f.seed, "seed", 0, "seed of ids and random decisions, to repeat a run (0: random)")
+	set.StringVar(&f.stateFile, "state-file", "", "keep orders in this file across restarts (default: in memory, like the original)")
+	set.BoolVarP(&f.verbose, "verbose", "v", false, "log every status change")
 }
 
-// config turns flags and environment into a simulator's Config. Only flags that
-// were given change the preset.
+// config returns the simulator's Config. Only flags that are set change the defaults.
 func (f *flags) config(given func(string) bool, getenv func(string) string) (ordersim.Config, error) {
 	cfg := ordersim.DefaultConfig()
 	if f.demo {
@@ -63,10 +62,14 @@ func (f *flags) config(given func(string) bool, getenv func(string) string) (ord
 	if addr := getenv("HTTP_ADDR"); addr != "" {
 		cfg.Addr = addr
 	}
+	if addr := getenv("GRPC_ADDR"); addr != "" {
+		cfg.GRPCAddr = addr
+	}
 	if topic := getenv("KAFKA_ORDER_TOPIC"); topic != "" {
 		cfg.Topic = topic
 	}
 	cfg.Brokers = list(getenv("KAFKA_BROKERS"))
+	cfg.AllowedHosts = list(getenv("HTTP_ALLOWED_HOSTS"))
 	err := errors.Join(f.timers(&cfg.Steps), f.arrivals(given, &cfg))
 	replace(given("jitter"), &cfg.Jitter, f.jitter)
 	replace(given("cancel-share"), &cfg.CancelShare, f.cancelShare)
@@ -79,9 +82,10 @@ func (f *flags) config(given func(string) bool, getenv func(string) string) (ord
 	return cfg, err
 }
 
-// settings are what a person sets, by the field that it becomes.
+// settings maps fields of the Config to the setting that users know.
 var settings = map[string]string{
 	"Addr":             "HTTP_ADDR",
+	"GRPCAddr":         "GRPC_ADDR",
 	"Brokers":          "KAFKA_BROKERS",
 	"CancelShare":      "--cancel-share",
 	"LostShare":        "--lost-share",
@@ -99,20 +103,19 @@ var settings = map[string]string{
 	"PublishDelay":     "--publish-delay",
 }
 
-// check says what ordersim would say, of the settings instead of its fields.
+// check validates a Config and names the settings instead of the fields.
 func check(cfg ordersim.Config) error {
 	var errs []error
 	for _, bad := range cfg.BadValues() {
-		errs = append(errs, fmt.Errorf("%s is %v: %s", settings[bad.Field], bad.Value, bad.Mend))
+		errs = append(errs, fmt.Errorf("%s is %v: %s", settings[bad.Field], bad.Value, bad.Fix))
 	}
 	return errors.Join(errs...)
 }
 
-// timers applies --time-scale, then --step: a step that is given is meant as it
-// is.
+// timers applies --time-scale, then --step, which is not scaled.
 func (f *flags) timers(steps *ordersim.Steps) error {
 	if f.timeScale <= 0 {
-		return fmt.Errorf("--time-scale is %v: give a factor above 0, such as 60", f.timeScale)
+		return fmt.Errorf("--time-scale is %v: want a factor above 0, such as 60", f.timeScale)
 	}
 	*steps = steps.Faster(f.timeScale)
 	fields := map[string]*time.Duration{
@@ -126,12 +129,12 @@ func (f *flags) timers(steps *ordersim.Steps) error {
 	for _, status := range slices.Sorted(maps.Keys(f.steps)) {
 		field, text := fields[status], f.steps[status]
 		if field == nil {
-			errs = append(errs, fmt.Errorf("--step %s: no timer of that status, give created, pending, confirmed, cooking or delivering", status))
+			errs = append(errs, fmt.Errorf("--step %s: unknown status, want created, pending, confirmed, cooking or delivering", status))
 			continue
 		}
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("--step %s=%s: give a time such as 20s or 5m", status, text))
+			errs = append(errs, fmt.Errorf("--step %s=%s: want a duration such as 20s or 5m", status, text))
 		}
 		*field = d
 	}
@@ -140,10 +143,10 @@ func (f *flags) timers(steps *ordersim.Steps) error {
 
 func (f *flags) arrivals(given func(string) bool, cfg *ordersim.Config) error {
 	if given("rate") && given("every") {
-		return errors.New("--rate and --every say the same: give one of them")
+		return errors.New("--rate and --every are both set: keep one of them")
 	}
 	if f.rate < 0 {
-		return fmt.Errorf("--rate is %v: give orders a second, 0 or more", f.rate)
+		return fmt.Errorf("--rate is %v: want orders per second, 0 or more", f.rate)
 	}
 	replace(given("every"), &cfg.Every, f.every)
 	if given("rate") {
@@ -165,7 +168,7 @@ func replace[T any](given bool, field *T, value T) {
 	}
 }
 
-// list splits at commas and leaves out what is empty.
+// list splits at commas and omits empty parts.
 func list(text string) []string {
 	parts := strings.Split(text, ",")
 	for i := range parts {

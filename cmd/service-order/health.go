@@ -12,35 +12,43 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/ordersim"
 )
 
 const healthTimeout = 3 * time.Second
 
-// health is for the health checks of containers, which may have no HTTP client.
+// health is a health check for containers without an HTTP client.
 func health() *cobra.Command {
 	return &cobra.Command{
-		Use: "health", Short: "Ask the running stand-in whether it serves; the exit code is 0 or 1", Args: noArgs,
+		Use: "health", Short: "Check whether the simulator answers; exit code 0 or 1", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 			defer cancel()
-			return ask(ctx, cmp.Or(os.Getenv("HTTP_ADDR"), ordersim.DefaultConfig().Addr))
+			return probe(ctx, cmp.Or(os.Getenv("HTTP_ADDR"), ordersim.DefaultConfig().Addr))
 		},
 	}
 }
 
-// ask returns nil when the list of orders is answered with 200: the original has
-// no path of its own for this.
-func ask(ctx context.Context, addr string) error {
+// dialAddress returns the address at which a server that listens on addr answers.
+func dialAddress(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return fmt.Errorf("HTTP_ADDR %q: want host:port, such as 127.0.0.1:8080", addr)
+		return "", fmt.Errorf("HTTP_ADDR %q: want host:port, such as 127.0.0.1:8080", addr)
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "localhost"
 	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// probe requests the list of orders: the original has no health endpoint.
+func probe(ctx context.Context, addr string) error {
+	host, err := dialAddress(addr)
+	if err != nil {
+		return err
+	}
 	list := url.URL{
-		Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/public/api/v1/orders",
+		Scheme: "http", Host: host, Path: "/public/api/v1/orders",
 		RawQuery: "from=" + url.QueryEscape(time.Now().UTC().Format(time.RFC3339)), // few orders
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, list.String(), http.NoBody)
@@ -50,7 +58,7 @@ func ask(ctx context.Context, addr string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy of the environment
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("service-order does not answer (is it running, with this HTTP_ADDR?): %w", err)
+		return fmt.Errorf("service-order does not answer; is it running with this HTTP_ADDR? %w", err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

@@ -5,11 +5,11 @@ import (
 	"net"
 	"testing"
 
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/ordersim"
 )
 
-// The probe says yes while the simulator serves, also on every interface, and no
-// afterwards.
+// The probe succeeds while the simulator runs, on one or all interfaces, and then
+// fails.
 func TestHealth(t *testing.T) {
 	sim, err := ordersim.New(ordersim.Config{Addr: ":0", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -37,7 +37,7 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := probe("127.0.0.1:" + port); err == nil {
-		t.Error("it has stopped, and the probe says yes")
+		t.Error("the simulator has stopped, but the probe succeeds")
 	}
 	if err := probe(port); err == nil {
 		t.Error("an address without a host was accepted")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -12,12 +13,12 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/ordersim"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// parse makes a Config of a command line and an environment.
+// parse returns the Config of a command line and an environment.
 func parse(t *testing.T, args string, env map[string]string) (ordersim.Config, error) {
 	t.Helper()
 	var f flags
@@ -29,7 +30,7 @@ func parse(t *testing.T, args string, env map[string]string) (ordersim.Config, e
 	return f.config(set.Changed, func(name string) string { return env[name] })
 }
 
-// Without flags and environment it is service-order as it is.
+// Without flags and environment it behaves like service-order.
 func TestConfig(t *testing.T) {
 	plain := ordersim.DefaultConfig()
 	demo := ordersim.DemoConfig()
@@ -43,8 +44,8 @@ func TestConfig(t *testing.T) {
 		want ordersim.Config
 	}{
 		{"", nil, plain},
-		{"", map[string]string{"HTTP_ADDR": ":9", "KAFKA_BROKERS": "a:1, b:2,", "KAFKA_ORDER_TOPIC": "t"}, with(plain, func(c *ordersim.Config) {
-			c.Addr, c.Brokers, c.Topic = ":9", []string{"a:1", "b:2"}, "t"
+		{"", map[string]string{"HTTP_ADDR": ":9", "HTTP_ALLOWED_HOSTS": "a, b", "KAFKA_BROKERS": "a:1, b:2,", "KAFKA_ORDER_TOPIC": "t"}, with(plain, func(c *ordersim.Config) {
+			c.Addr, c.AllowedHosts, c.Brokers, c.Topic = ":9", []string{"a", "b"}, []string{"a:1", "b:2"}, "t"
 		})},
 		{"--time-scale 60 --step cooking=3s", nil, with(plain, func(c *ordersim.Config) {
 			c.Steps = c.Steps.Faster(60)
@@ -74,7 +75,7 @@ func TestConfig(t *testing.T) {
 			}
 			ignore := []string{"Logger"}
 			if tt.want.BurstEvery == 0 {
-				ignore = append(ignore, "BurstMin", "BurstMax") // mean nothing then
+				ignore = append(ignore, "BurstMin", "BurstMax") // unused then
 			}
 			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(ordersim.Config{}, ignore...), cmpopts.EquateEmpty()); diff != "" {
 				t.Error(diff)
@@ -86,10 +87,10 @@ func TestConfig(t *testing.T) {
 func TestBadFlags(t *testing.T) {
 	for args, want := range map[string]string{
 		"--time-scale 0":                "--time-scale is 0",
-		"--rate 1 --every 1s":           "give one of them",
+		"--rate 1 --every 1s":           "keep one of them",
 		"--rate -1":                     "--rate is -1",
-		"--step baking=1s":              "--step baking: no timer",
-		"--step cooking=long,pending=x": "--step cooking=long: give a time such as 20s or 5m\n--step pending=x",
+		"--step baking=1s":              "--step baking: unknown status",
+		"--step cooking=long,pending=x": "--step cooking=long: want a duration such as 20s or 5m\n--step pending=x",
 	} {
 		if _, err := parse(t, args, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", args, err)
@@ -97,13 +98,13 @@ func TestBadFlags(t *testing.T) {
 	}
 }
 
-// TestBadValues: what a person sets is named, never a field of the simulator.
+// Errors name the setting, not the field of the Config.
 func TestBadValues(t *testing.T) {
 	args := "--jitter 1 --cancel-share 2 --lost-share -1 --duplicate-share 2 --every -1s --publish-delay -1s --burst-every 1s --burst-size 0 " +
 		"--step created=-1s,pending=-1s,confirmed=-1s,cooking=-1s,delivering=-1s"
-	_, err := parse(t, args, map[string]string{"HTTP_ADDR": "foo", "KAFKA_BROKERS": "kafka"})
+	_, err := parse(t, args, map[string]string{"HTTP_ADDR": "foo", "GRPC_ADDR": "bar", "KAFKA_BROKERS": "kafka"})
 	if err == nil {
-		t.Fatal("it was accepted")
+		t.Fatal("no error")
 	}
 	for field, name := range settings {
 		if field != "BurstEvery" && !strings.Contains("\n"+err.Error(), "\n"+name+" is ") {
@@ -119,7 +120,7 @@ func TestBadValues(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
-	t.Setenv("HTTP_ADDR", "127.0.0.1:99999") // nobody can listen there, nor answer
+	t.Setenv("HTTP_ADDR", "127.0.0.1:99999") // an invalid port
 	for args, want := range map[string]int{
 		"--bogus": 2, "bogus": 2, "health bogus": 2, "health --bogus": 2, "--every often": 2, "--lost-share 2": 2, "--version": 0, "health": 1, "": 1,
 	} {
@@ -133,7 +134,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestRunStopsWithItsContext(t *testing.T) {
-	cfg, err := parse(t, "", map[string]string{"HTTP_ADDR": "127.0.0.1:0"})
+	cfg, err := parse(t, "", map[string]string{"HTTP_ADDR": "127.0.0.1:0", "GRPC_ADDR": "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,5 +144,64 @@ func TestRunStopsWithItsContext(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil && !strings.Contains(err.Error(), "canceled") {
 		t.Error(err)
+	}
+}
+
+// TestControl: each command of ctl is a request that the simulator serves.
+func TestControl(t *testing.T) {
+	sim, err := ordersim.New(ordersim.Config{Addr: "127.0.0.1:0", Steps: ordersim.FrozenSteps(), Seed: 1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sim.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sim.Stop(t.Context()) }()
+	run := func(args ...string) (string, error) {
+		var out strings.Builder
+		cmd := command()
+		cmd.SetOut(&out)
+		cmd.SetArgs(append([]string{"ctl", "--server", sim.Addr()}, args...))
+		err := cmd.ExecuteContext(t.Context())
+		return out.String(), err
+	}
+	order, err := sim.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"create", "3"},
+		{"list", "2"},
+		{"status", order.ID, "odd"},
+		{"event", order.ID, "forged"},
+		{"replay", "2"},
+		{"faults", "--delay", "1ms", "--lose", "0.5", "--duplicate", "1", "--shuffle", "1s"},
+	} {
+		if out, err := run(args...); err != nil || !strings.HasPrefix(out, "{") {
+			t.Errorf("%v: %v, %s", args, err, out)
+		}
+	}
+	if truth := sim.Truth(); len(truth) != 4 || truth[order.ID] != "odd" {
+		t.Errorf("orders %v", truth)
+	}
+	if want := (ordersim.Faults{Delay: time.Millisecond, Lose: 0.5, Duplicate: 1, Shuffle: time.Second}); sim.Faults() != want {
+		t.Errorf("faults %+v, want %+v", sim.Faults(), want)
+	}
+	if _, err := run("delete", order.ID); err != nil || sim.Truth()[order.ID] != ordersim.StatusDeleted {
+		t.Errorf("delete: %v, %v", err, sim.Truth())
+	}
+	if _, err := run("faults"); err != nil || sim.Faults() != (ordersim.Faults{}) {
+		t.Errorf("faults ended: %v, %+v", err, sim.Faults())
+	}
+	if _, err := run("publish", "{"); err == nil || !strings.Contains(err.Error(), "set KAFKA_BROKERS") {
+		t.Errorf("publish without Kafka: %v", err)
+	}
+	if _, err := run("forget"); err != nil || len(sim.Truth()) != 0 {
+		t.Errorf("forget: %v, %v", err, sim.Truth())
+	}
+	for _, args := range [][]string{{"bogus"}, {"create", "1", "2"}, {"status", "x"}} {
+		if _, err := run(args...); exitCode(err) != 2 {
+			t.Errorf("%v: exit code %d, want 2: %v", args, exitCode(err), err)
+		}
 	}
 }

@@ -23,23 +23,22 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// here is the platform whose binaries this machine runs.
-var here = v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
+// local is the platform of this machine.
+var local = v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
 
-// release is a version as `make image` would name it.
 func release(sources string) build {
 	return build{sources: sources, version: "v1.2.3", commit: "abc", date: "2026-01-02T15:04:05Z"}
 }
 
-// TestImage makes the images as the command does, reads them back and looks at
-// all that is in them. Sources elsewhere must give the same digest: a path, a time
-// or a version stamp of the checkout that leaks into the binary changes it (it
-// does without -trimpath).
+// TestImage builds the images as the command does and checks their content and
+// configuration. Sources in another directory must give the same digest: a path, a
+// time or a version stamp of the checkout in the binary changes it (without
+// -trimpath it does).
 func TestImage(t *testing.T) {
 	dir := t.TempDir()
 	var out bytes.Buffer
 	b := release(filepath.Join("..", ".."))
-	if err := writeAll(t.Context(), b, []v1.Platform{here}, dir, &out); err != nil {
+	if err := writeAll(t.Context(), b, []v1.Platform{local}, dir, &out); err != nil {
 		t.Fatal(err)
 	}
 	elsewhere := release(copyOfSources(t))
@@ -53,23 +52,22 @@ func TestImage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			likeTheDockerfile(t, p, config.Config)
-			binary := files(t, img, p)
-			runs(t, p, binary)
-			again, err := elsewhere.image(t.Context(), p, here)
+			checkDockerfile(t, p, config.Config)
+			checkBinary(t, p, checkFiles(t, img, p))
+			again, err := elsewhere.image(t.Context(), p, local)
 			if err != nil {
 				t.Fatal(err)
 			}
 			one, err := img.Digest()
 			other, otherErr := again.Digest()
 			if err != nil || otherErr != nil || one != other {
-				t.Errorf("%s, from sources elsewhere %s; %v", one, other, errors.Join(err, otherErr))
+				t.Errorf("digest %s, from other sources %s; %v", one, other, errors.Join(err, otherErr))
 			}
 		})
 	}
 }
 
-// read returns the one image in a layout, and the digest of its index.
+// read returns the only image of a layout and the digest of its index.
 func read(t *testing.T, path string) (v1.Image, string) {
 	t.Helper()
 	top, err := layout.ImageIndexFromPath(path)
@@ -88,7 +86,7 @@ func read(t *testing.T, path string) (v1.Image, string) {
 		t.Fatal(err)
 	}
 	platforms, err := index.IndexManifest()
-	if err != nil || len(platforms.Manifests) != 1 || !platforms.Manifests[0].Platform.Equals(here) {
+	if err != nil || len(platforms.Manifests) != 1 || !platforms.Manifests[0].Platform.Equals(local) {
 		t.Fatalf("%+v, %v", platforms, err)
 	}
 	img, err := index.Image(platforms.Manifests[0].Digest)
@@ -98,8 +96,8 @@ func read(t *testing.T, path string) (v1.Image, string) {
 	return img, manifest.Manifests[0].Digest.String()
 }
 
-// likeTheDockerfile: the lines of the program's stage say what the image says.
-func likeTheDockerfile(t *testing.T, p program, config v1.Config) {
+// checkDockerfile compares the image's configuration with the program's stage in the Dockerfile.
+func checkDockerfile(t *testing.T, p program, config v1.Config) {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", "Dockerfile"))
 	if err != nil {
@@ -119,18 +117,23 @@ func likeTheDockerfile(t *testing.T, p program, config v1.Config) {
 	if config.Cmd != nil {
 		want = append(want, "CMD "+quoted(config.Cmd))
 	}
-	got := slices.DeleteFunc(strings.Split(strings.TrimSpace(stage), "\n"), func(line string) bool { return strings.HasPrefix(line, "COPY ") })
+	got := slices.DeleteFunc(strings.Split(strings.TrimSpace(stage), "\n"), func(line string) bool {
+		return strings.HasPrefix(line, "COPY ") || strings.HasPrefix(line, "#")
+	})
+	if data := strings.Contains(stage, "COPY --from=build --chown=65532:65532 /out/data /data\n"); data != p.data {
+		t.Errorf("the Dockerfile has /data: %t, the image: %t", data, p.data)
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("image (-), Dockerfile (+):\n%s", diff)
+		t.Errorf("image (-) and Dockerfile (+) differ:\n%s", diff)
 	}
 	if strings.HasPrefix(config.User, "0") || config.User == "" {
-		t.Errorf("it runs as root")
+		t.Error("the image runs as root")
 	}
 }
 
-// files sees that there is nothing in the image but what is needed, that only root
-// could change it, and returns the binary.
-func files(t *testing.T, img v1.Image, p program) (binary []byte) {
+// checkFiles checks that the image holds only the needed files, writable by root
+// alone, and returns the binary.
+func checkFiles(t *testing.T, img v1.Image, p program) (binary []byte) {
 	t.Helper()
 	var found []string
 	content := mutate.Extract(img)
@@ -151,28 +154,31 @@ func files(t *testing.T, img v1.Image, p program) (binary []byte) {
 		case h.Name == p.name:
 			binary = body
 		case h.Name == certificates && !x509.NewCertPool().AppendCertsFromPEM(body):
-			t.Error("there is no certificate authority in the file of them")
+			t.Errorf("no certificate authority in %s", h.Name)
 		}
 	}
 	const rest = " 0:0 2026-01-02T15:04:05Z"
 	want := []string{p.name + " 755" + rest, "etc 755" + rest, "etc/ssl 755" + rest, "etc/ssl/certs 755" + rest, certificates + " 644" + rest}
+	if p.data {
+		want = append(want, "data 755 65532:65532 2026-01-02T15:04:05Z")
+	}
 	slices.Sort(found)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, found); diff != "" {
-		t.Errorf("want -, have +:\n%s", diff)
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	return binary
 }
 
-// runs sees that the binary needs no other file, and says which build it is.
-func runs(t *testing.T, p program, binary []byte) {
+// checkBinary checks that the binary is static and prints its version.
+func checkBinary(t *testing.T, p program, binary []byte) {
 	t.Helper()
 	file, err := elf.NewFile(bytes.NewReader(binary))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if libraries, err := file.ImportedLibraries(); err != nil || len(libraries) > 0 {
-		t.Errorf("it is not static: %v, %v", libraries, err)
+		t.Errorf("the binary is not static: %v, %v", libraries, err)
 	}
 	path := filepath.Join(t.TempDir(), p.name)
 	if err := os.WriteFile(path, binary, 0o755); err != nil {
@@ -184,7 +190,7 @@ func runs(t *testing.T, p program, binary []byte) {
 	}
 }
 
-// copyOfSources is a checkout in another place, without its history.
+// copyOfSources copies the sources to another directory, without their history.
 func copyOfSources(t *testing.T) string {
 	t.Helper()
 	top, dir := filepath.Join("..", ".."), t.TempDir()
@@ -207,9 +213,9 @@ func copyOfSources(t *testing.T) string {
 
 func TestBadFlags(t *testing.T) {
 	for flags, want := range map[string]string{
-		"-platforms windows/amd64": "want such as linux/amd64",
-		"-platforms ,":             "want such as linux/amd64",
-		"now":                      "only flags",
+		"-platforms windows/amd64": "use a platform such as linux/amd64",
+		"-platforms ,":             "use a platform such as linux/amd64",
+		"now":                      "use only flags",
 		"-date yesterday":          `date "yesterday"`,
 	} {
 		args := append(strings.Fields(flags), "-out="+t.TempDir())

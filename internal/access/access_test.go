@@ -20,7 +20,7 @@ const (
 )
 
 func TestParse(t *testing.T) {
-	tokens, err := access.Parse("ann:operate:" + annToken + " , bob:read:" + bobToken + "\n # nobody:read:x\n\n")
+	tokens, err := access.Parse("ann:operate:" + annToken + " , bob:read:" + bobToken + "\n # comment:read:x\n\n")
 	if err != nil || tokens.Len() != 2 {
 		t.Fatalf("%d tokens, %v", tokens.Len(), err)
 	}
@@ -37,24 +37,24 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestParseRefuses names every bad entry at once, and shows no token.
-func TestParseRefuses(t *testing.T) {
+// TestParseErrorNamesEveryBadEntry and shows no token.
+func TestParseErrorNamesEveryBadEntry(t *testing.T) {
 	for text, reason := range map[string]string{
 		"ann":                                  "want name:role:token",
 		"ann:operate":                          "want name:role:token",
-		":read:" + annToken:                    "a name is",
-		"a b:read:" + annToken:                 "a name is",
+		":read:" + annToken:                    "a name has",
+		"a b:read:" + annToken:                 "a name has",
 		"ann:admin:" + annToken:                "the role of ann",
 		"ann:read:sesame":                      "shorter than 24",
-		"ann:read:sesame sesame sesame sesame": "other characters",
-		"ann:read:" + annToken + "\x00":        "other characters",
-		"ann:read:=" + annToken:                "other characters",
-		"ann:read:" + annToken + ",ann:read:" + bobToken: "the name ann is there before",
-		"ann:read:" + annToken + ",bob:read:" + annToken: "bob has the token of one before",
+		"ann:read:sesame sesame sesame sesame": "has characters other than",
+		"ann:read:" + annToken + "\x00":        "has characters other than",
+		"ann:read:=" + annToken:                "has characters other than",
+		"ann:read:" + annToken + ",ann:read:" + bobToken: "the name ann is used twice",
+		"ann:read:" + annToken + ",bob:read:" + annToken: "bob has the same token",
 	} {
 		_, err := access.Parse("first:read:first-first-first-first,sesame," + text)
 		if err == nil || !strings.Contains(err.Error(), reason) || !strings.Contains(err.Error(), "token 2: want") {
-			t.Errorf("%q: %v, want it to say %q and name the second", text, err, reason)
+			t.Errorf("%q: %v, want %q, and the second entry named", text, err, reason)
 		} else if strings.Contains(err.Error(), "sesame") {
 			t.Errorf("%q: the error shows a token: %v", text, err)
 		}
@@ -78,14 +78,14 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// told keeps what was said of the file.
-type told []string
+// reports records the calls of a Reporter.
+type reports []string
 
-func (t *told) Failed(_ context.Context, err error) { *t = append(*t, err.Error()) }
-func (t *told) Works(context.Context)               { *t = append(*t, "works") }
+func (r *reports) Failed(_ context.Context, err error) { *r = append(*r, err.Error()) }
+func (r *reports) Recovered(context.Context)           { *r = append(*r, "recovered") }
 
-// TestFileIsReread rotates a token: the new one counts and the old one does not
-// within a second, without a restart; a file that cannot be used changes nothing.
+// TestFileIsReread replaces a token: within a second the new one is valid and the
+// old one is not. A file that cannot be used changes nothing.
 func TestFileIsReread(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tokens")
 	write := func(text string) {
@@ -95,8 +95,8 @@ func TestFileIsReread(t *testing.T) {
 	}
 	write("# the old one\nann:operate:" + annToken)
 	synctest.Test(t, func(t *testing.T) {
-		var said told
-		file, err := access.OpenFile(path, &said)
+		var reported reports
+		file, err := access.OpenFile(path, &reported)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,9 +108,9 @@ func TestFileIsReread(t *testing.T) {
 			}
 		}
 		expect("at the start", true, false)
-		write("bob:operate:" + bobToken)
+		write("\uFEFFbob:operate:" + bobToken + "\r\n")
 		expect("at once", true, false)
-		time.Sleep(time.Second) // of the bubble's clock
+		time.Sleep(time.Second) // of the synctest clock
 		expect("a second later", false, true)
 
 		for _, unusable := range []string{"bob:operate:short", "ann"} {
@@ -123,8 +123,8 @@ func TestFileIsReread(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		expect("gone", false, true)
-		if len(said) != 4 || strings.Contains(strings.Join(said, ""), "sesame") {
-			t.Errorf("said %q", said)
+		if len(reported) != 4 || strings.Contains(strings.Join(reported, ""), "sesame") {
+			t.Errorf("reported %q", reported)
 		}
 		write("")
 		time.Sleep(time.Second)
@@ -132,7 +132,7 @@ func TestFileIsReread(t *testing.T) {
 	})
 }
 
-func TestFileThatCannotBeUsedAtTheStart(t *testing.T) {
+func TestOpenFileRejectsUnusableFile(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := access.OpenFile(filepath.Join(dir, "none"), nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)

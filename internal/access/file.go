@@ -6,65 +6,66 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
 
-// rereadEvery bounds how long a token stays valid that was taken out of the file.
-const rereadEvery = time.Second
+// rereadInterval: a token removed from the file is valid for at most this long.
+const rereadInterval = time.Second
 
-// Teller says that the file cannot be used, once, and that it can again, once.
-type Teller interface {
+// Reporter reports failed and successful attempts to read the file.
+type Reporter interface {
 	Failed(ctx context.Context, err error)
-	Works(ctx context.Context)
+	Recovered(ctx context.Context)
 }
 
-// File is tokens in a file that is read again while it is used, so that tokens
-// come and go without a restart. Where it cannot be read, or is not as Parse wants
-// it, the tokens that it had stay valid. One that has no token lets nobody in.
+// File is a file of tokens that is reread while in use, so that tokens change
+// without a restart. If it cannot be read or parsed, its last tokens stay valid.
+// An empty file permits no caller.
 type File struct {
-	path string
-	tell Teller
+	path     string
+	reporter Reporter
 
 	mu     sync.Mutex
-	read   time.Time // when it was
+	readAt time.Time
 	text   []byte
 	tokens Tokens
 }
 
-// OpenFile reads the tokens, of which there must be one at least.
-func OpenFile(path string, tell Teller) (*File, error) {
-	f := &File{path: path, tell: tell}
+// OpenFile reads the file, which must contain at least one token.
+func OpenFile(path string, reporter Reporter) (*File, error) {
+	f := &File{path: path, reporter: reporter}
 	if err := f.reread(); err != nil {
 		return nil, err
 	}
 	if f.tokens.Len() == 0 {
-		return nil, fmt.Errorf("%s has no token: want lines of name:role:token", path)
+		return nil, fmt.Errorf("%s contains no token: want lines of name:role:token", path)
 	}
 	return f, nil
 }
 
-// Caller returns who has the token, as the file was at most a second ago.
+// Caller returns the owner of the token, by the file as it was at most a second ago.
 func (f *File) Caller(ctx context.Context, token string) (Caller, bool) {
-	return f.now(ctx).Caller(ctx, token)
+	return f.current(ctx).Caller(ctx, token)
 }
 
-// now rereads the file when the last time is long ago.
-func (f *File) now(ctx context.Context) Tokens {
+// current rereads the file if rereadInterval has passed.
+func (f *File) current(ctx context.Context) Tokens {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if time.Since(f.read) >= rereadEvery {
+	if time.Since(f.readAt) >= rereadInterval {
 		if err := f.reread(); err != nil {
-			f.tell.Failed(ctx, err)
+			f.reporter.Failed(ctx, err)
 		} else {
-			f.tell.Works(ctx)
+			f.reporter.Recovered(ctx)
 		}
 	}
 	return f.tokens
 }
 
 func (f *File) reread() error {
-	f.read = time.Now()
+	f.readAt = time.Now()
 	text, err := os.ReadFile(f.path)
 	if err != nil {
 		return fmt.Errorf("read the tokens: %w", err)
@@ -72,9 +73,9 @@ func (f *File) reread() error {
 	if f.text != nil && bytes.Equal(text, f.text) {
 		return nil
 	}
-	tokens, err := Parse(string(text))
+	tokens, err := Parse(strings.TrimPrefix(string(text), "\uFEFF")) // as editors on Windows save it
 	if err != nil {
-		return errors.Join(fmt.Errorf("the tokens of %s are not usable", f.path), err)
+		return errors.Join(fmt.Errorf("the tokens in %s are invalid", f.path), err)
 	}
 	f.text, f.tokens = text, tokens
 	return nil

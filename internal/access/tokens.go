@@ -1,6 +1,6 @@
-// Package access knows who may call the API: named bearer tokens with roles. It
-// keeps hashes of the tokens, never the tokens, and its errors show none. It must
-// not know HTTP: transport/rest asks it.
+// Package access decides who may call the API: named bearer tokens with roles. It
+// keeps only hashes of the tokens, and its errors show no token. It does not know
+// HTTP.
 package access
 
 import (
@@ -9,7 +9,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -18,20 +21,20 @@ type Role string
 
 // The roles.
 const (
-	Read    Role = "read"    // look
-	Operate Role = "operate" // look, and change things
+	Read    Role = "read"
+	Operate Role = "operate" // read and change
 )
 
-// Allows reports whether a caller with role r may do what needs the other one.
+// Allows reports whether role r permits what needs the other role.
 func (r Role) Allows(needed Role) bool { return r == needed || r == Operate }
 
-// Caller is who has a token.
+// Caller is the owner of a token.
 type Caller struct {
-	Name string // for logs and the journal
+	Name string // in the log and the journal
 	Role Role
 }
 
-// Tokens are those that are valid; they are not changed. The zero value has none.
+// Tokens is an immutable set of valid tokens. The zero value is empty.
 type Tokens struct{ entries []entry }
 
 type entry struct {
@@ -39,8 +42,8 @@ type entry struct {
 	hash   [sha256.Size]byte
 }
 
-// MinTokenLen is the shortest token that is accepted, in characters: what
-// "openssl rand -base64 24" makes is longer.
+// MinTokenLen is the minimum length of a token; "openssl rand -base64 24"
+// generates a longer one.
 const MinTokenLen = 24
 
 var (
@@ -48,8 +51,8 @@ var (
 	goodToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`) // RFC 6750
 )
 
-// Parse reads name:role:token, several separated by commas or ends of line; what
-// follows a # is not read. The error names every bad one, and no token.
+// Parse reads name:role:token entries, separated by commas or newlines; # starts a
+// comment. The error names every bad entry and shows no token.
 func Parse(text string) (Tokens, error) {
 	var (
 		t    Tokens
@@ -61,9 +64,9 @@ func Parse(text string) (Tokens, error) {
 		switch {
 		case err != nil:
 		case names[e.caller.Name]:
-			err = fmt.Errorf("the name %s is there before", e.caller.Name)
+			err = fmt.Errorf("the name %s is used twice", e.caller.Name)
 		case hashes[e.hash]:
-			err = fmt.Errorf("%s has the token of one before", e.caller.Name)
+			err = fmt.Errorf("%s has the same token as another name", e.caller.Name)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("token %d: %w", i+1, err))
@@ -96,22 +99,22 @@ func parseEntry(s string) (entry, error) {
 	name, role, token := parts[0], Role(parts[1]), parts[2]
 	switch {
 	case !goodName.MatchString(name):
-		return entry{}, errors.New("a name is 1 to 32 of A-Z a-z 0-9 . _ -")
+		return entry{}, errors.New("a name has 1 to 32 characters of A-Z a-z 0-9 . _ -")
 	case role != Read && role != Operate:
 		return entry{}, fmt.Errorf("the role of %s must be %s or %s", name, Read, Operate)
 	case len(token) < MinTokenLen:
-		return entry{}, fmt.Errorf("the token of %s is shorter than %d characters; openssl rand -base64 24 makes one", name, MinTokenLen)
+		return entry{}, fmt.Errorf("the token of %s is shorter than %d characters; generate one with: openssl rand -base64 24", name, MinTokenLen)
 	case !goodToken.MatchString(token):
-		return entry{}, fmt.Errorf("the token of %s has other characters than A-Z a-z 0-9 . _ ~ + / - and = at its end", name)
+		return entry{}, fmt.Errorf("the token of %s has characters other than A-Z a-z 0-9 . _ ~ + / - and = at the end", name)
 	}
 	return entry{Caller{name, role}, sha256.Sum256([]byte(token))}, nil
 }
 
-// Len returns how many tokens there are.
+// Len returns the number of tokens.
 func (t Tokens) Len() int { return len(t.entries) }
 
-// Caller returns who has the token. It takes as long for one that is nearly right
-// as for any other.
+// Caller returns the owner of the token. It takes the same time for every unknown
+// token.
 func (t Tokens) Caller(_ context.Context, token string) (Caller, bool) {
 	hash := sha256.Sum256([]byte(token))
 	var (
@@ -124,4 +127,31 @@ func (t Tokens) Caller(_ context.Context, token string) (Caller, bool) {
 		}
 	}
 	return caller, found
+}
+
+// IsLoopback reports whether host, with or without a port, is this machine's
+// loopback address or its name.
+func IsLoopback(host string) bool {
+	host = hostName(host)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// HostAllowed reports whether a Host header names this service: localhost, an IP
+// address, or one of names. By DNS rebinding, a page of another site could otherwise
+// call it under the name of that site, as if it were its own page.
+func HostAllowed(host string, names ...string) bool {
+	host = hostName(host)
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == "localhost" ||
+		host != "" && slices.ContainsFunc(names, func(name string) bool { return hostName(name) == host })
+}
+
+// hostName returns host in lower case, without port, brackets and final dot.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return strings.ToLower(strings.TrimSuffix(host, "."))
 }

@@ -3,69 +3,76 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"service-courier/internal/gateway/order"
+	"service-courier/internal/outage"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/transport/kafka"
 	"service-courier/internal/transport/rest"
 )
 
-// readiness looks at the parts. What it says is shown to anybody who asks, so
-// it names no host and no user; the log has the errors.
+// readiness checks the components. The result needs no token, so it names no host and no
+// user; the log has the errors.
 type readiness struct {
 	pool     *pgxpool.Pool
 	consumer *kafka.Consumer
-	orders   order.OrderClient
+	// orders is service-order behind its circuit breaker.
+	orders interface {
+		Check(ctx context.Context) error
+	}
+	// contain is App.contain.
+	contain func(ctx context.Context, component string, run func(context.Context)) (panicked bool)
 }
 
 var _ rest.Readiness = readiness{}
 
-// Check implements rest.Readiness. PostgreSQL and service-order are asked at
-// the same time, since either may take the whole of ctx to say nothing.
-func (r readiness) Check(ctx context.Context) []rest.PartStatus {
-	neighbour := make(chan rest.PartStatus, 1)
-	go func() { neighbour <- r.orderService(ctx) }()
+// Check implements rest.Readiness. It queries PostgreSQL and service-order at the same
+// time, since either may use up the whole of ctx.
+func (r readiness) Check(ctx context.Context) []rest.Component {
+	orderService := make(chan rest.Component, 1)
+	go func() {
+		c := rest.Component{Name: rest.ComponentOrderService, Optional: true, Detail: "the check failed"}
+		r.contain(ctx, "readiness", func(ctx context.Context) { c = r.orderService(ctx) })
+		orderService <- c
+	}()
 	database, schema := r.database(ctx)
-	return []rest.PartStatus{database, schema, r.group(), <-neighbour}
+	return []rest.Component{database, schema, r.group(schema.OK), <-orderService}
 }
 
-// absent names the parts that are not there.
-func (r readiness) absent(ctx context.Context) (names []string) {
-	for _, part := range r.Check(ctx) {
-		if !part.OK {
-			names = append(names, part.Name)
-		}
-	}
-	return names
-}
-
-func (r readiness) database(ctx context.Context) (database, schema rest.PartStatus) {
-	database = rest.PartStatus{Name: rest.PartPostgreSQL, OK: true, Detail: "answers"}
-	schema = rest.PartStatus{Name: rest.PartSchema, OK: true, Detail: "up to date"}
+func (r readiness) database(ctx context.Context) (database, schema rest.Component) {
+	database = rest.Component{Name: rest.ComponentPostgreSQL, OK: true, Detail: "answers"}
+	schema = rest.Component{Name: rest.ComponentSchema, OK: true, Detail: "up to date"}
 	switch err := postgres.CheckSchema(ctx, r.pool); {
-	case errors.Is(err, postgres.ErrNoSchema):
+	case errors.Is(err, postgres.ErrSchema):
 		schema.OK, schema.Detail = false, err.Error()
 	case err != nil:
-		database.OK, database.Detail = false, "cannot be asked"
-		schema.OK, schema.Detail = false, "not known while PostgreSQL cannot be asked"
+		database.OK, database.Detail = false, outage.Public(err, "does not answer")
+		schema.OK, schema.Detail = false, "unknown while PostgreSQL does not answer"
 	}
 	return database, schema
 }
 
-func (r readiness) group() rest.PartStatus {
-	if err := r.consumer.Status(); err != nil {
-		return rest.PartStatus{Name: rest.PartConsumerGroup, Detail: err.Error()}
+func (r readiness) group(hasSchema bool) rest.Component {
+	switch err := r.consumer.Status(); {
+	case errors.Is(err, kafka.ErrNotJoined) && !hasSchema:
+		return rest.Component{Name: rest.ComponentConsumerGroup, Detail: "not joined: waits for PostgreSQL and its schema"}
+	case err != nil:
+		return rest.Component{Name: rest.ComponentConsumerGroup, Detail: err.Error()}
 	}
-	return rest.PartStatus{Name: rest.PartConsumerGroup, OK: true, Detail: "joined"}
+	c := rest.Component{Name: rest.ComponentConsumerGroup, OK: true, Detail: "joined"}
+	if unowned := r.consumer.Unowned(); len(unowned) > 0 { // another replica would not read them either
+		c.Detail += fmt.Sprintf("; no member reads the partitions %v", unowned)
+	}
+	return c
 }
 
-// orderService asks for an order that nobody has: a 404 is an answer.
-func (r readiness) orderService(ctx context.Context) rest.PartStatus {
-	part := rest.PartStatus{Name: rest.PartOrderService, Optional: true, OK: true, Detail: "answers"}
-	if _, err := r.orders.Get(ctx, "readyz"); err != nil && !errors.Is(err, order.ErrNotFound) {
-		part.OK, part.Detail = false, "cannot be asked: orders wait until it can"
+func (r readiness) orderService(ctx context.Context) rest.Component {
+	c := rest.Component{Name: rest.ComponentOrderService, Optional: true, OK: true, Detail: "answers"}
+	if err := r.orders.Check(ctx); err != nil {
+		c.OK, c.Detail = false, outage.Public(order.Explain(err), "")
 	}
-	return part
+	return c
 }

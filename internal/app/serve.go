@@ -2,136 +2,96 @@ package app
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"service-courier/internal/config"
-	"service-courier/internal/output"
+	"service-courier/internal/logging"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/tracing"
+	"service-courier/internal/worker"
 )
 
 // Serve runs the service with the environment's settings until ctx ends. It
-// never migrates: without the schema it waits and says so.
+// never migrates: it waits for the schema.
 func Serve(ctx context.Context, logs io.Writer) error {
 	cfg, err := config.Load()
 	if err != nil {
 		return err
 	}
-	return Run(ctx, cfg, jsonLog(logs, cfg.LogLevel))
+	log := NewLog(logs, cfg)
+	slog.SetDefault(log) // libraries write no text between the lines of JSON
+	return Run(ctx, cfg, log)
 }
 
-// jsonLog is serve's log. It has times as Go writes them, "1m30s"; slog would give a
-// number of nanoseconds that does not say so.
-func jsonLog(out io.Writer, level slog.Level) *slog.Logger {
-	readable := func(_ []string, a slog.Attr) slog.Attr {
-		if a.Value.Kind() == slog.KindDuration {
-			a.Value = slog.StringValue(a.Value.Duration().String())
-		}
-		return a
-	}
-	return slog.New(tracing.Logged(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: readable})))
+// NewLog returns the log of the service.
+func NewLog(out io.Writer, cfg config.Config) *slog.Logger {
+	return slog.New(tracing.LogHandler(logging.NewHandler(out, cfg.LogFormat, cfg.LogLevel)))
 }
 
-// Run runs the service with the settings given until ctx ends.
+// Run runs the service with these settings until ctx ends or the API cannot be served
+// any more.
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	log.InfoContext(ctx, "starting", slog.Any("settings", cfg))
-	s, err := newService(ctx, cfg, log)
+	a, err := New(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	if err := s.run(ctx); err != nil {
+	if err = a.Start(ctx); err == nil {
+		err = a.wait(ctx)
+	}
+	if err := errors.Join(err, a.Stop(ctx)); err != nil {
 		return err
 	}
 	log.InfoContext(ctx, "stopped")
 	return nil
 }
 
-// MigrateUp applies every migration that the database of DATABASE_URL lacks.
-func MigrateUp(ctx context.Context, out io.Writer) error {
-	return withMigrator(func(m *postgres.Migrator) error {
-		applied, err := m.Up(ctx)
-		if err != nil {
-			return err
-		}
-		for _, name := range applied {
-			fmt.Fprintln(out, "applied", name)
-		}
-		if len(applied) == 0 {
-			fmt.Fprintln(out, "nothing to apply: the schema is up to date")
-		}
+// wait returns when ctx ends, or with an error when the listener of the API fails: a
+// restart of the process opens a new one.
+func (a *App) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
 		return nil
-	})
-}
-
-// MigrateDown takes the newest migration back.
-func MigrateDown(ctx context.Context, out io.Writer) error {
-	return withMigrator(func(m *postgres.Migrator) error {
-		name, err := m.Down(ctx)
-		if err != nil {
-			return err
-		}
-		if name == "" {
-			fmt.Fprintln(out, "nothing to take back")
-			return nil
-		}
-		fmt.Fprintln(out, "took back", name)
-		return nil
-	})
-}
-
-// migration is a postgres.MigrationState for programs.
-type migration struct {
-	Name    string `json:"name"`
-	Applied bool   `json:"applied"`
-}
-
-var migrationColumns = []output.Column{{Title: "migration", Path: "name"}, {Title: "applied", Path: "applied"}}
-
-// MigrateStatus lists every migration and whether it is applied.
-func MigrateStatus(ctx context.Context, w output.Writer) error {
-	return withMigrator(func(m *postgres.Migrator) error {
-		states, err := m.Status(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = w.List(func(yield func(json.RawMessage, error) bool) {
-			for _, s := range states {
-				if !yield(json.Marshal(migration(s))) {
-					return
-				}
-			}
-		}, migrationColumns, 0)
-		return err
-	})
-}
-
-// MigrateGrant gives a database role what `serve` needs of the schema.
-func MigrateGrant(ctx context.Context, role string, out io.Writer) error {
-	return withMigrator(func(m *postgres.Migrator) error {
-		if err := m.Grant(ctx, role); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(out, "%s can run the service, and cannot change the schema\n", role)
-		return err
-	})
-}
-
-func withMigrator(do func(*postgres.Migrator) error) (err error) {
-	url, err := config.LoadDatabaseURL()
-	if err != nil {
+	case err := <-a.Failed():
 		return err
 	}
-	m, err := postgres.NewMigrator(url)
+}
+
+// Resync compares once with service-order: the orders that it lists as created since the
+// given time, and every active order. Then it runs the matching, because no replica may be
+// running. It returns how many active orders are missing.
+func Resync(ctx context.Context, cfg config.Config, since time.Time, log *slog.Logger) (missing int, err error) {
+	a, err := New(ctx, cfg, log)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer func() {
-		if closeErr := m.Close(); err == nil {
-			err = closeErr
-		}
+	defer func() { err = errors.Join(err, a.Stop(ctx)) }()
+	if err := postgres.CheckSchema(ctx, a.pool); err != nil {
+		return 0, postgres.ExplainError(err)
+	}
+	if err := a.resync(ctx, since); err != nil {
+		return 0, fmt.Errorf("resync incomplete: its fixes so far are saved, run it again: %w", err)
+	}
+	active, err := postgres.NewHealth(a.pool).ActiveOrders(ctx)
+	return active.Missing, err
+}
+
+func (a *App) resync(ctx context.Context, since time.Time) error {
+	batchCtx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.batcher.Run(batchCtx)
 	}()
-	return postgres.ForPerson(do(m))
+	err := a.resyncer.Since(ctx, since.Add(-worker.ResyncOverlap)) // since is by this machine's clock
+	stop()
+	<-done
+	if err != nil {
+		return err
+	}
+	return a.matcher.Match(ctx)
 }

@@ -1,6 +1,6 @@
-// Package buildinfo tells which build of the programs this is. A release sets
-// the three variables with the linker's -X; any other build is described by
-// what the go command noted of its sources.
+// Package buildinfo describes the build of the running program. A release sets the
+// three variables with the linker's -X; other builds use what the go command
+// recorded.
 package buildinfo
 
 import (
@@ -17,12 +17,12 @@ var (
 	date    string // of the commit, RFC 3339
 )
 
-// Info is one build.
+// Info describes a build.
 type Info struct {
-	Version  string `json:"version"`  // of the release, "dev" of any other build
-	Commit   string `json:"commit"`   // "unknown" where the sources were no checkout; "-dirty" where they were changed
-	Date     string `json:"date"`     // of the commit, RFC 3339, or "unknown"
-	Go       string `json:"go"`       // the compiler's version
+	Version  string `json:"version"`  // of a release, else "dev"
+	Commit   string `json:"commit"`   // "unknown" outside a checkout; ends with "-dirty" if files were changed
+	Date     string `json:"date"`     // of the commit, RFC 3339; or "unknown"
+	Go       string `json:"go"`       // version of Go
 	Platform string `json:"platform"` // such as linux/amd64
 }
 
@@ -38,19 +38,19 @@ func Read() Info {
 	return info
 }
 
-// describe takes what the go command noted of the checkout, if it did.
+// describe uses the version control settings that the go command recorded, if any.
 func (i *Info) describe(settings []debug.BuildSetting) {
-	noted := make(map[string]string, len(settings))
+	recorded := make(map[string]string, len(settings))
 	for _, s := range settings {
-		noted[s.Key] = s.Value
+		recorded[s.Key] = s.Value
 	}
-	i.Commit, i.Date = noted["vcs.revision"], noted["vcs.time"]
-	if i.Commit != "" && noted["vcs.modified"] == "true" {
+	i.Commit, i.Date = recorded["vcs.revision"], recorded["vcs.time"]
+	if i.Commit != "" && recorded["vcs.modified"] == "true" {
 		i.Commit += "-dirty"
 	}
 }
 
-// String is one line: "v1.2.3, commit …, of 2026-01-02T15:04:05Z, go1.26.0, linux/amd64".
+// String returns one line: "v1.2.3, commit …, of 2026-01-02T15:04:05Z, go1.26.0, linux/amd64".
 func (i Info) String() string {
 	return fmt.Sprintf("%s, commit %s, of %s, %s, %s", i.Version, i.Commit, i.Date, i.Go, i.Platform)
 }

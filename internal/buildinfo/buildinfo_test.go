@@ -22,7 +22,7 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// What the linker has set wins, and nothing is left empty.
+// TestRead: the linker's values take precedence, and no field is empty.
 func TestRead(t *testing.T) {
 	if got := Read().String(); !strings.HasPrefix(got, "dev, commit ") || strings.Contains(got, ", ,") || strings.Contains(got, "commit ,") {
 		t.Errorf("a build without a release: %s", got)

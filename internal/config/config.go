@@ -1,33 +1,37 @@
-// Package config is the only reader of the environment. It knows every setting
-// of `serve`, its default and its bounds, and nothing of what is done with it.
+// Package config reads the settings of `serve` and of the client commands from
+// the environment and the file .env, with their defaults and bounds. No other
+// package reads the environment.
 package config
 
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/joho/godotenv"
+
+	"service-courier/internal/dsn"
 )
 
-// Config of `serve`. The names in the tags are the environment's.
+// Config of `serve`. The tags are the names of the environment variables.
 type Config struct {
-	HTTPAddr     string   `env:"HTTP_ADDR" envDefault:"127.0.0.1:8082"`
+	HTTPAddr         string   `env:"HTTP_ADDR" envDefault:"127.0.0.1:8082"`
+	HTTPAllowedHosts []string `env:"HTTP_ALLOWED_HOSTS"` // besides localhost and IP addresses
+
 	DatabaseURL  string   `env:"DATABASE_URL"`
 	KafkaBrokers []string `env:"KAFKA_BROKERS"`
 	KafkaTopic   string   `env:"KAFKA_ORDER_TOPIC" envDefault:"order.status.changed"`
-	KafkaGroupID string   `env:"KAFKA_GROUP_ID" envDefault:"service-courier"`
+	// KafkaAssignmentTopic is the topic of the outbox; empty: off.
+	KafkaAssignmentTopic string `env:"KAFKA_ASSIGNMENT_TOPIC"`
+	KafkaGroupID         string `env:"KAFKA_GROUP_ID" envDefault:"service-courier"`
 
 	KafkaTLS                 bool   `env:"KAFKA_TLS"`
-	KafkaTLSCAFile           string `env:"KAFKA_TLS_CA_FILE"`   // empty: the system's
-	KafkaTLSCertFile         string `env:"KAFKA_TLS_CERT_FILE"` // of this client; empty: none
+	KafkaTLSCAFile           string `env:"KAFKA_TLS_CA_FILE"`   // empty: the authorities of the system
+	KafkaTLSCertFile         string `env:"KAFKA_TLS_CERT_FILE"` // empty: no client certificate
 	KafkaTLSKeyFile          string `env:"KAFKA_TLS_KEY_FILE"`
 	KafkaSASLMechanism       string `env:"KAFKA_SASL_MECHANISM"` // empty: no SASL
 	KafkaSASLUsername        string `env:"KAFKA_SASL_USERNAME"`
@@ -35,204 +39,196 @@ type Config struct {
 	KafkaSASLPasswordFile    string `env:"KAFKA_SASL_PASSWORD_FILE"` // instead of the password
 	KafkaSASLPlainWithoutTLS bool   `env:"KAFKA_SASL_PLAIN_WITHOUT_TLS"`
 
-	OrderServiceURL string        `env:"ORDER_SERVICE_URL" envDefault:"http://localhost:8080"`
+	OrderServiceURL      string `env:"ORDER_SERVICE_URL" envDefault:"http://localhost:8080"`
+	OrderServiceGRPCAddr string `env:"ORDER_SERVICE_GRPC_ADDR"` // empty: no gRPC
+	OrderServiceGRPCTLS  bool   `env:"ORDER_SERVICE_GRPC_TLS"`
+	OrderServicePrefer   string `env:"ORDER_SERVICE_PREFER" envDefault:"http"`
+
 	DeliveryOverdue string        `env:"DELIVERY_OVERDUE" envDefault:"flag"`
-	APITokens       Secret        `env:"API_TOKENS"`                  // empty: nobody is asked who he is
-	APITokensFile   string        `env:"API_TOKENS_FILE"`             // instead of them
-	RateLimit       int           `env:"RATE_LIMIT" envDefault:"100"` // requests a second of one address
-	PprofAddr       string        `env:"PPROF_ADDR"`                  // empty: no profiles
+	APITokens       Secret        `env:"API_TOKENS"`                  // empty: no authentication
+	APITokensFile   string        `env:"API_TOKENS_FILE"`             // instead of API_TOKENS
+	RateLimit       int           `env:"RATE_LIMIT" envDefault:"100"` // requests per second and address
+	EventsAddr      string        `env:"EVENTS_ADDR"`                 // of the events page alone; empty: off
+	PprofAddr       string        `env:"PPROF_ADDR"`                  // empty: off
 	OTLPEndpoint    string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // both empty: no traces
 	OTLPTraces      string        `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"`
 	Insecure        bool          `env:"INSECURE"`
-	SweepInterval   time.Duration `env:"SWEEP_INTERVAL" envDefault:"1m"`
-	Retention       time.Duration `env:"RETENTION" envDefault:"0"` // 0: nothing is removed
+	ResyncInterval  time.Duration `env:"RESYNC_INTERVAL" envDefault:"1m"`
+	Retention       time.Duration `env:"RETENTION" envDefault:"0"`     // 0: keep everything
+	PhoneRegion     string        `env:"PHONE_REGION" envDefault:"RU"` // of phones without country code
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat       string        `env:"LOG_FORMAT"` // empty: text on a terminal, else json
 }
 
-// Load reads the environment, and before it the file .env of the working
-// directory where there is one; what is set in the environment wins. The error
-// names every setting that is bad.
-func Load() (Config, error) {
-	if err := loadDotEnv(); err != nil {
-		return Config{}, err
-	}
-	cfg, err := env.ParseAs[Config]()
-	for i, b := range cfg.KafkaBrokers {
-		cfg.KafkaBrokers[i] = strings.TrimSpace(b)
-	}
-	var parse env.AggregateError
-	switch {
-	case errors.As(err, &parse):
-		bad, names := unread(parse.Errors)
-		return cfg, settings(append(bad, cfg.problems(names...)...))
-	case err != nil:
-		return cfg, fmt.Errorf("read the environment: %w", err)
-	}
-	return cfg, settings(cfg.problems())
-}
-
-// LoadDatabaseURL reads DATABASE_URL alone, for commands that need no other
-// setting.
-func LoadDatabaseURL() (string, error) {
-	if err := loadDotEnv(); err != nil {
-		return "", err
-	}
-	c := Config{DatabaseURL: os.Getenv("DATABASE_URL")}
-	return c.DatabaseURL, settings(none(c.checkDatabaseURL()))
-}
-
-func loadDotEnv() error {
-	err := godotenv.Load()
-	var path *fs.PathError
-	switch {
-	case err == nil, errors.Is(err, os.ErrNotExist):
-		return nil
-	case errors.As(err, &path):
-		return fmt.Errorf("read the file .env: %w", err)
-	}
-	// The parser's error quotes the file, secrets and all.
-	return errors.New("the file .env cannot be parsed: want lines of NAME=value, as in .env.example")
-}
-
-// settings joins what is wrong into one error, a line each.
-func settings(problems []error) error {
-	if len(problems) == 0 {
-		return nil
-	}
-	return fmt.Errorf("the settings are not usable (.env.example shows them all):\n%w", errors.Join(problems...))
-}
-
-func none(err error) []error {
-	if err == nil {
-		return nil
-	}
-	return []error{err}
-}
-
-// problems is what is wrong, unread aside: those settings have no value.
-func (c Config) problems(unread ...string) []error {
-	var out []error
-	for _, check := range []check{
-		{run: c.checkHTTPAddr},
-		{run: c.checkReach, reads: []string{"INSECURE"}},
-		{run: c.checkDatabaseURL},
-		{run: c.checkBrokers},
-		{run: c.checkKafkaTLS, reads: []string{"KAFKA_TLS"}},
-		{run: c.checkSASL, reads: []string{"KAFKA_TLS", "KAFKA_SASL_PLAIN_WITHOUT_TLS"}},
-		{run: c.checkOrderServiceURL},
-		{run: c.checkSweepInterval, reads: []string{"SWEEP_INTERVAL"}},
-		{run: c.checkRetention, reads: []string{"RETENTION"}},
-		{run: c.checkOverdue},
-		{run: c.checkTokens},
-		{run: c.checkRateLimit, reads: []string{"RATE_LIMIT"}},
-		{run: c.checkPprof},
-		{run: c.checkOTLP},
-	} {
-		if check.can(unread) {
-			out = append(out, none(check.run())...)
-		}
-	}
-	return out
-}
-
-func (c Config) checkDatabaseURL() error {
-	if c.DatabaseURL == "" {
-		return errors.New("DATABASE_URL is not set: want postgres://user:password@host:5432/database")
-	}
-	u, err := url.Parse(c.DatabaseURL)
-	if err != nil || u.Host == "" || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return fmt.Errorf("DATABASE_URL %s: want postgres://user:password@host:5432/database", mask(c.DatabaseURL))
-	}
-	// pgx knows libpq's parameters, and reads the files that some of them name.
-	if _, err := pgconn.ParseConfig(c.DatabaseURL); err != nil {
-		text := err.Error() // cannot parse `the URL`: why
-		return fmt.Errorf("DATABASE_URL %s: %s", mask(c.DatabaseURL), text[strings.LastIndex(text, "`: ")+len("`: "):])
-	}
-	return nil
-}
-
-func (c Config) checkOrderServiceURL() error {
-	if !isHTTP(c.OrderServiceURL) {
-		return fmt.Errorf("ORDER_SERVICE_URL %s: want http://host:port; a port is at most 65535", mask(c.OrderServiceURL))
-	}
-	return nil
-}
-
-// checkOTLP does not leave it to the SDK, which takes anything and then cannot send.
-func (c Config) checkOTLP() error {
-	return errors.Join(
-		checkCollector("OTEL_EXPORTER_OTLP_ENDPOINT", c.OTLPEndpoint, "http://localhost:4318"),
-		checkCollector("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.OTLPTraces, "http://localhost:4318/v1/traces"),
-	)
-}
-
-func checkCollector(name, value, example string) error {
-	if value != "" && !isHTTP(value) {
-		return fmt.Errorf("%s %s: want a URL such as %s, or nothing for no traces", name, mask(value), example)
-	}
-	return nil
-}
-
-// minSweepInterval keeps a sweep from following on the heels of the last.
-const minSweepInterval = time.Second
-
-func (c Config) checkSweepInterval() error {
-	if c.SweepInterval < minSweepInterval {
-		return fmt.Errorf("SWEEP_INTERVAL %v: want %v or more, such as 1m", c.SweepInterval, minSweepInterval)
-	}
-	return nil
-}
-
-// minRetention keeps a typing error from emptying the tables.
-const minRetention = 24 * time.Hour
-
-func (c Config) checkRetention() error {
-	if c.Retention != 0 && c.Retention < minRetention {
-		return fmt.Errorf("RETENTION %v: want 0 (keep everything) or %v or more, such as 2160h for 90 days", c.Retention, minRetention)
-	}
-	return nil
-}
-
-// What DELIVERY_OVERDUE may be.
+// Values of ORDER_SERVICE_PREFER.
 const (
-	OverdueFlag    = "flag"    // a late delivery stays as it is
-	OverdueRelease = "release" // its courier is freed, and the order held
+	PreferHTTP = "http" // an order is fetched over gRPC only after a 404
+	PreferGRPC = "grpc" // over HTTP only if gRPC fails
 )
 
-func (c Config) checkOverdue() error {
-	if c.DeliveryOverdue != OverdueFlag && c.DeliveryOverdue != OverdueRelease {
-		return fmt.Errorf("DELIVERY_OVERDUE %q: want %s or %s", c.DeliveryOverdue, OverdueFlag, OverdueRelease)
+// Values of DELIVERY_OVERDUE.
+const (
+	OverdueFlag = "flag" // only report an overdue delivery
+	OverdueHold = "hold" // free its courier and put the order on hold
+)
+
+// Secret is a setting that logs and messages do not show.
+type Secret string
+
+// String implements fmt.Stringer.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
 	}
-	return nil
+	return "(secret)"
 }
 
-// mask shows a URL without its secrets; what is no URL is not shown at all.
-func mask(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		return "(not shown: it may hold a password)"
+// GoString implements fmt.GoStringer.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Load reads the environment and the file .env of the working directory, if there
+// is one; the environment takes precedence. The error names every bad setting.
+func Load() (Config, error) {
+	e, err := readEnvironment()
+	if err != nil {
+		return Config{}, err
 	}
-	u.RawQuery = ""
-	return u.Redacted()
+	cfg, err := env.ParseAsWithOptions[Config](env.Options{Environment: e.values})
+	cfg.KafkaBrokers, cfg.HTTPAllowedHosts = trimmed(cfg.KafkaBrokers), trimmed(cfg.HTTPAllowedHosts)
+	unparsed, ok := errors.AsType[env.AggregateError](err)
+	if err != nil && !ok {
+		return cfg, fmt.Errorf("read the environment: %w", err)
+	}
+	bad, names := explainUnparsed(unparsed.Errors, e.values)
+	bad = append(bad, cfg.validate(names)...)
+	if cfg.OTLPEndpoint+cfg.OTLPTraces != "" {
+		bad = append(bad, e.checkHeaders("OTEL_EXPORTER_OTLP_HEADERS"), e.checkHeaders("OTEL_EXPORTER_OTLP_TRACES_HEADERS"))
+	}
+	origins := []error{e.checkDatabaseOrigin()}
+	for _, secret := range []string{"KAFKA_SASL_PASSWORD", "KAFKA_SASL_PASSWORD_FILE"} {
+		origins = append(origins, e.checkOrigins(secret, "KAFKA_BROKERS", "KAFKA_TLS_CA_FILE", "KAFKA_SASL_PLAIN_WITHOUT_TLS"))
+	}
+	origins = append(origins, e.checkSecretFile("KAFKA_SASL_PASSWORD_FILE", cfg.KafkaSASLPasswordFile, "KAFKA_BROKERS"))
+	for _, secret := range []string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"} {
+		origins = append(origins, e.checkOrigins(secret, "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+			"OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"))
+	}
+	if err := errors.Join(origins...); err != nil { // doctor connects with the settings that it gets
+		return Config{}, invalid(append(bad, err)...)
+	}
+	if err := invalid(bad...); err != nil {
+		return cfg, err
+	}
+	return cfg, e.exportOTEL()
 }
 
-// LogValue shows the settings in effect, without secrets.
+// trimmed returns the items of a list without spaces around them and without empty
+// ones, such as that of a comma at the end.
+func trimmed(list []string) []string {
+	for i, item := range list {
+		list[i] = strings.TrimSpace(item)
+	}
+	return slices.DeleteFunc(list, func(item string) bool { return item == "" })
+}
+
+// LoadDatabaseURL reads only DATABASE_URL, for commands without other settings.
+func LoadDatabaseURL() (string, error) {
+	e, err := readEnvironment()
+	if err != nil {
+		return "", err
+	}
+	c := Config{DatabaseURL: e.values["DATABASE_URL"]}
+	return c.DatabaseURL, invalid(c.CheckDatabaseURL(), e.checkDatabaseOrigin())
+}
+
+// LoadHTTPAddr reads only HTTP_ADDR, for a command that calls the service; other
+// settings may be bad.
+func LoadHTTPAddr() (string, error) {
+	e, err := readEnvironment()
+	if err != nil {
+		return "", err
+	}
+	cfg, _ := env.ParseAsWithOptions[Config](env.Options{Environment: e.values}) // HTTP_ADDR is text and always parsed
+	return cfg.HTTPAddr, invalid(cfg.checkHTTPAddr())
+}
+
+// Client is the settings of the client commands.
+type Client struct {
+	URL   string `env:"COURIER_URL" envDefault:"http://127.0.0.1:8082"`
+	Token string `env:"COURIER_TOKEN"`
+}
+
+const defaultURL = "http://127.0.0.1:8082" // of the tag
+
+// LoadClient reads the settings of the client commands, as Load does. A url other
+// than "" replaces COURIER_URL.
+func LoadClient(url string) (Client, error) {
+	e, err := readEnvironment()
+	if err != nil {
+		return Client{}, err
+	}
+	cfg, err := env.ParseAsWithOptions[Client](env.Options{Environment: e.values})
+	if err != nil {
+		return Client{}, fmt.Errorf("read the environment: %w", err)
+	}
+	if url != "" {
+		cfg.URL = url
+		return cfg, nil
+	}
+	if cfg.URL == defaultURL { // .env.example contains it
+		return cfg, nil
+	}
+	return cfg, e.checkOrigins("COURIER_TOKEN", "COURIER_URL")
+}
+
+// LogValue shows the settings without secrets.
 func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("http_addr", c.HTTPAddr),
-		slog.String("database_url", mask(c.DatabaseURL)),
+		slog.Any("http_allowed_hosts", c.HTTPAllowedHosts),
+		slog.String("database_url", dsn.Mask(c.DatabaseURL)),
 		slog.Any("kafka_brokers", c.KafkaBrokers),
 		slog.String("kafka_order_topic", c.KafkaTopic),
+		slog.String("kafka_assignment_topic", c.KafkaAssignmentTopic),
 		slog.String("kafka_group_id", c.KafkaGroupID),
 		slog.Bool("kafka_tls", c.KafkaTLS),
 		slog.String("kafka_sasl_mechanism", c.KafkaSASLMechanism),
 		slog.String("kafka_sasl_username", c.KafkaSASLUsername),
 		slog.String("order_service_url", mask(c.OrderServiceURL)),
+		slog.String("order_service_grpc_addr", c.OrderServiceGRPCAddr),
+		slog.Bool("order_service_grpc_tls", c.OrderServiceGRPCTLS),
+		slog.String("order_service_prefer", c.OrderServicePrefer),
 		slog.String("delivery_overdue", c.DeliveryOverdue),
-		slog.Bool("asks_for_tokens", c.asksCallers()),
+		slog.Bool("authentication", c.hasTokens()),
 		slog.Int("rate_limit", c.RateLimit),
+		slog.String("events_addr", c.EventsAddr),
 		slog.String("pprof_addr", c.PprofAddr),
-		slog.Duration("sweep_interval", c.SweepInterval),
+		slog.Duration("resync_interval", c.ResyncInterval),
 		slog.Duration("retention", c.Retention),
+		slog.String("phone_region", c.PhoneRegion),
 	)
+}
+
+// mask shows a URL without its secrets, and no text that is not a URL.
+func mask(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || secretInPath(u) {
+		return notShown
+	}
+	u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = "", false, "", ""
+	if _, hasPassword := u.User.Password(); u.User != nil && !hasPassword && strings.HasPrefix(u.Scheme, "http") {
+		u.User = url.User("xxxxx") // it may be a token
+	}
+	return u.Redacted()
+}
+
+const notShown = "(not shown: it may contain a password)"
+
+// secretInPath reports an @ after the host: then a / ? or # of the password ended the
+// host, and the rest of the password is in the path.
+func secretInPath(u *url.URL) bool {
+	return strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@")
 }

@@ -10,18 +10,20 @@ import (
 	"service-courier/internal/config"
 )
 
-// setenv clears every setting, then sets those given, in an empty directory.
+// setenv changes to an empty directory, clears every setting and sets the given ones.
 func setenv(t *testing.T, settings map[string]string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	for _, name := range []string{
-		"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "KAFKA_ORDER_TOPIC", "KAFKA_GROUP_ID", "ORDER_SERVICE_URL",
-		"DELIVERY_OVERDUE", "API_TOKENS", "API_TOKENS_FILE", "INSECURE", "RATE_LIMIT", "PPROF_ADDR", "LOG_LEVEL", "SWEEP_INTERVAL", "RETENTION",
+		"HTTP_ADDR", "HTTP_ALLOWED_HOSTS", "DATABASE_URL", "KAFKA_BROKERS", "KAFKA_ORDER_TOPIC", "KAFKA_GROUP_ID", "ORDER_SERVICE_URL",
+		"DELIVERY_OVERDUE", "PHONE_REGION", "API_TOKENS", "API_TOKENS_FILE", "INSECURE", "RATE_LIMIT", "PPROF_ADDR", "LOG_LEVEL", "LOG_FORMAT", "RESYNC_INTERVAL", "RETENTION",
 		"KAFKA_TLS", "KAFKA_TLS_CA_FILE", "KAFKA_TLS_CERT_FILE", "KAFKA_TLS_KEY_FILE", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME",
 		"KAFKA_SASL_PASSWORD", "KAFKA_SASL_PASSWORD_FILE", "KAFKA_SASL_PLAIN_WITHOUT_TLS",
 		"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+		"OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_TRACES_SAMPLER", "COURIER_URL", "COURIER_TOKEN", "PGPASSWORD",
 	} {
-		t.Setenv(name, "") // restores it afterwards
+		t.Setenv(name, "") // restores it after the test
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
 		}
@@ -50,18 +52,18 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
+func TestErrorNamesEveryBadSetting(t *testing.T) {
 	setenv(t, map[string]string{
-		"HTTP_ADDR": "8082", "DATABASE_URL": "mysql://me:sesame@db/x", "KAFKA_BROKERS": "a", "ORDER_SERVICE_URL": "localhost:8080",
-		"DELIVERY_OVERDUE": "forget", "API_TOKENS": "sesame", "INSECURE": "perhaps", "LOG_LEVEL": "loud", "SWEEP_INTERVAL": "1ms", "RETENTION": "90m", "RATE_LIMIT": "-1", "PPROF_ADDR": ":6060",
+		"HTTP_ADDR": "8082", "HTTP_ALLOWED_HOSTS": "http://courier", "DATABASE_URL": "mysql://me:sesame@db/x", "KAFKA_BROKERS": "a", "ORDER_SERVICE_URL": "localhost:8080",
+		"DELIVERY_OVERDUE": "forget", "PHONE_REGION": "Russia", "API_TOKENS": "sesame", "INSECURE": "perhaps", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml", "RESYNC_INTERVAL": "1ms", "RETENTION": "90m", "RATE_LIMIT": "-1", "PPROF_ADDR": ":6060",
 		"OTEL_EXPORTER_OTLP_ENDPOINT": "foo", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "localhost:4318",
 	})
 	_, err := config.Load()
 	if err == nil {
-		t.Fatal("Load gave no error")
+		t.Fatal("Load returned no error")
 	}
 	for _, name := range []string{
-		"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "ORDER_SERVICE_URL", "DELIVERY_OVERDUE", "API_TOKENS", "INSECURE", "LOG_LEVEL", "SWEEP_INTERVAL", "RETENTION", "RATE_LIMIT", "PPROF_ADDR",
+		"HTTP_ADDR", "HTTP_ALLOWED_HOSTS", "DATABASE_URL", "KAFKA_BROKERS", "ORDER_SERVICE_URL", "DELIVERY_OVERDUE", "PHONE_REGION", "API_TOKENS", "INSECURE", "LOG_LEVEL", "LOG_FORMAT", "RESYNC_INTERVAL", "RETENTION", "RATE_LIMIT", "PPROF_ADDR",
 		"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 	} {
 		if !strings.Contains(err.Error(), "\n"+name+" ") && !strings.Contains(err.Error(), "\n"+name+": ") {
@@ -73,7 +75,7 @@ func TestEveryBadSettingIsNamedAtOnce(t *testing.T) {
 	}
 }
 
-func TestMissingSettingsAreNamed(t *testing.T) {
+func TestErrorNamesMissingSettings(t *testing.T) {
 	setenv(t, nil)
 	_, err := config.Load()
 	for _, name := range []string{"DATABASE_URL", "KAFKA_BROKERS"} {
@@ -83,7 +85,7 @@ func TestMissingSettingsAreNamed(t *testing.T) {
 	}
 }
 
-func TestDotEnvFillsWhatTheEnvironmentLeaves(t *testing.T) {
+func TestEnvironmentTakesPrecedenceOverDotEnv(t *testing.T) {
 	setenv(t, map[string]string{"KAFKA_BROKERS": "env:9092"})
 	file := "DATABASE_URL=" + database + "\nKAFKA_BROKERS=file:9092\n"
 	if err := os.WriteFile(".env", []byte(file), 0o600); err != nil {
@@ -95,13 +97,13 @@ func TestDotEnvFillsWhatTheEnvironmentLeaves(t *testing.T) {
 	}
 }
 
-func TestUnreadableDotEnvShowsNoSecret(t *testing.T) {
+func TestUnparsableDotEnvShowsNoSecret(t *testing.T) {
 	setenv(t, nil)
 	if err := os.WriteFile(".env", []byte("DATABASE_URL=\"postgres://me:sesame@db/x\nKAFKA BROKERS\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := config.Load()
 	if err == nil || !strings.Contains(err.Error(), ".env") || strings.Contains(err.Error(), "sesame") {
-		t.Errorf("err = %v, want one that names the file and shows no secret", err)
+		t.Errorf("err = %v, want the file named and no secret", err)
 	}
 }

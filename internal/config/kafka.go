@@ -6,28 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 )
 
-// Secret is a setting that no log and no message may show.
-type Secret string
-
-// String implements fmt.Stringer.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return "(secret)"
-}
-
-// GoString implements fmt.GoStringer.
-func (s Secret) GoString() string { return s.String() }
-
-// LogValue implements slog.LogValuer.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// What KAFKA_SASL_MECHANISM may be besides empty.
+// Values of KAFKA_SASL_MECHANISM.
 const (
 	SASLPlain       = "PLAIN"
 	SASLScramSHA256 = "SCRAM-SHA-256"
@@ -39,19 +21,28 @@ func (c Config) checkBrokers() error {
 		return errors.New("KAFKA_BROKERS is not set: want host:port, several separated by commas")
 	}
 	for _, b := range c.KafkaBrokers {
-		if !dialable(b) {
-			return fmt.Errorf("KAFKA_BROKERS %q: want host:port with a port from 1 to 65535, several separated by commas", b)
+		if !isDialAddress(b) {
+			return fmt.Errorf("KAFKA_BROKERS %s: want host:port with a port from 1 to 65535, several separated by commas", maskAddress(b))
 		}
 	}
 	return nil
 }
 
-// checkKafkaTLS reads the files too: a wrong path is told at the start, with
-// whatever else is wrong, and not when a broker is first asked.
+// checkTopics: the service would read its own events as those of service-order, and other
+// readers of that topic would too.
+func (c Config) checkTopics() error {
+	if c.KafkaAssignmentTopic != "" && c.KafkaAssignmentTopic == c.KafkaTopic {
+		return fmt.Errorf("KAFKA_ASSIGNMENT_TOPIC %q is KAFKA_ORDER_TOPIC too: name another topic", c.KafkaAssignmentTopic)
+	}
+	return nil
+}
+
+// checkKafkaTLS reads the files too, so that a wrong path fails the start and not
+// the first connection.
 func (c Config) checkKafkaTLS() error {
 	if !c.KafkaTLS {
 		if c.KafkaTLSCAFile+c.KafkaTLSCertFile+c.KafkaTLSKeyFile != "" {
-			return errors.New("KAFKA_TLS_CA_FILE, KAFKA_TLS_CERT_FILE or KAFKA_TLS_KEY_FILE is set, but KAFKA_TLS is not: set KAFKA_TLS=true")
+			return errors.New("KAFKA_TLS_CA_FILE, KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE have no effect without TLS: set KAFKA_TLS=true, or unset them")
 		}
 		return nil
 	}
@@ -67,7 +58,7 @@ func (c Config) checkCAFile() error {
 	case err != nil:
 		return fmt.Errorf("KAFKA_TLS_CA_FILE: %w", err)
 	case !x509.NewCertPool().AppendCertsFromPEM(pem):
-		return fmt.Errorf("KAFKA_TLS_CA_FILE %s: no certificate in it: want PEM, -----BEGIN CERTIFICATE-----", c.KafkaTLSCAFile)
+		return fmt.Errorf("KAFKA_TLS_CA_FILE %s: contains no certificate: want PEM, -----BEGIN CERTIFICATE-----", c.KafkaTLSCAFile)
 	}
 	return nil
 }
@@ -77,7 +68,7 @@ func (c Config) checkClientCertificate() error {
 		return nil
 	}
 	if c.KafkaTLSCertFile == "" || c.KafkaTLSKeyFile == "" {
-		return errors.New("KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE: set both, or neither")
+		return errors.New("KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE: set both or neither")
 	}
 	if _, err := tls.LoadX509KeyPair(c.KafkaTLSCertFile, c.KafkaTLSKeyFile); err != nil {
 		return fmt.Errorf("KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE: want a certificate and its unencrypted key in PEM: %w", err)
@@ -85,31 +76,27 @@ func (c Config) checkClientCertificate() error {
 	return nil
 }
 
-// checkSASL refuses PLAIN without TLS, since it sends the password as it is.
 func (c Config) checkSASL() error {
 	switch c.KafkaSASLMechanism {
 	case "":
 		if c.KafkaSASLUsername+string(c.KafkaSASLPassword)+c.KafkaSASLPasswordFile != "" {
-			return errors.New("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE is set, but KAFKA_SASL_MECHANISM is not")
+			return errors.New("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_PASSWORD_FILE have no effect without SASL: set KAFKA_SASL_MECHANISM, or unset them")
 		}
 		return nil
 	case SASLPlain, SASLScramSHA256, SASLScramSHA512:
 	default:
-		return fmt.Errorf("KAFKA_SASL_MECHANISM %q: want %s, %s, %s, or nothing", c.KafkaSASLMechanism, SASLPlain, SASLScramSHA256, SASLScramSHA512)
+		return fmt.Errorf("KAFKA_SASL_MECHANISM %q: want %s, %s, %s, or empty", c.KafkaSASLMechanism, SASLPlain, SASLScramSHA256, SASLScramSHA512)
 	}
-	return errors.Join(c.checkUsername(), c.checkPassword(), c.checkPlain())
-}
-
-func (c Config) checkUsername() error {
+	var username error
 	if c.KafkaSASLUsername == "" {
-		return fmt.Errorf("KAFKA_SASL_USERNAME is not set, but KAFKA_SASL_MECHANISM is %s", c.KafkaSASLMechanism)
+		username = fmt.Errorf("KAFKA_SASL_USERNAME is not set, but KAFKA_SASL_MECHANISM is %s: set both or neither", c.KafkaSASLMechanism)
 	}
-	return nil
+	return errors.Join(username, c.checkPassword(), c.checkPlain())
 }
 
 func (c Config) checkPassword() error {
 	if (c.KafkaSASLPassword == "") == (c.KafkaSASLPasswordFile == "") {
-		return errors.New("KAFKA_SASL_PASSWORD and KAFKA_SASL_PASSWORD_FILE: set one of them")
+		return errors.New("KAFKA_SASL_PASSWORD and KAFKA_SASL_PASSWORD_FILE: set exactly one of them")
 	}
 	if c.KafkaSASLPasswordFile == "" {
 		return nil
@@ -119,15 +106,16 @@ func (c Config) checkPassword() error {
 	case err != nil:
 		return fmt.Errorf("KAFKA_SASL_PASSWORD_FILE: %w", err)
 	case len(bytes.TrimSpace(content)) == 0:
-		return fmt.Errorf("KAFKA_SASL_PASSWORD_FILE %s: it is empty", c.KafkaSASLPasswordFile)
+		return fmt.Errorf("KAFKA_SASL_PASSWORD_FILE %s: the file is empty", c.KafkaSASLPasswordFile)
 	}
 	return nil
 }
 
+// checkPlain: PLAIN without TLS sends the password unencrypted.
 func (c Config) checkPlain() error {
 	if c.KafkaSASLMechanism == SASLPlain && !c.KafkaTLS && !c.KafkaSASLPlainWithoutTLS {
-		return errors.New("KAFKA_SASL_MECHANISM PLAIN would send the password readable: set KAFKA_TLS=true or use SCRAM-SHA-512; " +
-			"KAFKA_SASL_PLAIN_WITHOUT_TLS=true allows it where the network keeps strangers out")
+		return errors.New("KAFKA_SASL_MECHANISM PLAIN without TLS sends the password unencrypted: set KAFKA_TLS=true or use SCRAM-SHA-512; " +
+			"in a protected network KAFKA_SASL_PLAIN_WITHOUT_TLS=true allows it")
 	}
 	return nil
 }

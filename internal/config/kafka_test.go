@@ -12,7 +12,7 @@ import (
 	"service-courier/internal/config"
 )
 
-// TestKafkaSecurity: what is accepted, and every setting that the refusal names.
+// TestKafkaSecurity: accepted settings, and the settings that an error names.
 func TestKafkaSecurity(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -29,29 +29,29 @@ func TestKafkaSecurity(t *testing.T) {
 		{"password in a file", map[string]string{
 			"KAFKA_SASL_MECHANISM": "SCRAM-SHA-256", "KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD_FILE": "password",
 		}, nil},
-		{"PLAIN in the clear", map[string]string{
+		{"PLAIN without TLS", map[string]string{
 			"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD": "sesame",
 		}, []string{"KAFKA_SASL_MECHANISM", "KAFKA_TLS", "KAFKA_SASL_PLAIN_WITHOUT_TLS"}},
-		{"PLAIN in the clear, allowed", map[string]string{
+		{"PLAIN without TLS, allowed", map[string]string{
 			"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD": "sesame", "KAFKA_SASL_PLAIN_WITHOUT_TLS": "true",
 		}, nil},
-		{"all at once", map[string]string{
+		{"several errors at once", map[string]string{
 			"KAFKA_TLS": "true", "KAFKA_TLS_CA_FILE": "absent.pem", "KAFKA_TLS_CERT_FILE": "cert.pem",
 			"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_PASSWORD": "sesame", "KAFKA_SASL_PASSWORD_FILE": "password",
 		}, []string{"KAFKA_TLS_CA_FILE", "KAFKA_TLS_KEY_FILE", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD_FILE"}},
 		{"files without a certificate", map[string]string{
 			"KAFKA_TLS": "true", "KAFKA_TLS_CA_FILE": "password", "KAFKA_TLS_CERT_FILE": "password", "KAFKA_TLS_KEY_FILE": "password",
 		}, []string{"KAFKA_TLS_CA_FILE", "KAFKA_TLS_CERT_FILE"}},
-		{"believed and do nothing", map[string]string{"KAFKA_TLS_CA_FILE": "password", "KAFKA_SASL_PASSWORD": "sesame"}, []string{"KAFKA_TLS=true", "KAFKA_SASL_MECHANISM"}},
-		{"no such mechanism", map[string]string{"KAFKA_SASL_MECHANISM": "GSSAPI"}, []string{"KAFKA_SASL_MECHANISM", "SCRAM-SHA-512"}},
+		{"settings without effect", map[string]string{"KAFKA_TLS_CA_FILE": "password", "KAFKA_SASL_PASSWORD": "sesame"}, []string{"KAFKA_TLS=true", "KAFKA_SASL_MECHANISM"}},
+		{"unknown mechanism", map[string]string{"KAFKA_SASL_MECHANISM": "GSSAPI"}, []string{"KAFKA_SASL_MECHANISM", "SCRAM-SHA-512"}},
 		{"no password", map[string]string{"KAFKA_SASL_MECHANISM": "SCRAM-SHA-512", "KAFKA_SASL_USERNAME": "me"}, []string{"KAFKA_SASL_PASSWORD"}},
-		{"an empty password file", map[string]string{
+		{"empty password file", map[string]string{
 			"KAFKA_SASL_MECHANISM": "SCRAM-SHA-512", "KAFKA_SASL_USERNAME": "me", "KAFKA_SASL_PASSWORD_FILE": "empty",
 		}, []string{"KAFKA_SASL_PASSWORD_FILE"}},
-		{"a database certificate that is not there", map[string]string{
+		{"missing database certificate", map[string]string{
 			"DATABASE_URL": "postgres://me:sesame@db/courier?sslmode=verify-full&sslrootcert=absent.pem",
 		}, []string{"DATABASE_URL", "absent.pem"}},
-		{"no such sslmode", map[string]string{"DATABASE_URL": "postgres://me:sesame@db/courier?sslmode=strict"}, []string{"DATABASE_URL", "sslmode"}},
+		{"unknown sslmode", map[string]string{"DATABASE_URL": "postgres://me:sesame@db/courier?sslmode=strict"}, []string{"DATABASE_URL", "sslmode"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			settings := map[string]string{"DATABASE_URL": database, "KAFKA_BROKERS": "a:9092"}
@@ -81,5 +81,15 @@ func write(t *testing.T, name, content string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestTopicsDiffer: with one topic the service would read its own events.
+func TestTopicsDiffer(t *testing.T) {
+	for topic, good := range map[string]bool{"": true, "assignments": true, "orders": false} {
+		setenv(t, map[string]string{"DATABASE_URL": database, "KAFKA_BROKERS": "a:9092", "KAFKA_ORDER_TOPIC": "orders", "KAFKA_ASSIGNMENT_TOPIC": topic})
+		if _, err := config.Load(); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "KAFKA_ASSIGNMENT_TOPIC") {
+			t.Errorf("%q: %v", topic, err)
+		}
 	}
 }

@@ -1,3 +1,5 @@
+// Package courier is the domain: couriers, orders, and the states and classes of an
+// order. It imports nothing but the standard library.
 package courier
 
 import (
@@ -5,20 +7,21 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
-// Status says what a courier is doing.
+// Status is the status of a courier.
 type Status string
 
 // The statuses of a courier.
 const (
-	StatusAvailable Status = "available" // may be given an order
-	StatusBusy      Status = "busy"      // has exactly one open delivery; never set by hand
-	StatusPaused    Status = "paused"    // gets no order until he is made available
+	StatusAvailable Status = "available" // matching may assign an order
+	StatusBusy      Status = "busy"      // has exactly one open delivery; set only by an assignment
+	StatusPaused    Status = "paused"    // gets no order until resumed
 )
 
-// Transport is how a courier moves; it decides how long a delivery may take.
+// Transport is the means of transport; it determines the deadline of a delivery.
 type Transport string
 
 // The transports.
@@ -31,8 +34,7 @@ const (
 // Transports lists every transport.
 func Transports() []Transport { return []Transport{OnFoot, Scooter, Car} }
 
-// DeliveryTime is how long a delivery may take from the moment of assignment:
-// 30 minutes on foot, 15 by scooter, 5 by car; 0 for an unknown transport.
+// DeliveryTime is the time from assignment to deadline; 0 for an unknown transport.
 func (t Transport) DeliveryTime() time.Duration {
 	switch t {
 	case OnFoot:
@@ -45,26 +47,26 @@ func (t Transport) DeliveryTime() time.Duration {
 	return 0
 }
 
-// Courier is a person who delivers orders.
+// Courier is a courier with their current status.
 type Courier struct {
 	ID         int64
 	Name       string
-	Phone      string // unique
+	Phone      string // in E.164; unique
 	Status     Status
 	Transport  Transport
-	PauseAfter bool    // he pauses when his delivery ends; only with StatusBusy
-	OrderID    OrderID // of his open delivery; "" unless busy
-	Deliveries int64   // completed ones
+	PauseAfter bool    // pause when the open delivery ends; only with StatusBusy
+	OrderID    OrderID // of the open delivery; "" unless busy
+	Deliveries int64   // completed
 }
 
-// Longest texts accepted of a courier, in characters.
+// Maximum lengths in characters.
 const (
 	MaxNameLen  = 200
 	MaxPhoneLen = 32
 )
 
-// Validate reports every field that a courier must not have so, joined into one
-// error that matches ErrInvalidCourier.
+// Validate returns every invalid field, joined into one error that matches
+// ErrInvalidCourier.
 func (c Courier) Validate() error {
 	var problems []error
 	if err := checkText("name", c.Name, MaxNameLen); err != nil {
@@ -87,10 +89,19 @@ func (c Courier) Validate() error {
 	return fmt.Errorf("%w: %w", ErrInvalidCourier, errors.Join(problems...))
 }
 
+// isVisible reports whether a character is visible on its own. Fillers and the blank of
+// Braille count as letters and symbols, but are not.
+func isVisible(r rune) bool {
+	const brailleBlank = '\u2800'
+	return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != brailleBlank
+}
+
 func checkText(field, s string, longest int) error {
 	switch {
 	case strings.TrimSpace(s) == "":
 		return fmt.Errorf("%s is empty", field)
+	case !strings.ContainsFunc(s, isVisible):
+		return fmt.Errorf("%s has no visible character", field)
 	case utf8.RuneCountInString(s) > longest:
 		return fmt.Errorf("%s is longer than %d characters", field, longest)
 	case !utf8.ValidString(s), strings.ContainsRune(s, 0):

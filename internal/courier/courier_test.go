@@ -26,6 +26,35 @@ func TestParseOrderID(t *testing.T) {
 	}
 }
 
+// TestNamesAreVisible: a name of spaces, fillers or marks alone shows nothing on a list.
+func TestNamesAreVisible(t *testing.T) {
+	with := func(name string) error {
+		return courier.Courier{Name: name, Phone: "+79001234567", Status: courier.StatusAvailable, Transport: courier.Car}.Validate()
+	}
+	for _, good := range []string{"Anna", "Анна", "李", "7", "🚗", "A\u200dB", "e\u0301"} {
+		if err := with(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"\u200b", " \u200b\u00a0", "\u2060\ufeff", "\u3164", "\u2800", "\u00ad", "\u0301", "\u202e", "\x07"} {
+		if err := with(bad); !errors.Is(err, courier.ErrInvalidCourier) || !strings.Contains(err.Error(), "name has no visible character") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestParseClass(t *testing.T) {
+	t.Parallel()
+	for _, c := range []courier.Class{courier.ClassUnknown, courier.ClassActive, courier.ClassCompleted, courier.ClassCancelled} {
+		if got := courier.ParseClass(c.String()); got != c {
+			t.Errorf("ParseClass(%q) = %v", c, got)
+		}
+	}
+	if got := courier.ParseClass("delivered"); got != courier.ClassUnknown { // a status
+		t.Errorf("ParseClass of a status = %v", got)
+	}
+}
+
 func TestClassOf(t *testing.T) {
 	want := map[courier.Class][]string{
 		courier.ClassActive:    {"created", "pending", "confirmed", "cooking", "delivering", "updated"},
@@ -42,9 +71,8 @@ func TestClassOf(t *testing.T) {
 	}
 }
 
-// TestLadder holds every step there is, so that a new one has to be written
-// down here by hand.
-func TestLadder(t *testing.T) {
+// TestCanBecome lists every transition, so that a new one must be added here.
+func TestCanBecome(t *testing.T) {
 	allowed := map[courier.State]string{
 		courier.StateNone:      "seen waiting assigned held completed cancelled",
 		courier.StateSeen:      "waiting assigned held completed cancelled",
@@ -64,7 +92,7 @@ func TestLadder(t *testing.T) {
 	}
 }
 
-func TestValidateNamesEveryProblem(t *testing.T) {
+func TestValidateNamesEveryInvalidField(t *testing.T) {
 	err := courier.Courier{Status: "gone", Transport: "bike"}.Validate()
 	if !errors.Is(err, courier.ErrInvalidCourier) {
 		t.Fatalf("err = %v, want ErrInvalidCourier", err)
@@ -80,8 +108,8 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 	}
 }
 
-// FuzzParseOrderID: an accepted id is the same in a URL path and in a text
-// column, and cannot name another path.
+// FuzzParseOrderID: an accepted id is unchanged by URL escaping and cannot name
+// another path.
 func FuzzParseOrderID(f *testing.F) {
 	for _, seed := range []string{"a", "..", "a/b", "%2e", "a\x00", "\xff", strings.Repeat("x", 65)} {
 		f.Add(seed)

@@ -2,46 +2,46 @@ package courier
 
 import "errors"
 
-// The errors that a caller may want to tell apart.
+// Errors that callers distinguish.
 var (
-	ErrBadOrderID     = errors.New("bad order id")
-	ErrInvalidCourier = errors.New("invalid courier")
-	ErrPhoneTaken     = errors.New("another courier has this phone")
-	// ErrBusyByHand refuses to make a courier busy otherwise than by giving him
-	// an order.
-	ErrBusyByHand = errors.New("a courier becomes busy only with an order")
-	// ErrChanged says that something is not any more what the caller's change was
-	// meant for.
-	ErrChanged = errors.New("it was changed meanwhile")
-	// ErrOrdersUnavailable says that service-order cannot be asked now. The same
-	// request may succeed later; nothing was changed.
-	ErrOrdersUnavailable = errors.New("service-order cannot be asked now")
-	// ErrUnavailable says that the storage cannot be asked now. The same request
-	// may succeed later; whether a change was made is not known.
-	ErrUnavailable = errors.New("the storage is unavailable")
+	ErrBadOrderID      = errors.New("invalid order id")
+	ErrInvalidCourier  = errors.New("invalid courier")
+	ErrInvalidPhone    = errors.New("invalid phone number")
+	ErrPhoneRegistered = errors.New("phone already registered")
+	// ErrBusyNotSettable refuses to set the status busy: only an assignment does.
+	ErrBusyNotSettable = errors.New("a courier becomes busy only by an assignment")
+	// ErrChanged means that the resource is no longer as the caller expected it.
+	ErrChanged = errors.New("the resource has changed")
+	// ErrOrdersUnavailable means that service-order is unavailable. Nothing was
+	// changed; the same request may succeed later.
+	ErrOrdersUnavailable = errors.New("service-order is unavailable")
+	// ErrUnavailable means that the database is unavailable. The same request may
+	// succeed later; whether a change was made is unknown.
+	ErrUnavailable = errors.New("the database is unavailable")
 )
 
-// The refusals: what a command about a delivery may be answered.
+// Refusals: the results of a command that is not allowed.
 var (
-	ErrNotFound        error = refusal("no such courier")
-	ErrBusy            error = refusal("the courier has an open delivery")
-	ErrNotFree         error = refusal("the courier is not free")
-	ErrNobodyFree      error = refusal("no courier is free; the order waits in line")
-	ErrOrderUnknown    error = refusal("nothing is known of the order here")
-	ErrNoSuchOrder     error = refusal("service-order has no such order")
-	ErrStatusUnknown   error = refusal("the order has a status that is not known here")
-	ErrAlreadyAssigned error = refusal("the order has a courier already")
-	ErrNotAssigned     error = refusal("the order has no courier")
-	ErrNotHeld         error = refusal("the order is not held")
-	ErrOrderEnded      error = refusal("the order is completed or cancelled already")
+	ErrNotFound            error = refusal("no such courier")
+	ErrBusy                error = refusal("the courier has an open delivery")
+	ErrCourierNotAvailable error = refusal("the courier is not available")
+	ErrNoCourierAvailable  error = refusal("no courier is available; the order is unchanged")
+	ErrOrderUnknown        error = refusal("the order is not known here")
+	ErrNoSuchOrder         error = refusal("service-order has no such order")
+	ErrStatusUnknown       error = refusal("the order has an unknown status")
+	ErrAlreadyAssigned     error = refusal("the order already has a courier")
+	ErrNotAssigned         error = refusal("the order has no courier")
+	ErrNotHeld             error = refusal("the order is not on hold")
+	ErrNotMissing          error = refusal("service-order still has the order")
+	ErrOrderEnded          error = refusal("the order is completed or cancelled")
 )
 
-// refusal is an error that answers a command with no. A new one needs no list.
+// refusal is the result of a command that is not allowed.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// Refused reports an error that is the answer to a command, not a failure of it.
+// Refused reports whether err means that a command is not allowed, not that it failed.
 func Refused(err error) bool {
 	_, refused := errors.AsType[refusal](err)
 	return refused

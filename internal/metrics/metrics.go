@@ -1,5 +1,5 @@
-// Package metrics counts what the use case and the consumer report, for
-// Prometheus. Nothing depends on it being there.
+// Package metrics exports Prometheus metrics of what the use cases, the consumer, the
+// HTTP server and the periodic tasks report.
 package metrics
 
 import (
@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"service-courier/internal/buildinfo"
@@ -16,95 +17,47 @@ import (
 
 const namespace = "courier"
 
-// Metrics implements orderevent.Observer, kafka.Observer and worker.StandingObserver.
+// Metrics are the metrics of one process, on a registry of their own.
 type Metrics struct {
-	alarms
-	work
-	registry     *prometheus.Registry
-	records      prometheus.Counter
-	hints        prometheus.Counter
-	batchSize    prometheus.Histogram
-	dispositions *prometheus.CounterVec
-	transitions  *prometheus.CounterVec
-	assignments  prometheus.Counter
-	letters      prometheus.Counter
-	lag          *lag
+	processing
+	consumer
+	requests *prometheus.HistogramVec
+	refusals *prometheus.CounterVec
+	tasks
+	events
+	factory  factory
+	registry *prometheus.Registry
 }
 
 var _ orderevent.Observer = (*Metrics)(nil)
 
-// New returns metrics on a registry of their own, with those of the Go runtime
-// and the process.
+// New returns the metrics, with those of the Go runtime and the process.
 func New() *Metrics {
 	registry := prometheus.NewRegistry()
-	m := &Metrics{
-		registry: registry,
-		alarms:   newAlarms(registry),
-		work:     newWork(registry),
-		lag:      newLag(registry),
-		records: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "records_total", Help: "Records of the topic that were saved, as events or dead letters; no looks of our own.",
-		}),
-		hints: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "hints_total", Help: "Hints reconciled: events and looks of our own, before coalescing.",
-		}),
-		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "batch_hints", Help: "Hints in one transaction.",
-			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
-		}),
-		dispositions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Name: "orders_reconciled_total", Help: "Orders reconciled, by what became of them.",
-		}, []string{"disposition"}),
-		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Name: "order_transitions_total", Help: "Orders that changed their state, by the state reached.",
-		}, []string{"to"}),
-		assignments: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "assignments_total", Help: "Orders given a courier.",
-		}),
-		letters: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "dead_letters_total", Help: "Records that can never be processed.",
-		}),
-	}
+	f := factory{promauto.With(registry)}
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := buildinfo.Read()
-	prometheus.WrapRegistererWith(prometheus.Labels{"version": build.Version, "commit": build.Commit, "go": build.Go}, registry).MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Always 1; which build this is."}, func() float64 { return 1 }))
-	m.registry.MustRegister(
-		m.records, m.hints, m.batchSize, m.dispositions, m.transitions, m.assignments, m.letters,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
-	return m
+	f.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the build is in the labels.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Commit, "go": build.Go},
+	}).Set(1)
+	return &Metrics{
+		processing: newProcessing(f),
+		consumer:   newConsumer(f, registry),
+		requests: f.histograms("http_request_duration_seconds",
+			"Duration of HTTP requests; a live feed counts when it ends, as 0 s.", seconds, "method", "route", "code"),
+		refusals: f.counters("http_refusals_total", "Requests refused for who sends them, by code of the problem: no valid token, an insufficient role, a page of another origin, a host name that is not allowed.", "code"),
+		tasks:    newTasks(f),
+		events:   newEvents(f),
+		factory:  f,
+		registry: registry,
+	}
 }
 
-// Handler serves the metrics in Prometheus' format.
+// Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
-
-// Reconciled implements orderevent.Observer.
-func (m *Metrics) Reconciled(o orderevent.Outcome) {
-	m.hints.Add(float64(o.Hints))
-	m.batchSize.Observe(float64(o.Hints))
-	for disposition, n := range o.Dispositions {
-		m.dispositions.WithLabelValues(string(disposition)).Add(float64(n))
-	}
-	for _, t := range o.Transitions {
-		m.transitions.WithLabelValues(string(t.To)).Inc()
-	}
-	m.letters.Add(float64(o.Letters))
-	m.retries.Add(float64(max(0, o.Tries-1)))
-}
-
-// Shared counts hints that another one's look stands for.
-func (m *Metrics) Shared(hints int) { m.hints.Add(float64(hints)) }
-
-// Matched implements orderevent.Observer.
-func (m *Metrics) Matched(assignments []orderevent.Assignment) {
-	m.assignments.Add(float64(len(assignments)))
-	m.transitions.WithLabelValues("assigned").Add(float64(len(assignments)))
-}
-
-// Saved implements kafka.Observer.
-func (m *Metrics) Saved(records int) { m.records.Add(float64(records)) }
 
 var fullName = regexp.MustCompile(`fqName: "([^"]+)"`)
 
@@ -123,14 +76,58 @@ func (m *Metrics) Names() (names []string) {
 	return names
 }
 
-// WatchStream adds how many clients the live feed has, and how many fell behind.
-func (m *Metrics) WatchStream(clients func() (now, lost int)) {
-	m.registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "stream_clients", Help: "Clients of the live feed.",
-		}, func() float64 { now, _ := clients(); return float64(now) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Namespace: namespace, Name: "stream_clients_behind_total", Help: "Clients of the live feed that fell behind and were told anew how things stand.",
-		}, func() float64 { _, lost := clients(); return float64(lost) }),
-	)
+// RegisterBreaker adds the state of service-order's circuit breaker.
+func (m *Metrics) RegisterBreaker(open func() bool) {
+	m.factory.gaugeFunc("breaker_open", "1 while the circuit breaker of service-order is open: consumption is paused, events wait in Kafka.",
+		func() float64 { return zeroOrOne(open()) })
+}
+
+// RegisterConsumer adds the status of the consumer, as /readyz reports it.
+func (m *Metrics) RegisterConsumer(status func() error) {
+	m.factory.gaugeFunc("consumer_joined", "1 while this replica is a member of the consumer group and can read its partitions; /readyz has the reason if not.",
+		func() float64 { return zeroOrOne(status() == nil) })
+}
+
+// RegisterStream adds the subscribers of the live feed: how many there are, and how
+// many fell behind so far.
+func (m *Metrics) RegisterStream(subscribers func() (now, behind int)) {
+	m.factory.gaugeFunc("stream_subscribers", "Subscribers of the live feed.",
+		func() float64 { now, _ := subscribers(); return float64(now) })
+	m.factory.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: namespace, Name: "stream_subscribers_behind_total", Help: "Subscribers of the live feed that fell behind and got a new snapshot.",
+	}, func() float64 { _, behind := subscribers(); return float64(behind) })
+}
+
+// factory creates and registers metrics.
+type factory struct{ promauto.Factory }
+
+func (f factory) counter(name, help string) prometheus.Counter {
+	return f.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+func (f factory) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return f.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func (f factory) gauge(name, help string) prometheus.Gauge {
+	return f.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+func (f factory) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return f.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func (f factory) gaugeFunc(name, help string, value func() float64) {
+	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value)
+}
+
+func (f factory) histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return f.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
+}
+
+func zeroOrOne(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

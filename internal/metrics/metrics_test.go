@@ -18,6 +18,7 @@ import (
 	"service-courier/internal/gateway/order"
 	"service-courier/internal/metrics"
 	"service-courier/internal/usecase/orderevent"
+	"service-courier/internal/worker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,35 +33,35 @@ func expect(t *testing.T, text string, lines ...string) {
 	t.Helper()
 	for _, l := range lines {
 		if !strings.Contains(text, "\n"+l+"\n") {
-			t.Errorf("not told: %s", l)
+			t.Errorf("line is missing: %s", l)
 		}
 	}
 }
 
-// TestScrapeDoesNotWaitForPostgres: a database that does not answer costs a
-// scrape less than a second, and its gauges are absent, not old. Those who scrape
-// shortly after cost it nothing.
+// TestScrapeDoesNotWaitForPostgres: a database that does not answer delays a scrape by
+// less than a second, and its gauges are absent, not stale. Further scrapes shortly
+// afterwards do not read it again.
 func TestScrapeDoesNotWaitForPostgres(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reads atomic.Int32
 		away := true
 		m := metrics.New()
-		m.WatchState(func(ctx context.Context) (metrics.State, error) {
+		m.RegisterDatabase(func(ctx context.Context) (metrics.Gauges, error) {
 			reads.Add(1)
 			if away {
 				<-ctx.Done()
-				return metrics.State{}, ctx.Err()
+				return metrics.Gauges{}, ctx.Err()
 			}
-			return metrics.State{Couriers: map[string]int{"busy": 3}, Late: 2, OldestLetter: 90 * time.Second}, nil
-		}, func() metrics.Pool { return metrics.Pool{Acquired: 12, Max: 12} })
+			return metrics.Gauges{Busy: 3, Overdue: 2, OldestDeadLetter: 90 * time.Second}, nil
+		}, func() map[string]metrics.Pool { return map[string]metrics.Pool{"api": {Acquired: 8, Max: 8}} })
 		began := time.Now()
 		text := scrape(m)
 		if took := time.Since(began); took >= time.Second {
 			t.Errorf("the scrape took %v", took)
 		}
-		expect(t, text, "courier_database_up 0", `courier_database_connections{state="acquired"} 12`)
-		if strings.Contains(text, "courier_late_deliveries ") {
-			t.Error("it tells of late deliveries that it has not read")
+		expect(t, text, "courier_database_up 0", `courier_database_connections{pool="api",state="acquired"} 8`)
+		if strings.Contains(text, "courier_deliveries_overdue ") {
+			t.Error("the scrape has overdue deliveries, which were not read")
 		}
 		scrape(m)
 		if n := reads.Load(); n != 1 {
@@ -68,13 +69,13 @@ func TestScrapeDoesNotWaitForPostgres(t *testing.T) {
 		}
 		away = false
 		<-time.After(10 * time.Second)
-		expect(t, scrape(m), "courier_database_up 1", `courier_couriers{status="busy"} 3`, "courier_late_deliveries 2", "courier_dead_letter_oldest_seconds 90")
+		expect(t, scrape(m), "courier_database_up 1", `courier_couriers{status="busy"} 3`, "courier_deliveries_overdue 2", "courier_dead_letter_oldest_seconds 90")
 	})
 }
 
-// TestLagIsAskedForWhenItIsScraped: it moves while nobody tells of it. That of a
-// partition whose beginning is not known is absent, not 0.
-func TestLagIsAskedForWhenItIsScraped(t *testing.T) {
+// TestLagIsReadAtEachScrape, also while no event is processed. The lag of a partition
+// whose first offset is unknown is absent, not 0.
+func TestLagIsReadAtEachScrape(t *testing.T) {
 	m := metrics.New()
 	end := int64(7)
 	m.Claimed(0, func() (int64, bool) { return end, true })
@@ -83,32 +84,32 @@ func TestLagIsAskedForWhenItIsScraped(t *testing.T) {
 	end = 9
 	text := scrape(m)
 	expect(t, text, `courier_kafka_lag_records{partition="0"} 9`)
-	m.Forget(0)
+	m.Released(0)
 	if text += scrape(m); strings.Contains(text, `{partition="1"}`) || strings.Count(text, "courier_kafka_lag_records{") != 1 {
-		t.Error("it tells the lag of a partition whose beginning it does not know, or that it has lost")
+		t.Error("the scrape has the lag of a partition that is unknown or was released")
 	}
 }
 
-func TestConsumerIsJoinedWhileNothingKeepsIt(t *testing.T) {
+func TestConsumerJoined(t *testing.T) {
 	m := metrics.New()
 	status := errors.New("not joined")
-	m.WatchConsumer(func() error { return status })
+	m.RegisterConsumer(func() error { return status })
 	expect(t, scrape(m), "courier_consumer_joined 0")
 	status = nil
 	expect(t, scrape(m), "courier_consumer_joined 1")
 }
 
-// TestNothingIsBrokenOnlyAfterAnAudit: before the first, and if each fails, 0 would be
-// a lie.
-func TestNothingIsBrokenOnlyAfterAnAudit(t *testing.T) {
+// TestNoViolationsOnlyAfterACheck: before the first check, and while every check fails,
+// 0 would be wrong.
+func TestNoViolationsOnlyAfterACheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := metrics.New()
-		if text := scrape(m); strings.Contains(text, "courier_invariants_broken") || strings.Contains(text, "courier_audit_finished") {
-			t.Error("it tells of an audit that never was")
+		if text := scrape(m); strings.Contains(text, "courier_invariants_violated") || strings.Contains(text, "courier_invariant_check_finished") {
+			t.Error("the scrape has the result of a check that never finished")
 		}
-		m.Broken(0)
+		m.InvariantsChecked(0)
 		finished := strconv.FormatFloat(float64(time.Now().Unix()), 'g', -1, 64)
-		expect(t, scrape(m), "courier_invariants_broken 0", "courier_audit_finished_timestamp_seconds "+finished)
+		expect(t, scrape(m), "courier_invariants_violated 0", "courier_invariant_check_finished_timestamp_seconds "+finished)
 	})
 }
 
@@ -118,7 +119,7 @@ func (a answers) Get(_ context.Context, id courier.OrderID) (order.Order, error)
 	return order.Order{ID: id}, a[id]
 }
 
-func TestWorkIsMeasured(t *testing.T) {
+func TestProcessingIsMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := metrics.New()
 		for _, p := range []orderevent.Phase{orderevent.PhaseBatch, orderevent.PhaseMatch, orderevent.PhaseMatch} {
@@ -128,10 +129,10 @@ func TestWorkIsMeasured(t *testing.T) {
 		}
 		_, end := m.Begin(t.Context(), orderevent.PhaseMatch)
 		end(0, nil) // nothing to do
-		m.Reconciled(orderevent.Outcome{Tries: 3, Hints: 2})
+		m.Reconciled(orderevent.BatchResult{Tries: 3, Hints: 2})
 		m.Saved(3)
 		m.Served(http.MethodGet, "/couriers", http.StatusOK, 30*time.Millisecond)
-		client := m.MeasureGets(answers{"lost": order.ErrNotFound, "late": errors.New("timeout")})
+		client := m.MeasureFetches("http", answers{"lost": order.ErrNotFound, "late": errors.New("timeout")})
 		for _, id := range []courier.OrderID{"a", "b", "lost", "late"} {
 			_, _ = client.Get(t.Context(), id)
 		}
@@ -140,8 +141,25 @@ func TestWorkIsMeasured(t *testing.T) {
 			`courier_phase_duration_seconds_count{phase="match"} 2`, "courier_transaction_retries_total 2",
 			"courier_records_total 3", "courier_hints_total 2",
 			`courier_http_request_duration_seconds_count{code="200",method="GET",route="/couriers"} 1`,
-			`courier_order_get_duration_seconds_count{result="found"} 2`, `courier_order_get_duration_seconds_count{result="not_found"} 1`,
-			`courier_order_get_duration_seconds_count{result="unavailable"} 1`,
+			`courier_order_fetch_duration_seconds_count{result="found",transport="http"} 2`, `courier_order_fetch_duration_seconds_count{result="not_found",transport="http"} 1`,
+			`courier_order_fetch_duration_seconds_count{result="unavailable",transport="http"} 1`,
 		)
 	})
+}
+
+// TestTaskResults: a skipped round has no duration, and only a success has a timestamp.
+func TestTaskResults(t *testing.T) {
+	m := metrics.New()
+	m.TaskFinished("recheck", worker.Skipped, time.Second)
+	m.TaskFinished("recheck", worker.Panicked, time.Second)
+	text := scrape(m)
+	expect(t, text, `courier_task_runs_total{result="skipped",task="recheck"} 1`, `courier_task_runs_total{result="panicked",task="recheck"} 1`,
+		`courier_task_duration_seconds_count{task="recheck"} 1`)
+	if strings.Contains(text, "courier_task_last_success_timestamp_seconds{") {
+		t.Error("the scrape has a success")
+	}
+	m.TaskFinished("recheck", worker.Succeeded, time.Second)
+	if !strings.Contains(scrape(m), `courier_task_last_success_timestamp_seconds{task="recheck"} `) {
+		t.Error("the scrape has no success")
+	}
 }

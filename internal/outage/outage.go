@@ -1,5 +1,5 @@
-// Package outage says in the log that something fails, once, and that it works
-// again, once, however often it is tried in between. It decides nothing.
+// Package outage logs the start and the end of an outage once each, however often
+// the operation is retried in between.
 package outage
 
 import (
@@ -10,49 +10,139 @@ import (
 	"time"
 )
 
-// Log watches one thing that can fail. It is safe for concurrent use.
-type Log struct {
-	log  *slog.Logger
-	what string
+// Reporter logs the outages of one component: a dependency or a task. It is safe for concurrent use.
+type Reporter struct {
+	log        *slog.Logger
+	component  string
+	dependency *Dependency // optional
 
-	mu    sync.Mutex
-	since time.Time // zero while it works
-	tries int
-	told  map[string]bool // by what would mend it
+	mu       sync.Mutex
+	depends  bool      // the last failure was that of the dependency
+	since    time.Time // zero while there is no outage
+	attempts int
+	logged   map[string]bool // by Fixable.Fix
 }
 
-// New returns a Log of what, such as "kafka".
-func New(log *slog.Logger, what string) *Log { return &Log{log: log, what: what} }
-
-// Failed reports a failure: the first of an outage is logged, and after it the
-// first that is to be mended otherwise, since a second fault may lie behind the
-// one that was just mended.
-func (l *Log) Failed(ctx context.Context, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.tries++
-	begins := l.since.IsZero()
-	if begins {
-		l.since, l.told = time.Now(), make(map[string]bool)
-	}
-	mend := ""
-	if m, ok := errors.AsType[Mendable](err); ok {
-		mend = m.Mend
-	}
-	if begins || mend != "" && !l.told[mend] {
-		l.told[mend] = true
-		l.log.WarnContext(ctx, "unavailable; trying on until it is back", slog.String("what", l.what), slog.Any("error", err))
-	}
+// New returns a Reporter of a component, such as "kafka".
+func New(log *slog.Logger, component string) *Reporter {
+	return &Reporter{log: log, component: component}
 }
 
-// Works reports a success: the first after an outage is logged.
-func (l *Log) Works(ctx context.Context) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.since.IsZero() {
+// Failed reports a failed attempt. It logs the first failure of an outage, and the
+// first one with another fix: fixing one fault may reveal the next.
+func (r *Reporter) Failed(ctx context.Context, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dependency != nil && r.dependency.failed(ctx, err) {
+		r.depends = true
 		return
 	}
-	l.log.InfoContext(ctx, "available again", slog.String("what", l.what),
-		slog.String("after", time.Since(l.since).Round(time.Millisecond).String()), slog.Int("tries", l.tries))
-	l.since, l.tries = time.Time{}, 0
+	r.attempts++
+	begins := r.since.IsZero()
+	if begins {
+		r.since, r.logged = time.Now(), make(map[string]bool)
+	}
+	fix := ""
+	if f, ok := errors.AsType[Fixable](err); ok {
+		fix = f.Fix
+	}
+	if begins || fix != "" && !r.logged[fix] {
+		r.logged[fix] = true
+		r.log.WarnContext(ctx, "dependency unavailable, retrying", slog.String("component", r.component), slog.Any("error", err))
+	}
+}
+
+// Recovered reports a successful attempt. It logs the first one after an outage.
+func (r *Reporter) Recovered(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.depends {
+		r.depends = false
+		r.dependency.recovered(ctx)
+	}
+	if r.since.IsZero() {
+		return
+	}
+	r.log.InfoContext(ctx, "dependency recovered", slog.String("component", r.component),
+		slog.String("downtime", time.Since(r.since).Round(time.Millisecond).String()), slog.Int("attempts", r.attempts))
+	r.since, r.attempts = time.Time{}, 0
+}
+
+// On returns r, for a component that needs d.
+func (r *Reporter) On(d *Dependency) *Reporter {
+	r.dependency = d
+	return r
+}
+
+// settle is how long after the end of an outage a failure may still belong to it.
+const settle = 5 * time.Second
+
+// Dependency is what several components need: its outage is logged once, not by each of
+// them. It ends when one of them succeeds again.
+type Dependency struct {
+	reporter *Reporter
+	down     func(error) bool
+
+	mu    sync.Mutex
+	ended time.Time // the last outage
+	lasts bool
+}
+
+// NewDependency returns a Dependency whose outages r logs. down reports whether an error
+// is one of its outage.
+func NewDependency(r *Reporter, down func(error) bool) *Dependency {
+	return &Dependency{reporter: r, down: down}
+}
+
+// failed reports whether err is the outage of d.
+func (d *Dependency) failed(ctx context.Context, err error) bool {
+	if !d.down(err) {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lasts || d.ended.IsZero() || time.Since(d.ended) > settle {
+		d.lasts = true
+		d.reporter.Failed(ctx, err)
+	}
+	return true
+}
+
+func (d *Dependency) recovered(ctx context.Context) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lasts {
+		d.lasts, d.ended = false, time.Now()
+		d.reporter.Recovered(ctx)
+	}
+}
+
+// Fixable is an error that an operator can fix.
+type Fixable struct {
+	Cause string // what is wrong, without names of hosts, users and databases; "": Err says it
+	Err   error
+	Fix   string // imperative, without a full stop; the same on each attempt
+}
+
+// Error implements error.
+func (f Fixable) Error() string { return f.Detail() + "; " + f.Fix }
+
+// Detail is the text without the fix.
+func (f Fixable) Detail() string {
+	if f.Cause == "" {
+		return f.Err.Error()
+	}
+	return f.Cause + ": " + f.Err.Error()
+}
+
+// Unwrap returns the underlying error.
+func (f Fixable) Unwrap() error { return f.Err }
+
+// Public returns the cause and the fix of err without names of hosts and users, which only
+// the log has. It returns otherwise when the cause is not known.
+func Public(err error, otherwise string) string {
+	if f, ok := errors.AsType[Fixable](err); ok && f.Cause != "" {
+		return f.Cause + "; " + f.Fix
+	}
+	return otherwise
 }

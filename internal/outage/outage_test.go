@@ -7,38 +7,40 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"service-courier/internal/outage"
 )
 
-func TestSaysItOnce(t *testing.T) {
+func TestOutageIsLoggedOnce(t *testing.T) {
 	var out bytes.Buffer
 	l := outage.New(slog.New(slog.NewTextHandler(&out, nil)), "kafka")
-	l.Works(t.Context())
+	l.Recovered(t.Context())
 	for range 3 {
 		l.Failed(t.Context(), errors.New("refused"))
 	}
-	l.Works(t.Context())
-	l.Works(t.Context())
+	l.Recovered(t.Context())
+	l.Recovered(t.Context())
 	l.Failed(t.Context(), errors.New("refused again"))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 3 {
 		t.Fatalf("want an outage, its end and the next outage; got:\n%s", out.String())
 	}
-	for i, want := range []string{"error=refused", "tries=3", `error="refused again"`} {
+	for i, want := range []string{"error=refused", "attempts=3", `error="refused again"`} {
 		if !strings.Contains(lines[i], want) {
 			t.Errorf("line %d = %s, want %s in it", i, lines[i], want)
 		}
 	}
 }
 
-// TestTellsTheNextFault: what was mended may have hidden it, and it may come and
-// go with the first.
-func TestTellsTheNextFault(t *testing.T) {
+// TestNextFaultIsLogged: fixing the first fault may reveal it, and the two may
+// alternate.
+func TestNextFaultIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	l := outage.New(slog.New(slog.NewTextHandler(&out, nil)), "kafka")
-	authority := outage.Mendable{Err: errors.New("unknown authority"), Mend: "correct KAFKA_TLS_CA_FILE"}
-	password := fmt.Errorf("connect: %w", outage.Mendable{Err: errors.New("refused"), Mend: "correct KAFKA_SASL_PASSWORD"})
+	authority := outage.Fixable{Err: errors.New("unknown authority"), Fix: "correct KAFKA_TLS_CA_FILE"}
+	password := fmt.Errorf("connect: %w", outage.Fixable{Err: errors.New("refused"), Fix: "correct KAFKA_SASL_PASSWORD"})
 	for range 3 {
 		for _, err := range []error{authority, password, errors.New("connection refused")} {
 			l.Failed(t.Context(), err)
@@ -46,6 +48,42 @@ func TestTellsTheNextFault(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 2 || !strings.Contains(lines[0], "unknown authority; correct") || !strings.Contains(lines[1], "connect: refused; correct") {
-		t.Errorf("want a line for each of the two, got:\n%s", out.String())
+		t.Errorf("want one line for each of the two faults, got:\n%s", out.String())
 	}
+}
+
+// TestOutageOfADependencyIsLoggedOnce, not by each of its users; what has another cause is
+// logged by its user. A user that notices the end late begins no new outage.
+func TestOutageOfADependencyIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&out, nil))
+		down := errors.New("connection refused")
+		d := outage.NewDependency(outage.New(log, "postgresql"), func(err error) bool { return errors.Is(err, down) })
+		first, second := outage.New(log, "first").On(d), outage.New(log, "second").On(d)
+		for range 3 {
+			first.Failed(t.Context(), down)
+			second.Failed(t.Context(), fmt.Errorf("save: %w", down))
+		}
+		first.Recovered(t.Context())
+		second.Failed(t.Context(), down) // it began before
+		second.Recovered(t.Context())
+		first.Failed(t.Context(), errors.New("syntax error"))
+		first.Recovered(t.Context())
+		time.Sleep(time.Minute)
+		second.Failed(t.Context(), down)
+		want := []string{
+			"retrying\" component=postgresql", "recovered\" component=postgresql", "retrying\" component=first", "recovered\" component=first",
+			"retrying\" component=postgresql",
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		for i, text := range want {
+			if i >= len(lines) || !strings.Contains(lines[i], text) {
+				t.Fatalf("line %d: want %s, got:\n%s", i, text, out.String())
+			}
+		}
+		if len(lines) != len(want) {
+			t.Errorf("%d lines, want %d:\n%s", len(lines), len(want), out.String())
+		}
+	})
 }

@@ -7,17 +7,16 @@ import (
 	"net"
 )
 
-// TLS names the settings of one client, for MendTLS.
+// TLS names the settings of one TLS client, for TLSFix.
 type TLS struct {
 	Switch      string // turns TLS on
 	Address     string // of the server
-	Authority   string // file of those who may vouch for the server
-	Certificate string // files of the client's own certificate
+	Authority   string // CA file that verifies the server
+	Certificate string // the client's certificate and key files
 }
 
-// MendTLS says how to mend what keeps TLS from coming about, "" for any other
-// error.
-func MendTLS(err error, s TLS) string {
+// TLSFix returns how to fix a failed TLS handshake, "" for any other error.
+func TLSFix(err error, s TLS) string {
 	var (
 		authority x509.UnknownAuthorityError
 		name      x509.HostnameError
@@ -27,17 +26,22 @@ func MendTLS(err error, s TLS) string {
 	)
 	switch {
 	case errors.As(err, &authority):
-		return s.Authority + " must hold the authority that signed the server's certificate"
+		return "set " + s.Authority + " to the CA that signed the server's certificate"
 	case errors.As(err, &name):
-		return "name the server in " + s.Address + " as its certificate does"
+		return "set the host in " + s.Address + " to a name in the server's certificate"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "renew the server's certificate, or set this machine's clock right"
+		return "renew the server's certificate, or correct this machine's clock"
 	case errors.As(err, &invalid):
-		return "give the server a certificate that is valid for one"
+		return "install a valid server certificate"
 	case errors.As(err, &noTLS):
-		return "unset " + s.Switch + ", or name a port in " + s.Address + " where TLS is spoken"
-	case errors.As(err, &network) && network.Op == "remote error": // an alert
-		return "give this client a certificate that the server accepts: " + s.Certificate
+		return "unset " + s.Switch + ", or set a TLS port in " + s.Address
+	case errors.As(err, &network) && network.Op == "remote error": // a TLS alert
+		return s.CertificateFix()
 	}
 	return ""
+}
+
+// CertificateFix is what to do when the server refuses the client's certificate.
+func (s TLS) CertificateFix() string {
+	return "set a client certificate that the server accepts: " + s.Certificate
 }

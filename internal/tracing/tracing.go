@@ -1,7 +1,6 @@
-// Package tracing makes OpenTelemetry spans of what the use case, the gateway and
-// the HTTP server do, and puts their ids into the log. It is off unless an
-// endpoint is given: then it costs nothing, and starts nothing. Nothing depends on
-// it being there.
+// Package tracing creates OpenTelemetry spans of the use case, the gateway and the HTTP
+// server, and adds their ids to the log. Without an endpoint it is off and costs
+// nothing.
 package tracing
 
 import (
@@ -11,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -19,65 +19,66 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
 
 	"service-courier/internal/outage"
 	"service-courier/internal/usecase/orderevent"
 )
 
 const (
-	// maxLinks bounds the links of a batch's span, which may have a thousand records.
+	// maxLinks bounds the links of a batch's span: a batch may have a thousand records.
 	maxLinks = 100
-	// closeWithin bounds sending what is left, with nobody there perhaps.
-	closeWithin = time.Second
+	// closeTimeout bounds sending the last spans to a collector that may be down.
+	closeTimeout = time.Second
 )
 
-// w3c is the form in which a trace goes from one program to the next.
+// w3c propagates traces in the traceparent header.
 var w3c = propagation.TraceContext{}
 
-// Tracing makes spans and sends them. A nil one makes none.
+// Tracing creates and exports spans. Nil means that tracing is off.
 type Tracing struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
 }
 
-// Open returns what sends spans to an OTLP endpoint over HTTP, or nil when there is
-// none. Everything else is told by the environment's OTEL_ variables, which the
-// SDK reads itself. It connects when there is something to send; an endpoint that
-// is away costs spans, never the work; log says so once.
+// Open returns a Tracing that exports to an OTLP endpoint over HTTP, or nil without an
+// endpoint. The SDK reads all other settings from OTEL_ variables. It connects when
+// there are spans to send; while the endpoint is unavailable spans are lost, which is
+// logged once.
 func Open(ctx context.Context, endpoint string, log *slog.Logger) (*Tracing, error) {
 	if endpoint == "" {
-		return nil, nil //nolint:nilnil // a nil Tracing is one that is off
+		return nil, nil
 	}
-	hear(ctx, log)
+	logSDKErrors(ctx, log)
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_…: %w", err)
 	}
-	self, err := resource.Merge(resource.NewSchemaless(attribute.String("service.name", "service-courier")), resource.Environment())
+	service, err := resource.Merge(resource.NewSchemaless(attribute.String("service.name", "service-courier")), resource.Environment())
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	return New(sdktrace.NewBatchSpanProcessor(told{exporter, outage.New(log, "traces")}), sdktrace.WithResource(self)), nil
+	return New(sdktrace.NewBatchSpanProcessor(reportingExporter{exporter, outage.New(log, "traces")}), sdktrace.WithResource(service)), nil
 }
 
-// New returns what gives spans to a processor.
+// New returns a Tracing that passes spans to a processor.
 func New(processor sdktrace.SpanProcessor, options ...sdktrace.TracerProviderOption) *Tracing {
-	provider := sdktrace.NewTracerProvider(append(options, sdktrace.WithSpanProcessor(discreet{processor}))...)
+	provider := sdktrace.NewTracerProvider(append(options, sdktrace.WithSpanProcessor(redactor{processor}))...)
 	return &Tracing{provider, provider.Tracer("service-courier")}
 }
 
-// Close sends what is left, within a second.
+// Close sends the remaining spans, for at most a second.
 func (t *Tracing) Close(ctx context.Context) {
 	if t == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	_ = t.provider.Shutdown(ctx) // what could not be sent is lost, and nothing else
+	_ = t.provider.Shutdown(ctx) // only spans are lost
 }
 
-// Begin starts the span of a phase; see orderevent.Observer. A batch's is linked
-// to the traces of its records. A match is told only when it came to something:
+// Begin starts the span of a phase; see orderevent.Observer. The span of a batch has
+// links to the traces of its records. A match has a span only if it assigned or failed:
 // there are four a second.
 func (t *Tracing) Begin(ctx context.Context, p orderevent.Phase, hints ...orderevent.Hint) (context.Context, orderevent.End) {
 	if p == orderevent.PhaseMatch {
@@ -102,7 +103,7 @@ func end(span trace.Span, orders int, err error) {
 	span.End()
 }
 
-// links are to the traces of the records, each once.
+// links returns a link to the trace of each record, without duplicates.
 func links(hints []orderevent.Hint) (all []trace.Link) {
 	seen := make(map[trace.SpanID]struct{})
 	for _, h := range hints {
@@ -111,7 +112,7 @@ func links(hints []orderevent.Hint) (all []trace.Link) {
 		}
 		carrier := propagation.MapCarrier{"traceparent": string(h.Trace)}
 		from := trace.SpanContextFromContext(w3c.Extract(context.Background(), carrier))
-		if _, again := seen[from.SpanID()]; again || !from.IsValid() {
+		if _, duplicate := seen[from.SpanID()]; duplicate || !from.IsValid() {
 			continue
 		}
 		seen[from.SpanID()] = struct{}{}
@@ -120,13 +121,19 @@ func links(hints []orderevent.Hint) (all []trace.Link) {
 	return all
 }
 
-// Client makes a span of every request and sends its traceparent.
+// Client returns a transport that creates a span of each request and sends its
+// traceparent.
 func (t *Tracing) Client(next http.RoundTripper) http.RoundTripper {
 	return otelhttp.NewTransport(next, otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(w3c),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method + " service-order" }))
 }
 
-// Server makes a span of every request that is served, named after its route.
+// GRPCClient returns the option of a gRPC client for the same.
+func (t *Tracing) GRPCClient() grpc.DialOption {
+	return grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithTracerProvider(t.provider), otelgrpc.WithPropagators(w3c)))
+}
+
+// Server returns a handler that creates a span of each request, named after its route.
 func (t *Tracing) Server(next http.Handler) http.Handler {
 	return otelhttp.NewHandler(next, "http", otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(w3c),
 		otelhttp.WithSpanNameFormatter(func(operation string, r *http.Request) string {

@@ -24,28 +24,30 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// observer has the spans only.
+// observer creates spans only.
 type observer struct{ *tracing.Tracing }
 
-func (observer) Reconciled(orderevent.Outcome)   {}
-func (observer) Matched([]orderevent.Assignment) {}
+func (observer) Reconciled(orderevent.BatchResult) {}
+func (observer) Matched([]orderevent.Assignment)   {}
+func (observer) Coalesced(int)                     {}
+func (observer) Panicked()                         {}
 
-// service is service-order: always there.
+// service is a service-order that is always available.
 type service struct{ *order.HTTPClient }
 
 func (service) Ready(context.Context) error { return nil }
 func (service) Tripped() bool               { return false }
 
-// store forgets everything.
+// store saves nothing.
 type store struct{ orderevent.Tx }
 
 func (s store) InTx(_ context.Context, fn func(orderevent.Tx) error) error { return fn(s) }
-func (store) LockOrders(context.Context, []courier.OrderID) (map[courier.OrderID]orderevent.Record, error) {
+func (store) LockOrders(context.Context, []courier.OrderID) (map[courier.OrderID]orderevent.Order, error) {
 	return nil, nil
 }
 
-func (store) Save(context.Context, []orderevent.Change, []orderevent.DeadLetter) (orderevent.Saved, error) {
-	return orderevent.Saved{}, nil
+func (store) Save(context.Context, []orderevent.Change, []orderevent.DeadLetter, int) (orderevent.Effects, error) {
+	return orderevent.Effects{}, nil
 }
 
 const (
@@ -64,18 +66,18 @@ func named(t *testing.T, spans tracetest.SpanStubs, name string) tracetest.SpanS
 	return tracetest.SpanStub{}
 }
 
-// TestABatchIsOneTrace: its span is linked to its records' traces, its phases and
-// GETs are below it, and service-order is told the trace.
-func TestABatchIsOneTrace(t *testing.T) {
-	var told string
-	neighbour := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		told = r.Header.Get("traceparent")
+// TestBatchIsOneTrace: its span has links to the traces of its records, the spans of its
+// phases and GETs are its children, and service-order gets the traceparent.
+func TestBatchIsOneTrace(t *testing.T) {
+	var received string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		received = r.Header.Get("traceparent")
 		_, _ = io.WriteString(w, `{"id":"o-1","status":"created"}`)
 	}))
-	defer neighbour.Close()
+	defer server.Close()
 	exporter := tracetest.NewInMemoryExporter()
 	spans := tracing.New(trace.NewSimpleSpanProcessor(exporter))
-	client, err := order.NewHTTPClient(order.Config{BaseURL: neighbour.URL, Timeout: 10 * time.Second, Concurrency: 1, Wrap: spans.Client})
+	client, err := order.NewHTTPClient(order.Config{BaseURL: server.URL, Timeout: 10 * time.Second, Concurrency: 1, Wrap: spans.Client})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,35 +85,34 @@ func TestABatchIsOneTrace(t *testing.T) {
 	o := observer{spans}
 	r := orderevent.NewReconciler(service{client}, store{}, orderevent.NewMatcher(nil, o), o, slog.New(slog.DiscardHandler), 4)
 	hints := []orderevent.Hint{{OrderID: "o-1", Trace: []byte(traceparent)}, {OrderID: "o-1", Trace: []byte(traceparent)}, {OrderID: "o-1", Trace: []byte("nonsense")}, {OrderID: "o-1"}}
-	if err := r.Reconcile(t.Context(), orderevent.Batch{Hints: hints}); err != nil {
+	if err := r.Reconcile(t.Context(), orderevent.Batch{Hints: hints}, nil); err != nil {
 		t.Fatal(err)
 	}
 	all := exporter.GetSpans()
-	batch, ask, get := named(t, all, "batch"), named(t, all, "ask"), named(t, all, "GET service-order")
+	batch, fetch, get := named(t, all, "batch"), named(t, all, "fetch"), named(t, all, "GET service-order")
 	if len(batch.Links) != 1 || batch.Links[0].SpanContext.TraceID().String() != traceOfRecord {
-		t.Errorf("linked to %+v, want the record's trace once", batch.Links)
+		t.Errorf("links %+v, want the record's trace once", batch.Links)
 	}
-	for _, s := range []tracetest.SpanStub{ask, named(t, all, "save"), named(t, all, "commit")} {
+	for _, s := range []tracetest.SpanStub{fetch, named(t, all, "save"), named(t, all, "commit")} {
 		if s.Parent.SpanID() != batch.SpanContext.SpanID() {
-			t.Errorf("%s is not below the batch", s.Name)
+			t.Errorf("%s is not a child of the batch", s.Name)
 		}
 	}
-	if get.Parent.SpanID() != ask.SpanContext.SpanID() {
-		t.Error("the GET is not below ask")
+	if get.Parent.SpanID() != fetch.SpanContext.SpanID() {
+		t.Error("the GET is not a child of fetch")
 	}
-	if want := "00-" + batch.SpanContext.TraceID().String() + "-" + get.SpanContext.SpanID().String() + "-01"; told != want {
-		t.Errorf("service-order was told %q, want %q", told, want)
+	if want := "00-" + batch.SpanContext.TraceID().String() + "-" + get.SpanContext.SpanID().String() + "-01"; received != want {
+		t.Errorf("service-order received %q, want %q", received, want)
 	}
 	spans.Close(t.Context())
 }
 
-// TestServerAndLogAreOfOneTrace: a request goes on with its caller's trace, and
-// what is logged for it says so.
-func TestServerAndLogAreOfOneTrace(t *testing.T) {
+// TestServerAndLogShareTheTrace of the client's request.
+func TestServerAndLogShareTheTrace(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	spans := tracing.New(trace.NewSimpleSpanProcessor(exporter))
 	var text bytes.Buffer
-	log := slog.New(tracing.Logged(slog.NewJSONHandler(&text, nil))).With(slog.String("a", "b"))
+	log := slog.New(tracing.LogHandler(slog.NewJSONHandler(&text, nil))).With(slog.String("a", "b"))
 	h := spans.Server(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		r.Pattern = "GET /couriers"
 		log.InfoContext(r.Context(), "served")
@@ -121,23 +122,23 @@ func TestServerAndLogAreOfOneTrace(t *testing.T) {
 	h.ServeHTTP(httptest.NewRecorder(), r)
 	span := named(t, exporter.GetSpans(), "GET /couriers")
 	if span.SpanContext.TraceID().String() != traceOfRecord {
-		t.Errorf("the trace is %s, want the caller's", span.SpanContext.TraceID())
+		t.Errorf("the trace is %s, want the client's", span.SpanContext.TraceID())
 	}
 	for _, want := range []string{`"a":"b"`, `"trace_id":"` + traceOfRecord + `"`, `"span_id":"` + span.SpanContext.SpanID().String() + `"`} {
 		if !strings.Contains(text.String(), want) {
-			t.Errorf("the log %s does not say %s", text.String(), want)
+			t.Errorf("the log %s has no %s", text.String(), want)
 		}
 	}
 	text.Reset()
 	log.InfoContext(t.Context(), "outside")
 	if strings.Contains(text.String(), "trace_id") {
-		t.Errorf("a line outside of any trace: %s", text.String())
+		t.Errorf("a log line without a trace: %s", text.String())
 	}
 }
 
-// TestSpansDoNotTellWhoCalled: neither from where nor with what, nor a path, in which
-// anything can be.
-func TestSpansDoNotTellWhoCalled(t *testing.T) {
+// TestSpansHaveNoClientData: no address, no user agent, and no path, which may hold
+// anything.
+func TestSpansHaveNoClientData(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	spans := tracing.New(trace.NewSimpleSpanProcessor(exporter))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/courier/zebra?phone=zebra", http.NoBody)
@@ -145,12 +146,12 @@ func TestSpansDoNotTellWhoCalled(t *testing.T) {
 	r.Header.Set("X-Forwarded-For", "192.0.2.77")
 	r.Header.Set("User-Agent", "zebra")
 	spans.Server(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
-	told := fmt.Sprint(named(t, exporter.GetSpans(), "http").Attributes)
-	if strings.Contains(told, "zebra") || strings.Contains(told, "192.0.2.77") || strings.Contains(told, "7777") {
-		t.Errorf("the span tells %s", told)
+	attributes := fmt.Sprint(named(t, exporter.GetSpans(), "http").Attributes)
+	if strings.Contains(attributes, "zebra") || strings.Contains(attributes, "192.0.2.77") || strings.Contains(attributes, "7777") {
+		t.Errorf("attributes %s", attributes)
 	}
-	if !strings.Contains(told, "404") {
-		t.Errorf("the span tells only %s", told)
+	if !strings.Contains(attributes, "404") {
+		t.Errorf("attributes %s, want the status", attributes)
 	}
 }
 
@@ -163,9 +164,9 @@ func TestOffWithoutAnEndpoint(t *testing.T) {
 	spans.Close(t.Context())
 }
 
-// TestCollectorIsAway: spans are lost, closing does not wait for it, and the log
-// says it, as well as what the SDK has against its variables.
-func TestCollectorIsAway(t *testing.T) {
+// TestCollectorIsUnavailable: spans are lost, Close does not wait, and the log has the
+// outage and the SDK's error about an invalid variable.
+func TestCollectorIsUnavailable(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
 	t.Setenv("OTEL_TRACES_SAMPLER", "now_and_then")
 	var text bytes.Buffer
@@ -181,14 +182,28 @@ func TestCollectorIsAway(t *testing.T) {
 		t.Errorf("closing took %v", took)
 	}
 	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], "now_and_then") || !strings.Contains(lines[1], "what=traces") {
-		t.Errorf("want a line on the sampler and one on the collector, got:\n%s", text.String())
+	if len(lines) != 2 || !strings.Contains(lines[0], "now_and_then") || !strings.Contains(lines[1], "component=traces") {
+		t.Errorf("want a line about the sampler and one about the collector, got:\n%s", text.String())
 	}
 }
 
-// TestServerLeavesTheConnectionInReach: the live feed sets its own deadlines, and
+// TestSDKLogsNoSecret: the SDK's own log would show a header that it cannot read.
+func TestSDKLogsNoSecret(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization: Bearer sesame")
+	var text bytes.Buffer
+	spans, err := tracing.Open(t.Context(), "http://127.0.0.1:1", slog.New(slog.NewTextHandler(&text, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans.Close(t.Context())
+	if got := text.String(); !strings.Contains(got, "parse headers") || strings.Contains(got, "sesame") {
+		t.Errorf("want a line without the header, got:\n%s", got)
+	}
+}
+
+// TestServerKeepsTheResponseController: the live feed sets its own deadlines and
 // flushes.
-func TestServerLeavesTheConnectionInReach(t *testing.T) {
+func TestServerKeepsTheResponseController(t *testing.T) {
 	spans := tracing.New(trace.NewSimpleSpanProcessor(tracetest.NewInMemoryExporter()))
 	errs := make(chan error, 3)
 	server := httptest.NewServer(spans.Server(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -5,31 +5,40 @@ import (
 	"testing"
 )
 
-// TestTheCoursesRoutes is section 4 of the specification, route by route: what is
-// answered, and every refusal that it lists.
-func TestTheCoursesRoutes(t *testing.T) {
+// TestCourseRoutes calls every route of section 4 of the specification, with every
+// refusal that it lists.
+func TestCourseRoutes(t *testing.T) {
 	s := newStack(t, 0)
 	const (
-		anna  = `{"name":"Anna","phone":"+71","status":"available","transport_type":"scooter"}`
-		boris = `{"name":"Boris","phone":"+72","status":"paused","transport_type":"car"}`
+		anna  = `{"name":"Anna","phone":"8 (900) 000-00-01","status":"available","transport_type":"scooter"}`
+		boris = `{"name":"Boris","phone":"+79000000002","status":"paused","transport_type":"car"}`
 	)
 	s.want(200, `\{"message":"pong"\}`, "GET /ping", "")
 	s.want(204, ``, "HEAD /healthcheck", "")
 	s.want(200, `\[\]`, "GET /couriers", "")
 	s.want(201, `\{"id":1\}`, "POST /courier", anna)
 	s.want(201, `\{"id":2\}`, "POST /courier", boris)
-	s.want(409, "phone_taken", "POST /courier", anna)
-	s.want(409, "busy_by_hand", "POST /courier", `{"name":"C","phone":"+73","status":"busy","transport_type":"car"}`)
-	s.want(200, `\{"id":1,"name":"Anna","phone":"\+71","status":"available","transport_type":"scooter"\}`, "GET /courier/1", "")
+	s.want(409, "phone_registered", "POST /courier", anna)
+	for _, spelling := range []string{"89000000001", "+7 900 000-00-01", "９０００００００01", "\u202a+79000000001\u202c"} {
+		s.want(409, "phone_registered", "POST /courier", `{"name":"Other","phone":"`+spelling+`","transport_type":"car"}`)
+	}
+	for _, phone := range []string{"not a phone", "+7900", "+79000000001 доб. 5"} {
+		s.want(400, "invalid_phone", "POST /courier", `{"name":"Other","phone":"`+phone+`","transport_type":"car"}`)
+		s.want(400, "invalid_phone", "PUT /courier", `{"id":2,"phone":"`+phone+`"}`)
+		s.want(400, "invalid_phone", "POST /api/v1/couriers", `{"name":"Other","phone":"`+phone+`","transport_type":"car"}`)
+		s.want(400, "invalid_phone", "PATCH /api/v1/couriers/2", `{"phone":"`+phone+`"}`)
+	}
+	s.want(409, "busy_not_settable", "POST /courier", `{"name":"C","phone":"+79000000003","status":"busy","transport_type":"car"}`)
+	s.want(200, `\{"id":1,"name":"Anna","phone":"\+79000000001","status":"available","transport_type":"scooter"\}`, "GET /courier/1", "")
 	s.want(404, "courier_not_found", "GET /courier/99", "")
-	s.want(200, `\[\{"id":1,.*\},\{"id":2,"name":"Boris","phone":"\+72","status":"paused","transport_type":"car"\}\]`, "GET /couriers", "")
+	s.want(200, `\[\{"id":1,.*\},\{"id":2,"name":"Boris","phone":"\+79000000002","status":"paused","transport_type":"car"\}\]`, "GET /couriers", "")
 
-	s.want(200, `\{"id":2,"name":"Boris","phone":"\+72","status":"available","transport_type":"on_foot"\}`,
+	s.want(200, `\{"id":2,"name":"Boris","phone":"\+79000000002","status":"available","transport_type":"on_foot"\}`,
 		"PUT /courier", `{"id":2,"status":"available","transport_type":"on_foot"}`)
 	s.want(200, `\{"id":2,.*"status":"paused".*\}`, "PUT /courier", `{"id":2,"status":"paused"}`)
 	s.want(404, "courier_not_found", "PUT /courier", `{"id":99,"name":"X"}`)
-	s.want(409, "phone_taken", "PUT /courier", `{"id":2,"phone":"+71"}`)
-	s.want(409, "busy_by_hand", "PUT /courier", `{"id":1,"status":"busy"}`)
+	s.want(409, "phone_registered", "PUT /courier", `{"id":2,"phone":"+7 900 000 00 01"}`)
+	s.want(409, "busy_not_settable", "PUT /courier", `{"id":1,"status":"busy"}`)
 
 	id := s.order()
 	s.becomes(id, "assigned")
@@ -43,25 +52,25 @@ func TestTheCoursesRoutes(t *testing.T) {
 		"POST /delivery/assign", `{"order_id":"`+id+`"}`)
 	waits := s.order()
 	s.becomes(waits, "waiting")
-	s.want(409, "no_courier_free", "POST /delivery/assign", `{"order_id":"`+waits+`"}`)
+	s.want(409, "no_courier_available", "POST /delivery/assign", `{"order_id":"`+waits+`"}`)
 	s.want(409, "order_not_assigned", "POST /delivery/unassign", `{"order_id":"`+waits+`"}`)
 	s.must(s.sim.SetStatus(id, "completed"))
 	s.becomes(id, "completed")
 	s.want(409, "order_ended", "POST /delivery/assign", `{"order_id":"`+id+`"}`)
-	s.want(404, "order_not_found", "POST /delivery/assign", `{"order_id":"nobody-knows-it"}`)
-	s.want(404, "order_not_found", "POST /delivery/unassign", `{"order_id":"nobody-knows-it"}`)
+	s.want(404, "order_not_found", "POST /delivery/assign", `{"order_id":"unknown-order"}`)
+	s.want(404, "order_not_found", "POST /delivery/unassign", `{"order_id":"unknown-order"}`)
 	s.want(422, "validation_failed", "POST /delivery/assign", `{"order_id":"../x"}`)
 	if status, metrics := s.call("GET /metrics", ""); status != http.StatusOK || len(metrics) == 0 {
 		t.Errorf("GET /metrics: %d", status)
 	}
-	s.must(s.sim.Stop(t.Context())) // service-order cannot be asked any more
+	s.must(s.sim.Stop(t.Context())) // service-order becomes unavailable
 	s.want(503, "order_service_unavailable", "POST /delivery/assign", `{"order_id":"`+waits+`"}`)
 	s.sound()
 }
 
-// TestPauseAfterTheDelivery goes the way of an event: told so while busy, the
-// courier gets no other order when his own is completed, until he is resumed.
-func TestPauseAfterTheDelivery(t *testing.T) {
+// TestPauseAfterDelivery: a busy courier who is paused after the delivery gets no
+// other order when it is completed, until resumed.
+func TestPauseAfterDelivery(t *testing.T) {
 	s := newStack(t, 1)
 	first := s.order()
 	s.becomes(first, "assigned")
@@ -73,7 +82,7 @@ func TestPauseAfterTheDelivery(t *testing.T) {
 	s.must(s.sim.SetStatus(first, "completed"))
 	s.becomes(first, "completed")
 	s.want(200, `.*"status":"paused".*"pause_after_delivery":false,"deliveries":1\}`, "GET /api/v1/couriers/1", "")
-	s.want(409, "no_courier_free", "POST /delivery/assign", `{"order_id":"`+second+`"}`)
+	s.want(409, "no_courier_available", "POST /delivery/assign", `{"order_id":"`+second+`"}`)
 	s.want(200, `.*"status":"available".*`, "POST /api/v1/couriers/1/resume", "")
 	s.becomes(second, "assigned")
 	s.must(s.sim.Delete(second))
@@ -81,7 +90,7 @@ func TestPauseAfterTheDelivery(t *testing.T) {
 	s.want(204, "", "DELETE /api/v1/couriers/1", "")
 	s.want(404, "courier_not_found", "DELETE /api/v1/couriers/1", "")
 	s.want(200, `\{"items":\[\]\}`, "GET /api/v1/couriers", "")
-	s.want(201, `\{"id":2,.*`, "POST /api/v1/couriers", `{"name":"c1","phone":"+70000000000","transport_type":"car"}`) // his phone
-	s.want(200, `\{"id":2,.*`, "POST /api/v1/couriers", `{"name":"c1","phone":"+70000000000","transport_type":"car"}`) // again
+	s.want(201, `\{"id":2,.*`, "POST /api/v1/couriers", `{"name":"c1","phone":"+70000000000","transport_type":"car"}`) // the phone of the deleted courier
+	s.want(200, `\{"id":2,.*`, "POST /api/v1/couriers", `{"name":"c1","phone":"+70000000000","transport_type":"car"}`) // repeated
 	s.sound()
 }

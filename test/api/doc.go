@@ -1,4 +1,4 @@
-// Package api tests the HTTP API as its clients meet it: the service with a real
+// Package api tests the HTTP API as clients use it: the service with a real
 // PostgreSQL, an embedded Kafka and a simulated service-order, over TCP. Handlers
 // and middleware by themselves are tested in internal/transport/rest.
 package api

@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leaks looks several times: a producer that was given up tries on for some seconds.
+// leaks retries: an abandoned producer retries for some seconds.
 func leaks() (err error) {
 	for range 20 {
 		if err = goleak.Find(

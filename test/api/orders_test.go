@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
-const unknownOrder = "/api/v1/orders/nobody-knows-it"
+const unknownOrder = "/api/v1/orders/unknown-order"
 
 // listed returns the ids in a list of orders, read in pages of one.
 func (s *stack) listed(state string) (ids []string) {
 	s.Helper()
-	asked := "GET /api/v1/orders?limit=1"
+	requested := "GET /api/v1/orders?limit=1"
 	if state != "" {
-		asked += "&state=" + state
+		requested += "&state=" + state
 	}
-	for next := asked; ; {
+	for next := requested; ; {
 		status, answer := s.call(next, "")
 		var page struct {
 			Items []struct {
@@ -33,7 +34,7 @@ func (s *stack) listed(state string) (ids []string) {
 		if page.NextCursor == "" {
 			return ids
 		}
-		next = asked + "&cursor=" + page.NextCursor
+		next = requested + "&cursor=" + page.NextCursor
 	}
 }
 
@@ -44,16 +45,16 @@ func (s *stack) wantListed(state string, ids ...string) {
 	}
 }
 
-// TestAnOrdersLife takes one order through everything a person can do with it,
-// and every refusal, and reads its timeline at the end.
-func TestAnOrdersLife(t *testing.T) {
+// TestOrderCommands runs every command on one order, with every refusal, and reads its
+// timeline at the end.
+func TestOrderCommands(t *testing.T) {
 	s := newStack(t, 1)
 	id := s.order()
 	s.becomes(id, "assigned")
 	path := "/api/v1/orders/" + id
-	s.want(200, `\{"order_id":"`+id+`","state":"assigned",.*"late":false,"delivery":\{"courier_id":1,"waiting_since":"[^"]*Z","assigned_at":"[^"]*Z","deadline":"[^"]*Z"\},"timeline":.*`, "GET "+path, "")
+	s.want(200, `\{"order_id":"`+id+`","state":"assigned",.*"overdue":false,"delivery":\{"courier_id":1,"waiting_since":"[^"]*Z","assigned_at":"[^"]*Z","deadline":"[^"]*Z"\},"timeline":.*`, "GET "+path, "")
 	s.wantListed("assigned", id)
-	s.wantListed("late")
+	s.wantListed("overdue")
 
 	s.want(200, `.*"state":"assigned".*"courier_id":1,.*`, "POST "+path+"/assign", "") // safe to repeat
 	s.want(200, `.*"state":"assigned".*"courier_id":1,.*`, "POST "+path+"/assign", `{"courier_id":1}`)
@@ -62,16 +63,16 @@ func TestAnOrdersLife(t *testing.T) {
 	s.want(409, "order_not_held", "POST "+path+"/release", "")
 
 	s.exec("UPDATE courier_orders SET assigned_at = now() - interval '1 h', deadline = now() - interval '30 min'")
-	s.want(200, `.*"late":true,.*`, "GET "+path, "")
-	s.wantListed("late", id)
+	s.want(200, `.*"overdue":true,.*`, "GET "+path, "")
+	s.wantListed("overdue", id)
 
 	s.want(200, `.*"state":"held".*"held_reason":"flat tyre".*`, "POST "+path+"/unassign", `{"reason":"flat tyre"}`)
 	s.wantListed("held", id)
 	s.want(409, "order_not_assigned", "POST "+path+"/unassign", "")
-	s.want(409, "courier_not_free", "POST "+path+"/assign", `{"courier_id":2}`)
+	s.want(409, "courier_not_available", "POST "+path+"/assign", `{"courier_id":2}`)
 	s.want(404, "courier_not_found", "POST "+path+"/assign", `{"courier_id":99}`)
 	s.exec("UPDATE couriers SET status = 'paused'")
-	s.want(409, "no_courier_free", "POST "+path+"/assign", "")
+	s.want(409, "no_courier_available", "POST "+path+"/assign", "")
 	s.want(200, `.*"state":"waiting".*`, "POST "+path+"/release", "")
 	s.wantListed("waiting", id)
 	s.exec("UPDATE couriers SET status = 'available' WHERE id = 1")
@@ -79,7 +80,7 @@ func TestAnOrdersLife(t *testing.T) {
 
 	s.must(s.sim.SetStatus(id, "completed"))
 	s.becomes(id, "completed")
-	s.want(200, `.*"state":"completed".*`, "POST "+path+"/look", "")
+	s.want(200, `.*"state":"completed".*`, "POST "+path+"/recheck", "")
 	s.want(409, "order_ended", "POST "+path+"/assign", "")
 	s.wantListed("completed", id)
 	s.must(s.sim.Delete(id))
@@ -91,14 +92,14 @@ func TestAnOrdersLife(t *testing.T) {
 	s.sound()
 }
 
-// timeline holds that of an order against the states named, what led to them, and
-// its order in time.
+// timeline checks the states of a timeline, their sources, and their order in time.
 func (s *stack) timeline(path, states string) {
 	s.Helper()
 	var order struct {
 		Timeline []struct {
-			At, State, Source, Reason, Deadline string
-			CourierID                           int `json:"courier_id"`
+			At                              time.Time
+			State, Source, Reason, Deadline string
+			CourierID                       int `json:"courier_id"`
 		} `json:"timeline"`
 	}
 	_, answer := s.call("GET "+path, "")
@@ -106,17 +107,17 @@ func (s *stack) timeline(path, states string) {
 	var got []string
 	for i, e := range order.Timeline {
 		got = append(got, e.State)
-		if i > 0 && e.At < order.Timeline[i-1].At {
-			s.Errorf("%s happened before what it followed", e.State)
+		if i > 0 && e.At.Before(order.Timeline[i-1].At) {
+			s.Errorf("%+v is earlier than %+v before it", e, order.Timeline[i-1])
 		}
 		if e.State == "assigned" && (e.CourierID != 1 || e.Deadline == "" || e.Source != "match") {
 			s.Errorf("assigned: %+v", e)
 		}
-		if e.State == "held" && (e.Reason != "flat tyre" || e.Source != "person" || e.CourierID != 1) {
+		if e.State == "held" && (e.Reason != "flat tyre" || e.Source != "dispatcher" || e.CourierID != 1) {
 			s.Errorf("held: %+v", e)
 		}
 		if e.State == "completed" && !strings.Contains(e.Source, "@") {
-			s.Errorf("completed, and not by an event at its offset: %+v", e)
+			s.Errorf("completed, but not by an order event: %+v", e)
 		}
 	}
 	if strings.Join(got, " ") != states {
@@ -124,20 +125,20 @@ func (s *stack) timeline(path, states string) {
 	}
 }
 
-func TestOrdersThatServiceOrderDoesNotHave(t *testing.T) {
+func TestOrdersMissingInServiceOrder(t *testing.T) {
 	s := newStack(t, 0)
 	s.want(404, "order_unknown", "GET "+unknownOrder, "")
-	for _, verb := range []string{"assign", "unassign", "release", "look"} {
+	for _, verb := range []string{"assign", "unassign", "release", "recheck", "cancel"} {
 		s.want(404, "order_not_found", "POST "+unknownOrder+"/"+verb, "")
 	}
-	s.want(422, "validation_failed", "POST /api/v1/orders/a.b/look", "")
+	s.want(422, "validation_failed", "POST /api/v1/orders/a.b/recheck", "")
 	s.want(422, "validation_failed", "GET /api/v1/orders?state=lost", "")
-	s.want(422, "validation_failed", "GET /api/v1/orders?state=held&cursor=eyJsaXN0IjoiaGVsZCIsImtleSI6IngifQ", "") // a key that is no time
-	s.exec(`INSERT INTO orders (order_id, state, look_due_at, look_reason, look_count, look_token)
-		VALUES ('nobody-knows-it', 'seen', now() + interval '1 h', 'missing', 2, 1)`)
-	s.wantListed("looking", "nobody-knows-it")
-	s.want(200, `.*"state":"seen".*"look":\{"due_at":"[^"]*Z","reason":"missing","attempts":2.*`, "GET "+unknownOrder, "")
-	for _, verb := range []string{"unassign", "release", "look"} { // heard of is not known
+	s.want(422, "validation_failed", "GET /api/v1/orders?state=held&cursor=eyJsaXN0IjoiaGVsZCIsImtleSI6IngifQ", "") // an invalid time as key
+	s.exec(`INSERT INTO orders (order_id, state, recheck_at, recheck_reason, recheck_count, recheck_token)
+		VALUES ('unknown-order', 'seen', now() + interval '1 h', 'missing', 2, 1)`)
+	s.wantListed("pending_recheck", "unknown-order")
+	s.want(200, `.*"state":"seen".*"recheck":\{"at":"[^"]*Z","reason":"missing","attempts":2.*`, "GET "+unknownOrder, "")
+	for _, verb := range []string{"unassign", "release", "recheck", "cancel"} { // seen, but never active
 		s.want(404, "order_not_found", "POST "+unknownOrder+"/"+verb, "")
 	}
 
@@ -145,19 +146,48 @@ func TestOrdersThatServiceOrderDoesNotHave(t *testing.T) {
 	s.becomes(id, "waiting")
 	s.sim.Mute(true) // its deletion is never published
 	s.must(s.sim.Delete(id))
-	s.want(200, `.*"state":"waiting".*"missing_since":.*`, "POST /api/v1/orders/"+id+"/look", "")
+	s.want(200, `.*"state":"waiting".*"missing_since":.*"service_order":"not_found"\}`, "POST /api/v1/orders/"+id+"/recheck", "")
 	s.wantListed("missing", id)
-	s.wantListed("waiting")
+	s.wantListed("waiting", id)
+	s.wantListed("waiting&missing=true", id)
+	s.wantListed("held&missing=true")
+	s.want(422, "validation_failed", "GET /api/v1/orders?state=completed&missing=true", "")
 	s.must(s.sim.Stop(t.Context()))
-	for _, verb := range []string{"assign", "unassign", "release", "look"} {
+	for _, verb := range []string{"assign", "unassign", "release", "recheck", "cancel"} {
 		s.want(503, "order_service_unavailable", "POST /api/v1/orders/"+id+"/"+verb, "")
 	}
 	s.sound()
 }
 
-// TestTwoWritersOneOrderByItsPath: of four who want four couriers for one order one
-// gets his, and of those who take it away again one does.
-func TestTwoWritersOneOrderByItsPath(t *testing.T) {
+// TestCancelAMissingOrder: an order that service-order has lost is closed by a dispatcher,
+// who frees its courier; while service-order has it, only service-order cancels it.
+func TestCancelAMissingOrder(t *testing.T) {
+	s := newStack(t, 1)
+	id := s.order()
+	s.becomes(id, "assigned")
+	waiting := s.order()
+	s.becomes(waiting, "waiting")
+	path := "/api/v1/orders/" + id
+	s.want(409, "order_not_missing", "POST "+path+"/cancel", "")
+	s.want(409, "order_not_missing", "POST /api/v1/orders/"+waiting+"/cancel", "")
+	s.want(200, `.*"no_courier":\{"cause":"no_free_courier",.*"queue_position":1,"orders_before":0,"missing_before":0,"free_couriers":0\},.*`, "GET /api/v1/orders/"+waiting, "")
+
+	s.sim.Mute(true) // the deletion is never published
+	s.must(s.sim.Delete(id))
+	s.want(200, `.*"state":"cancelled".*`, "POST "+path+"/cancel", `{"reason":"cancelled by phone"}`)
+	s.want(200, `.*"state":"cancelled".*`, "POST "+path+"/cancel", "") // safe to repeat
+	s.sim.Mute(false)
+	s.becomes(waiting, "assigned") // to the courier of the other
+	s.want(200, `.*"timeline":\[.*"state":"cancelled","source":"dispatcher","reason":"cancelled by phone","courier_id":1\}\]\}`, "GET "+path, "")
+	s.must(s.sim.SetStatus(waiting, "completed"))
+	s.becomes(waiting, "completed")
+	s.want(409, "order_not_missing", "POST /api/v1/orders/"+waiting+"/cancel", "")
+	s.sound()
+}
+
+// TestConcurrentCommandsOnOneOrder: of four assignments to four couriers one succeeds,
+// and of four unassignments one.
+func TestConcurrentCommandsOnOneOrder(t *testing.T) {
 	s := newStack(t, 4)
 	id := s.order()
 	s.becomes(id, "assigned")
@@ -177,7 +207,7 @@ func TestTwoWritersOneOrderByItsPath(t *testing.T) {
 	}
 	got := s.race(4, func(int) (string, string, []string) { return path + "/assign", "", nil })
 	if got[200] != 4 {
-		t.Errorf("whoever is free, four times: %v, want the same answer to all", got)
+		t.Errorf("any courier, four times: %v, want 200 for all", got)
 	}
 	s.sound()
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// race makes the same requests at once and returns how often each status came.
+// race sends n requests at once and counts the statuses.
 func (s *stack) race(n int, request func(i int) (line, body string, headers []string)) map[int]int {
 	s.Helper()
 	statuses, errs := make([]int, n), make([]error, n)
@@ -30,10 +30,9 @@ func (s *stack) race(n int, request func(i int) (line, body string, headers []st
 	return counts
 }
 
-// TestTwoWritersOneCourier: of those who change what they have read, one does and
-// the others are told that it is not what they read; two who want one phone, or to
-// take one courier off, likewise.
-func TestTwoWritersOneCourier(t *testing.T) {
+// TestConcurrentChangesOfOneCourier: of concurrent changes with the same ETag one
+// succeeds, and the others get 412; likewise for one phone, and for deleting a courier.
+func TestConcurrentChangesOfOneCourier(t *testing.T) {
 	s := newStack(t, 20)
 	for id := 1; id <= 5; id++ {
 		path := fmt.Sprintf("/api/v1/couriers/%d", id)
@@ -51,7 +50,7 @@ func TestTwoWritersOneCourier(t *testing.T) {
 		}
 	}
 	got := s.race(4, func(i int) (string, string, []string) {
-		return fmt.Sprintf("PATCH /api/v1/couriers/%d", 6+i), `{"phone":"+79"}`, nil
+		return fmt.Sprintf("PATCH /api/v1/couriers/%d", 6+i), `{"phone":"+79000000009"}`, nil
 	})
 	if got[200] != 1 || got[409] != 3 {
 		t.Errorf("one phone: %v, want one 200 and the rest 409", got)
@@ -61,24 +60,24 @@ func TestTwoWritersOneCourier(t *testing.T) {
 		t.Errorf("delete: %v, want one 204 and the rest 404", got)
 	}
 	got = s.race(4, func(int) (string, string, []string) {
-		return "POST /api/v1/couriers", `{"name":"N","phone":"+77","transport_type":"car"}`, nil
+		return "POST /api/v1/couriers", `{"name":"N","phone":"+79000000077","transport_type":"car"}`, nil
 	})
 	if got[201] != 1 || got[200] != 3 {
-		t.Errorf("create: %v, want one 201, and for the rest the same courier", got)
+		t.Errorf("create: %v, want one 201, and 200 for the rest", got)
 	}
 	s.sound()
 }
 
-// TestTwoWritersOneOrder: a held order is given to several couriers at once, then
-// taken from its courier by several; one courier is given several orders, or an
-// order while he is paused. One of them is done each time, the others get a 409.
-func TestTwoWritersOneOrder(t *testing.T) {
+// TestConcurrentDeliveries: one order is assigned to several couriers at once, then
+// unassigned several times; one courier is assigned several orders, or one while being
+// paused. One request succeeds each time, the others get 409.
+func TestConcurrentDeliveries(t *testing.T) {
 	s := newStack(t, 8)
 	ids := make([]string, 4)
 	for i := range ids {
 		ids[i] = s.order()
 		s.becomes(ids[i], "assigned")
-		s.want(200, `.*`, "POST /delivery/unassign", `{"order_id":"`+ids[i]+`"}`) // match leaves it alone now
+		s.want(200, `.*`, "POST /delivery/unassign", `{"order_id":"`+ids[i]+`"}`) // on hold: matching ignores it
 	}
 	got := s.race(4, func(i int) (string, string, []string) {
 		return "POST /delivery/assign", fmt.Sprintf(`{"order_id":%q,"courier_id":%d}`, ids[0], i+1), nil
@@ -106,7 +105,7 @@ func TestTwoWritersOneOrder(t *testing.T) {
 		return "POST /delivery/assign", fmt.Sprintf(`{"order_id":%q,"courier_id":7}`, held), nil
 	})
 	if got[200] != 1 || got[409] != 1 {
-		t.Errorf("paused and given an order: %v, want one 200 and one 409", got)
+		t.Errorf("paused and assigned an order: %v, want one 200 and one 409", got)
 	}
 	s.sound()
 }

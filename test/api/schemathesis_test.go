@@ -10,12 +10,12 @@ import (
 	"service-courier/internal/config"
 )
 
-// envSchemathesis is the path of schemathesis' program; `make test-api` sets it.
+// envSchemathesis is the path of schemathesis; `make test-api` sets it.
 const envSchemathesis = "SERVICE_COURIER_SCHEMATHESIS"
 
-// TestSchemathesis lets schemathesis make requests from the OpenAPI document, good
-// and bad ones, and hold every answer against it: all of its checks, and the whole
-// document. The seed and the number of examples are fixed.
+// TestSchemathesis runs schemathesis: it generates valid and invalid requests from the
+// OpenAPI document and checks every response. The seed and the number of examples are
+// fixed.
 func TestSchemathesis(t *testing.T) {
 	program := os.Getenv(envSchemathesis)
 	if program == "" {
@@ -29,7 +29,7 @@ func TestSchemathesis(t *testing.T) {
 	s.must(err)
 	cmd := exec.CommandContext(t.Context(), program, "--config-file", settings, "run", s.url+"/openapi.json",
 		"--header", "Authorization: Bearer "+token, "--no-color")
-	cmd.Dir = t.TempDir() // it keeps notes there
+	cmd.Dir = t.TempDir() // it writes files there
 	out, err := cmd.CombinedOutput()
 	t.Logf("after %v:\n%s", time.Since(began).Round(time.Second), out)
 	if err != nil {
@@ -38,8 +38,7 @@ func TestSchemathesis(t *testing.T) {
 	s.sound()
 }
 
-// populate makes orders and dead letters in every state, so that what is asked for
-// is also found.
+// populate creates orders and dead letters in every state, so that requests find some.
 func (s *stack) populate(authorization string) {
 	s.Helper()
 	for _, end := range []string{"", "", "completed", "deleted", "held"} {
@@ -57,9 +56,9 @@ func (s *stack) populate(authorization string) {
 		}
 	}
 	for n := range 3 {
-		s.letter(n + 1)
+		s.deadLetter(n + 1)
 	}
-	s.want(200, `.*`, "POST "+letters+"/1/drop", "", authorization)
+	s.want(200, `.*`, "POST "+letters+"/1/discard", "", authorization)
 	s.want(200, `.*`, "POST "+letters+"/2/redrive", "", authorization)
-	s.hasLetter(4) // the redriven one is bad again
+	s.waitForDeadLetter(4) // the redriven one fails again
 }

@@ -18,9 +18,9 @@ import (
 
 	"service-courier/internal/app"
 	"service-courier/internal/config"
-	"service-courier/internal/devstack"
-	"service-courier/internal/devstack/pgtest"
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/devkafka"
+	"service-courier/internal/dev/ordersim"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
 )
 
@@ -29,26 +29,27 @@ const (
 	patience = 30 * time.Second
 )
 
-// stack is the service at work with its neighbours. Orders move only when told.
+// stack is the service with everything around it. The simulator changes orders only
+// on request.
 type stack struct {
 	*testing.T
 	pool  *pgxpool.Pool
-	kafka *devstack.Kafka
+	kafka *devkafka.Broker
 	sim   *ordersim.Sim
 	logs  *logs
-	url   string // of the API, without a slash at its end
+	url   string // of the API, without a trailing slash
 	http  *http.Client
 }
 
-// newStack starts everything, with n free couriers, and waits until it is ready.
+// newStack starts everything, with n available couriers, and waits until it is ready.
 func newStack(t *testing.T, couriers int, settings ...func(*config.Config)) *stack {
 	t.Helper()
 	s := &stack{T: t, logs: &logs{}, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: patience}}
 	t.Cleanup(s.http.CloseIdleConnections)
 	database := pgtest.NewDatabase(t, postgres.Migrate)
 	var err error
-	s.kafka, err = devstack.StartKafka(t.Context(), devstack.KafkaConfig{
-		Port: devstack.AnyPort, Topics: map[string]int{topic: 3}, Logger: slog.New(slog.DiscardHandler),
+	s.kafka, err = devkafka.Start(t.Context(), devkafka.Config{
+		Port: devkafka.AnyPort, Topics: map[string]int{topic: 3}, Logger: slog.New(slog.DiscardHandler),
 	})
 	s.must(err)
 	t.Cleanup(func() { s.check(s.kafka.Stop(context.Background())) }) // the test's own context has ended
@@ -66,7 +67,7 @@ func newStack(t *testing.T, couriers int, settings ...func(*config.Config)) *sta
 		SELECT 'c' || i, '+7000000000' || i - 1, 'available', 'car' FROM generate_series(1, $1::int) i`, couriers)
 	cfg := config.Config{
 		HTTPAddr: "127.0.0.1:0", DatabaseURL: database, KafkaBrokers: []string{s.kafka.Addr()}, KafkaTopic: topic,
-		KafkaGroupID: "service-courier", OrderServiceURL: "http://" + s.sim.Addr(), SweepInterval: time.Hour,
+		KafkaGroupID: "service-courier", OrderServiceURL: "http://" + s.sim.Addr(), ResyncInterval: time.Hour,
 	}
 	for _, set := range settings {
 		set(&cfg)
@@ -86,21 +87,21 @@ func (s *stack) serve(cfg config.Config) {
 		cancel()
 		s.check(<-done)
 		if s.Failed() {
-			s.Logf("the service's log ends:\n%s", s.logs.tail())
+			s.Logf("end of the log:\n%s", s.logs.tail())
 		}
 	})
 	listening := regexp.MustCompile(`"msg":"listening","addr":"([^"]*)"`)
-	s.eventually("it listens", func() bool {
+	s.eventually("listening", func() bool {
 		found := listening.FindStringSubmatch(s.logs.String())
 		if found != nil {
 			s.url = "http://" + found[1]
 		}
 		return found != nil
 	})
-	s.eventually("it is ready", func() bool { status, _ := s.call("GET /readyz", ""); return status == http.StatusOK })
+	s.eventually("ready", func() bool { status, _ := s.call("GET /readyz", ""); return status == http.StatusOK })
 }
 
-// call makes a request, "METHOD /path", and returns the status and the body.
+// call sends a request, "METHOD /path", and returns the status and the body.
 func (s *stack) call(line, body string, headers ...string) (status int, answer string) {
 	s.Helper()
 	status, answer, err := s.try(line, body, headers...)
@@ -131,8 +132,8 @@ func (s *stack) try(line, body string, headers ...string) (status int, answer st
 	return resp.StatusCode, strings.TrimSpace(string(text)), err
 }
 
-// want makes a request and fails unless it is answered so: with the code of a
-// problem, or a body that matches the pattern whole.
+// want sends a request and expects the status and the code of a problem, or a body that
+// matches the pattern.
 func (s *stack) want(status int, pattern, line, body string, headers ...string) {
 	s.Helper()
 	got, answer := s.call(line, body, headers...)
@@ -173,7 +174,7 @@ func (s *stack) exec(sql string, args ...any) {
 	}
 }
 
-// one returns the single value that the query gives, as text.
+// one returns the single value of a query as text.
 func (s *stack) one(sql string, args ...any) (text string) {
 	s.Helper()
 	if err := s.pool.QueryRow(s.Context(), "SELECT coalesce(("+sql+")::text, '')", args...).Scan(&text); err != nil {
@@ -182,7 +183,7 @@ func (s *stack) one(sql string, args ...any) (text string) {
 	return text
 }
 
-// order makes one in service-order and returns its id.
+// order creates an order in service-order and returns its id.
 func (s *stack) order() string {
 	s.Helper()
 	o, err := s.sim.Create()
@@ -215,7 +216,7 @@ func (s *stack) sound() {
 	violations, err := postgres.CheckInvariants(s.Context(), s.pool)
 	s.must(err)
 	for _, v := range violations {
-		s.Errorf("%s: %s", v.Promise, v.Who)
+		s.Errorf("%s: %s", v.Invariant, v.Subject)
 	}
 }
 

@@ -9,29 +9,28 @@ import (
 	"time"
 )
 
-// tick is the unit of CPU time in /proc on every Linux.
+// tick is the unit of CPU time in /proc.
 const tick = 10 * time.Millisecond
 
-// process is what /proc/PID/stat tells of a process.
+// process is an entry of /proc/PID/stat.
 type process struct {
-	pid, parent int
-	name        string
-	cpu         time.Duration
-	ended       time.Duration // of its children that have ended
+	pid, parent   int
+	name          string
+	cpu           time.Duration
+	endedChildren time.Duration // CPU time of children that have ended
 }
 
-// others is the CPU time of whatever else runs on the machine.
+// others is the CPU time of the rest of the machine.
 const others = "others"
 
-// names are what programs are called in the report.
-var names = map[string]string{"java": "kafka", "postgres": "postgresql"}
+// programNames maps executables to the names in the report.
+var programNames = map[string]string{"java": "kafka", "postgres": "postgresql"}
 
-// cpuByProgram sums up the CPU time of this process, which is service-order, of
-// everything that it started, and of the rest of the machine. It is empty where
-// there is no /proc.
+// cpuByProgram returns the CPU time of this process, which is the order service, of
+// everything it started, and of the rest of the machine; nothing without /proc.
 func cpuByProgram() map[string]time.Duration {
 	all := make(map[int]process)
-	paths, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is a constant
+	paths, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range paths {
 		if p, ok := readStat(path); ok {
 			all[p.pid] = p
@@ -42,21 +41,21 @@ func cpuByProgram() map[string]time.Duration {
 	}
 	sums := map[string]time.Duration{others: machineCPU()}
 	for _, p := range all {
-		if !descends(all, p.pid) {
+		if !isOurs(all, p.pid) {
 			continue
 		}
-		sums[others] -= p.cpu + p.ended
+		sums[others] -= p.cpu + p.endedChildren
 		if p.pid == os.Getpid() {
 			sums["service-order"] += p.cpu
-			sums["client"] += p.ended // of the pure GETs; the service lives on while it is measured
+			sums["client"] += p.endedChildren // the pure GETs and one by one; the service is still running
 			continue
 		}
-		sums[cmp.Or(names[p.name], p.name)] += p.cpu + p.ended
+		sums[cmp.Or(programNames[p.name], p.name)] += p.cpu + p.endedChildren
 	}
 	return sums
 }
 
-// machineCPU is the CPU time that the whole machine has spent working.
+// machineCPU is the CPU time of the whole machine.
 func machineCPU() time.Duration {
 	stat, _ := os.ReadFile("/proc/stat")
 	// cpu USER NICE SYSTEM IDLE IOWAIT IRQ SOFTIRQ STEAL …
@@ -65,10 +64,10 @@ func machineCPU() time.Duration {
 	if len(fields) < 9 {
 		return 0
 	}
-	return ticks(fields[1:4]) + ticks(fields[6:9])
+	return sumTicks(fields[1:4]) + sumTicks(fields[6:9])
 }
 
-// perEvent is the CPU time of each program between two looks, in µs an event.
+// perEvent is the CPU time of each program between two calls of cpuByProgram, in µs per event.
 func perEvent(before, after map[string]time.Duration, events int) map[string]float64 {
 	us := make(map[string]float64)
 	for name, cpu := range after {
@@ -83,7 +82,7 @@ func perEvent(before, after map[string]time.Duration, events int) map[string]flo
 func readStat(path string) (p process, ok bool) {
 	stat, err := os.ReadFile(path)
 	if err != nil {
-		return p, false // it has ended meanwhile
+		return p, false // the process has ended
 	}
 	from, to := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
 	if from < 1 || to < from {
@@ -97,13 +96,12 @@ func readStat(path string) (p process, ok bool) {
 	p.pid, _ = strconv.Atoi(string(stat[:from-1]))
 	p.parent, _ = strconv.Atoi(string(fields[ppid]))
 	p.name = string(stat[from+1 : to])
-	p.cpu = ticks(fields[utime : utime+2])
-	p.ended = ticks(fields[utime+2 : utime+4])
+	p.cpu = sumTicks(fields[utime : utime+2])
+	p.endedChildren = sumTicks(fields[utime+2 : utime+4])
 	return p, true
 }
 
-// ticks sums up times of /proc.
-func ticks(fields [][]byte) (sum time.Duration) {
+func sumTicks(fields [][]byte) (sum time.Duration) {
 	for _, f := range fields {
 		n, _ := strconv.Atoi(string(f))
 		sum += time.Duration(n) * tick
@@ -111,8 +109,8 @@ func ticks(fields [][]byte) (sum time.Duration) {
 	return sum
 }
 
-// descends reports whether a process is this one, or was started by it.
-func descends(all map[int]process, pid int) bool {
+// isOurs reports whether a process is this one or a descendant.
+func isOurs(all map[int]process, pid int) bool {
 	for pid > 1 {
 		if pid == os.Getpid() {
 			return true

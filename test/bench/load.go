@@ -1,39 +1,109 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
-	"service-courier/test/e2e/program"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// limit bounds a measurement: a slower service is broken.
-const limit = 10 * time.Minute
+// loadTimeout bounds a load: a service that needs longer is broken.
+const loadTimeout = 10 * time.Minute
 
 // load is one measured run of the service over events.
 type load struct {
 	name     string
-	events   int // that it reads
-	changes  int // of orders that they make; 0: as many as events
-	journal  int // rows that come of it
+	events   int // that the service reads
+	changes  int // of orders; 0: as many as events
+	journal  int // rows that result
 	replicas int // 0: one
-	// before is done while no replica runs, drive while they do, after all of them
-	// have their partitions; either may be nil.
+	// before runs while no replica runs, drive once all have their partitions. Either may be nil.
 	before, drive func(ctx context.Context) error
 }
 
-// run starts the service, gives it the events, and waits until the database has
-// all that comes of them. The clock runs from the moment when it has its
-// partitions.
+// createdLoad has one created event per order, published before the service starts.
+func (s *stack) createdLoad(name string, r orderRange) load {
+	return load{
+		name: name, events: r.len(), journal: 2 * r.len(),
+		before: func(ctx context.Context) error { return s.publish(ctx, events(r, statusCreated, 1)) },
+	}
+}
+
+// completedLoad has one completed event per assigned order, published before the service starts.
+func (s *stack) completedLoad(name string, r orderRange) load {
+	return load{
+		name: name, events: r.len(), journal: r.len(),
+		before: func(ctx context.Context) error {
+			s.orders.complete(r)
+			return s.publish(ctx, events(r, statusCompleted, 1))
+		},
+	}
+}
+
+const (
+	mixedStep   = 1000 // orders created, and as many completed, at a time
+	mixedAhead  = 3    // steps in progress at most
+	mixedCopies = 3    // events per change
+)
+
+// mixedLoad creates orders while it completes earlier ones, each change with three
+// events, shuffled over the partitions.
+func (s *stack) mixedLoad(r orderRange) load {
+	changes := 2 * r.len()
+	return load{
+		name: "mixed", events: mixedCopies * changes, changes: changes, journal: 3 * r.len(),
+		drive: func(ctx context.Context) error { return s.driveMixed(ctx, r) },
+	}
+}
+
+func (s *stack) driveMixed(ctx context.Context, r orderRange) error {
+	step := func(i int) orderRange {
+		first := r.from + i*mixedStep
+		return orderRange{min(max(first, r.from), r.to), min(max(first+mixedStep, r.from), r.to)}
+	}
+	steps := (r.len() + mixedStep - 1) / mixedStep
+	for i := range steps + mixedAhead {
+		created, completed := step(i), step(i-mixedAhead)
+		if err := s.awaitAssigned(ctx, completed); err != nil {
+			return err
+		}
+		s.orders.complete(completed)
+		var records []*kgo.Record
+		records = append(records, events(created, statusCreated, mixedCopies)...)
+		records = append(records, events(completed, statusCompleted, mixedCopies)...)
+		if err := s.publish(ctx, shuffled(records, max(len(records), 1))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitAssigned waits until every order is assigned. Each poll reads only the orders
+// that were not, so that polling costs PostgreSQL next to nothing.
+func (s *stack) awaitAssigned(ctx context.Context, r orderRange) error {
+	for ids := r.ids(); ; {
+		err := s.pool.QueryRow(ctx, `select array(select id from unnest($1::text[]) as id
+			where not exists (select from courier_orders where order_id = id))`, ids).Scan(&ids)
+		if err != nil {
+			return fmt.Errorf("read the orders without a courier: %w", err)
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d orders have no courier: %w", len(ids), r.len(), context.Cause(ctx))
+		}
+	}
+}
+
+// run starts the service and waits until the database has the results of all events.
+// The clock starts when the service has its partitions.
 func (l load) run(ctx context.Context, s *stack, bar *progress) (r result, err error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	bar.step("events of " + l.name)
 	if l.before != nil {
@@ -41,12 +111,11 @@ func (l load) run(ctx context.Context, s *stack, bar *progress) (r result, err e
 			return r, err
 		}
 	}
-	from, err := s.progress(ctx)
+	from, err := s.position(ctx)
 	if err != nil {
 		return r, err
 	}
-	asked, began := s.neighbour.asked.Load(), time.Now()
-	cpu, committed, rolledBack := cpuByProgram(), s.transactions(ctx, "commit"), s.transactions(ctx, "rollback")
+	gets, started, cpu := s.orders.gets.Load(), time.Now(), cpuByProgram()
 	services, err := s.serve(ctx, l.name, max(l.replicas, 1))
 	defer func() {
 		for _, service := range services {
@@ -59,21 +128,21 @@ func (l load) run(ctx context.Context, s *stack, bar *progress) (r result, err e
 	if err != nil {
 		return r, err
 	}
-	joined, err := services.joined(ctx)
+	start, err := services.joined(ctx)
 	if err != nil {
 		return r, err
 	}
 	if l.drive != nil {
-		joined = time.Now()
+		start = time.Now()
 		if err := l.drive(ctx); err != nil {
 			return r, err
 		}
 	}
-	if err := l.wait(ctx, s, services, from, bar); err != nil {
+	if err := l.awaitJournal(ctx, s, services, from, bar); err != nil {
 		return r, err
 	}
-	seconds := time.Since(joined).Seconds()
-	until, err := s.progress(ctx)
+	seconds := time.Since(start).Seconds()
+	to, err := s.position(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -81,171 +150,66 @@ func (l load) run(ctx context.Context, s *stack, bar *progress) (r result, err e
 	if changes == 0 {
 		changes = l.events
 	}
-	gets := float64(s.neighbour.asked.Load() - asked)
+	perChange := func(n float64) float64 { return n / float64(changes) }
+	fetched := float64(s.orders.gets.Load() - gets)
 	r = result{
-		Seconds: seconds, Start: joined.Sub(began).Seconds(), Rate: float64(changes) / seconds, Events: float64(l.events) / seconds,
-		GETs: gets / float64(l.events), GETsPerChange: gets / float64(changes),
-		CPU: perEvent(cpu, cpuByProgram(), changes), WAL: (until.wal - from.wal) / float64(changes),
-		Commits: float64(s.transactions(ctx, "commit")-committed) / float64(changes),
+		Seconds: seconds, Start: start.Sub(started).Seconds(), Rate: float64(changes) / seconds, Events: float64(l.events) / seconds,
+		GETs: fetched / float64(l.events), GETsPerChange: perChange(fetched), CPU: perEvent(cpu, cpuByProgram(), changes),
+		WAL: perChange(to.wal - from.wal), Commits: perChange(to.commits - from.commits),
 	}
-	if commits := s.transactions(ctx, "commit") - committed; commits > 0 {
-		r.RolledBack = float64(s.transactions(ctx, "rollback")-rolledBack) / float64(commits)
+	if commits := to.commits - from.commits; commits > 0 {
+		r.RolledBack = (to.rollbacks - from.rollbacks) / commits
 	}
 	return r, services.measure(ctx, &r, changes)
 }
 
-// wait waits for all rows of the journal, and shows how far it is.
-func (l load) wait(ctx context.Context, s *stack, services services, from position, bar *progress) error {
-	return s.awaitRows(ctx, from, l.journal, func(rows int) error {
-		bar.at(l.name, rows, l.journal)
-		return services.dead()
-	})
-}
-
-// awaitRows polls until the journal has so many rows that it had not at from. Its
-// sequence costs PostgreSQL next to nothing to read but runs ahead of the
-// COMMITs, and over what was rolled back; so it says when to count.
-func (s *stack) awaitRows(ctx context.Context, from position, rows int, each func(rows int) error) error {
+// awaitJournal polls until the journal has all rows that it did not have at from.
+// Reading its sequence is cheap, but the sequence runs ahead of the COMMITs and
+// counts rolled-back rows; so it only says when to start counting.
+func (l load) awaitJournal(ctx context.Context, s *stack, services services, from position, bar *progress) error {
 	for {
-		at, err := s.progress(ctx)
+		at, err := s.position(ctx)
 		if err != nil {
 			return err
 		}
 		done, pause := at.rows-from.rows, 5*time.Millisecond
-		if done >= rows {
+		if done >= l.journal {
 			pause = 50 * time.Millisecond
-			err := s.pool.QueryRow(ctx, "select count(*) from journal where (xid, id) > ($1::xid8, $2) and id > $2", from.xid, from.rows).Scan(&done)
+			err := s.pool.QueryRow(ctx, "select count(*) from journal where id > $1", from.rows).Scan(&done)
 			if err != nil {
 				return fmt.Errorf("count the journal: %w", err)
 			}
-			if done >= rows {
+			if done >= l.journal {
 				return nil
 			}
 		}
-		if err := each(done); err != nil {
+		bar.at(l.name, done, l.journal)
+		if err := services.ended(); err != nil {
 			return err
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d journal rows are there: %w", done, rows, context.Cause(ctx))
+			return fmt.Errorf("the journal has %d of %d rows: %w", done, l.journal, context.Cause(ctx))
 		}
 	}
 }
 
-// position is how far the database has come.
+// position is a snapshot of the database's counters.
 type position struct {
-	rows int     // of the journal, some of them perhaps not committed yet
-	xid  string  // of the oldest transaction that runs
-	wal  float64 // bytes
+	rows               int // of the journal, including some that are not committed yet
+	wal                float64
+	commits, rollbacks float64 // backends report theirs about once a second
 }
 
-// progress asks where the database is.
-func (s *stack) progress(ctx context.Context) (p position, err error) {
+func (s *stack) position(ctx context.Context) (p position, err error) {
 	err = s.pool.QueryRow(ctx,
-		`select case when is_called then last_value else 0 end, pg_snapshot_xmin(pg_current_snapshot())::text, pg_current_wal_lsn() - '0/0'
-		from journal_id_seq`).Scan(&p.rows, &p.xid, &p.wal)
+		`select case when is_called then last_value else 0 end,
+			pg_current_wal_lsn() - '0/0', xact_commit, xact_rollback
+		from journal_id_seq, pg_stat_database where datname = current_database()`,
+	).Scan(&p.rows, &p.wal, &p.commits, &p.rollbacks)
 	if err != nil {
-		return p, fmt.Errorf("ask for the progress: %w", err)
+		return p, fmt.Errorf("read the position of the database: %w", err)
 	}
 	return p, nil
-}
-
-// transactions counts those of the database; backends report theirs about once a second.
-func (s *stack) transactions(ctx context.Context, how string) (n int64) {
-	_ = s.pool.QueryRow(ctx, "select xact_"+how+" from pg_stat_database where datname = current_database()").Scan(&n) // a number to look at
-	return n
-}
-
-// services are the replicas at work.
-type services []service
-
-type service struct {
-	*program.Process
-	log string // its file
-}
-
-// joined waits until each replica was given partitions and returns when the last was.
-func (all services) joined(ctx context.Context) (last time.Time, err error) {
-	for _, s := range all {
-		var line logLine
-		for line.Msg == "" {
-			if line, err = s.find("joined the consumer group"); err != nil {
-				return last, err
-			}
-			select {
-			case <-ctx.Done():
-				return last, fmt.Errorf("not joined: %w", context.Cause(ctx))
-			case <-s.Done():
-				return last, fmt.Errorf("it ended with exit code %d", s.ExitCode())
-			case <-time.After(10 * time.Millisecond):
-			}
-		}
-		if line.Time.After(last) {
-			last = line.Time
-		}
-	}
-	return last, nil
-}
-
-type logLine struct {
-	Time time.Time
-	Msg  string
-	Addr string
-}
-
-// find returns the first line of the log with that message; none is no error.
-func (s service) find(msg string) (logLine, error) {
-	content, err := os.ReadFile(s.log)
-	for l := range bytes.Lines(content) {
-		var line logLine
-		if json.Unmarshal(l, &line) == nil && line.Msg == msg {
-			return line, nil
-		}
-	}
-	return logLine{}, err
-}
-
-func (all services) dead() error {
-	for _, s := range all {
-		if !s.Running() {
-			return fmt.Errorf("a replica ended with exit code %d", s.ExitCode())
-		}
-	}
-	return nil
-}
-
-func (all services) tail() string {
-	var out strings.Builder
-	for _, s := range all {
-		content, _ := os.ReadFile(s.log) // what there is
-		fmt.Fprintf(&out, "a replica printed:\n%s\n", content[max(0, len(content)-4000):])
-	}
-	return out.String()
-}
-
-// measure adds what the replicas took of memory: the highest peak, and all allocations.
-func (all services) measure(ctx context.Context, r *result, changes int) error {
-	for _, s := range all {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Pid()))
-		if err != nil {
-			return nil //nolint:nilerr // no /proc here: not measured
-		}
-		for l := range strings.Lines(string(status)) {
-			if kb, ok := strings.CutPrefix(l, "VmHWM:"); ok {
-				n, _ := strconv.ParseFloat(strings.Fields(kb)[0], 64)
-				r.PeakMB = max(r.PeakMB, n/1024)
-			}
-		}
-		listening, err := s.find("listening")
-		if err != nil {
-			return err
-		}
-		mallocs, err := metric(ctx, listening.Addr, "go_memstats_mallocs_total")
-		if err != nil {
-			return err
-		}
-		r.Allocations += mallocs / float64(changes)
-	}
-	return nil
 }

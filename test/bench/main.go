@@ -1,3 +1,15 @@
+// Command bench measures the service as it runs in production: the built program
+// on a real Apache Kafka and a real PostgreSQL with fsync. It serves the orders
+// itself, from a map with bodies of full size, so that a slow service-order does not
+// improve the ratio to the pure GET rate, which is measured in the same run.
+//
+//	go run ./test/bench [--orders 20000] [--seconds 10] [--json]   the table
+//	go run ./test/bench full [--history 10000000]                  full tables against empty ones
+//	go run ./test/bench scale                                      1, 2 and 4 replicas
+//	go run ./test/bench backlog [--events 1000000]                 catching up, five events per order
+//
+// Everything it starts is temporary and removed afterwards. docs/performance.md
+// explains the figures.
 package main
 
 import (
@@ -9,22 +21,22 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 )
 
-// options are what a run can be asked for.
 type options struct {
 	What       string `json:"what"`
 	Orders     int    `json:"orders"`
 	Partitions int    `json:"partitions"`
-	History    int    `json:"history,omitempty"` // finished deliveries, for full
-	Events     int    `json:"events,omitempty"`  // of the backlog
-	Seconds    int    `json:"-"`                 // of each steady rate
+	History    int    `json:"history,omitempty"`
+	Events     int    `json:"events,omitempty"`
+	Seconds    int    `json:"-"`
 	json       bool
 }
 
-// measurements are what can be asked for.
 var measurements = map[string]func(context.Context, options, *progress) (printer, error){
 	"table": measureTable, "full": measureFull, "scale": measureScale, "backlog": measureBacklog,
 }
@@ -33,27 +45,27 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	switch gets, one := os.Getenv(envGets), os.Getenv(envSingle); {
+	switch gets, single := os.Getenv(envGets), os.Getenv(envSingle); {
 	case gets != "":
-		err = getMany(ctx, gets)
-	case one != "":
-		err = single(ctx, one)
+		err = runGets(ctx, gets)
+	case single != "":
+		err = runSingle(ctx, single)
 	default:
 		err = bench(ctx, os.Args[1:])
 	}
 	if err != nil && !errors.Is(err, pflag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1) //nolint:gocritic // stop only unregisters the signals
+		os.Exit(1)
 	}
 }
 
 func parse(args []string) (o options, err error) {
 	set := pflag.NewFlagSet("bench [table|full|scale|backlog]", pflag.ContinueOnError)
-	set.IntVar(&o.Orders, "orders", 60_000, "orders of each load")
+	set.IntVar(&o.Orders, "orders", 60_000, "orders per load")
 	set.IntVar(&o.Partitions, "partitions", 6, "partitions of the topic")
 	set.IntVar(&o.History, "history", 10_000_000, "full: finished deliveries in the tables")
-	set.IntVar(&o.Events, "events", 1_000_000, "backlog: events that wait, five an order")
-	set.IntVar(&o.Seconds, "seconds", 10, "table: of each steady rate; 0 leaves them out")
+	set.IntVar(&o.Events, "events", 1_000_000, "backlog: events to catch up with, five per order")
+	set.IntVar(&o.Seconds, "seconds", 10, "table: duration of each steady rate; 0 skips latencies")
 	set.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	if err := set.Parse(args); err != nil {
 		return o, err
@@ -64,177 +76,85 @@ func parse(args []string) (o options, err error) {
 	}
 	switch {
 	case set.NArg() > 1 || measurements[o.What] == nil:
-		return o, errors.New("give one of table, full, scale, backlog")
+		return o, errors.New("the argument must be one of table, full, scale, backlog")
 	case o.Orders < 1000 || o.Partitions < 1:
-		return o, errors.New("--orders: give 1000 or more; --partitions: 1 or more")
+		return o, errors.New("--orders must be at least 1000, --partitions at least 1")
 	case o.Events < 10_000 || o.History < 0 || o.Seconds < 0:
-		return o, errors.New("--events: give 10000 or more; --history and --seconds: 0 or more")
+		return o, errors.New("--events must be at least 10000, --history and --seconds at least 0")
 	}
 	return o, nil
 }
 
-// bench does the whole run and prints what it found, or why it means nothing.
 func bench(ctx context.Context, args []string) error {
 	o, err := parse(args)
 	if err != nil {
 		return err
 	}
-	bar := newProgress()
+	bar := &progress{terminal: term.IsTerminal(int(os.Stderr.Fd()))}
 	defer bar.end()
-	found, err := measurements[o.What](ctx, o, bar)
+	report, err := measurements[o.What](ctx, o, bar)
 	if err != nil {
 		return err
 	}
 	bar.end()
 	if o.json {
-		return printJSON(os.Stdout, found)
+		return printJSON(os.Stdout, report)
 	}
-	_, err = os.Stdout.WriteString(heading(o) + found.print())
+	_, err = fmt.Printf("%s: %d orders per load, %d partitions; everything on one machine with %d cores\n\n%s",
+		o.What, o.Orders, o.Partitions, runtime.NumCPU(), report.print())
 	return err
 }
 
-func heading(o options) string {
-	return fmt.Sprintf("%s: %d orders a load, %d partitions; everything on one machine with %d cores\n\n",
-		o.What, o.Orders, o.Partitions, runtime.NumCPU())
-}
-
-// with runs measure on a stack of its own.
-func with(ctx context.Context, c capacity, bar *progress, measure func(*stack) error) (err error) {
+// withStack runs measure on a new stack.
+func withStack(ctx context.Context, c capacity, bar *progress, measure func(*stack) error) (err error) {
 	bar.step("starting Kafka and PostgreSQL")
 	var s stack
 	defer func() {
 		bar.step("stopping")
-		err = errors.Join(err, s.down())
+		err = errors.Join(err, s.stop())
 	}()
-	if err := s.up(ctx, c); err != nil {
+	if err := s.start(ctx, c); err != nil {
 		return err
 	}
 	return measure(&s)
 }
 
-// table is the main result.
-type table struct {
-	options
-	Cores     int       `json:"cores"`
-	Rows      []result  `json:"rows"`
-	Latencies []latency `json:"latencies"`
-	GET       latency   `json:"single_get"`
-	COMMIT    latency   `json:"single_commit"`
-	Kafka     latency   `json:"kafka_alone"`
+// progress shows the progress on standard error: one moving line on a terminal,
+// else a line every few seconds.
+type progress struct {
+	terminal bool
+	last     time.Time
 }
 
-// judgedRate is the steady rate whose latency has a target, in events a second.
-const judgedRate = 500
-
-// steadyRates are events a second; the first is next to idle.
-var steadyRates = []int{20, judgedRate, 2000}
-
-// warmUp is a load that is not reported. A broker that has just started runs
-// uncompiled: an event was seen to cost it 1,600 µs of CPU in the first half minute
-// and 600 after a whole one.
-var warmUp = steadyLoad{rate: judgedRate, seconds: 60}
-
-func measureTable(ctx context.Context, o options, bar *progress) (printer, error) {
-	t := table{options: o, Cores: runtime.NumCPU()}
-	few := max(o.Orders/10, 1000) // of the slow way
-	total := warmUp.orders() + 2*o.Orders + few
-	for _, rate := range steadyRates {
-		total += steadyLoad{rate, o.Seconds}.orders()
-	}
-	err := with(ctx, capacity{orders: total, couriers: total, partitions: o.Partitions}, bar, func(s *stack) error {
-		return t.measure(ctx, s, o, few, bar)
-	})
-	t.compare()
-	return t, err
+func (p *progress) step(name string) {
+	p.last = time.Now()
+	p.print(name)
 }
 
-func (t *table) measure(ctx context.Context, s *stack, o options, few int, bar *progress) error {
-	var used supply
-	open := 0 // orders that nobody completes
-	keepUp := func(load steadyLoad) (latency, error) {
-		open += load.orders()
-		return s.steady(ctx, load, used.next(load.orders()), bar)
+func (p *progress) at(name string, done, total int) {
+	every := 3 * time.Second
+	if p.terminal {
+		every = 100 * time.Millisecond
 	}
-	bar.step("warming up")
-	if _, err := keepUp(warmUp); err != nil {
-		return err
+	if time.Since(p.last) < every {
+		return
 	}
-	one, many, mixed := used.next(few), used.next(o.Orders), used.next(o.Orders)
-	for _, step := range []struct {
-		name string
-		run  func() (result, error)
-	}{
-		{pureGETs, func() (result, error) { return s.measureGets(ctx) }},
-		{singleCreated, func() (result, error) { return s.measureSingle(ctx, o, one, true) }},
-		{singleCompleted, func() (result, error) {
-			s.neighbour.complete(one)
-			return s.measureSingle(ctx, o, one, false)
-		}},
-		{"created", func() (result, error) { return s.createdLoad("created", many).run(ctx, s, bar) }},
-		{"completed", func() (result, error) { return s.completedLoad("completed", many).run(ctx, s, bar) }},
-		{"mixed", func() (result, error) { return s.mixedLoad(mixed).run(ctx, s, bar) }},
-		{pureGETs, func() (result, error) {
-			if err := s.reuseWAL(ctx); err != nil {
-				return result{}, err
-			}
-			return s.measureGets(ctx)
-		}},
-	} {
-		bar.step(step.name)
-		r, err := step.run()
-		if err != nil {
-			return fmt.Errorf("%s: %w", strings.ToLower(step.name), err)
-		}
-		r.Name = step.name
-		t.Rows = append(t.Rows, r)
-	}
-	if o.Seconds > 0 {
-		bar.step("GETs, COMMITs and Kafka alone")
-		var err error
-		if t.GET, err = s.getAlone(ctx); err != nil {
-			return err
-		}
-		if t.COMMIT, err = s.commitAlone(ctx); err != nil {
-			return err
-		}
-		if t.Kafka, err = s.kafkaAlone(ctx, steadyLoad{judgedRate, o.Seconds}, o.Partitions); err != nil {
-			return err
-		}
-		for _, rate := range steadyRates {
-			found, err := keepUp(steadyLoad{rate, o.Seconds})
-			if err != nil {
-				return err
-			}
-			t.Latencies = append(t.Latencies, found)
-		}
-	}
-	bar.step("verifying")
-	return s.verify(ctx, int(used)-open, open)
+	const width = 30
+	full := min(width*done/total, width)
+	p.step(fmt.Sprintf("%-10s [%s%s] %d of %d", name, strings.Repeat("#", full), strings.Repeat(".", width-full), done, total))
 }
 
-// compare sets the ratios: to the mean of both measurements of the pure GETs,
-// for a machine is seldom as fast at the end as at the beginning.
-func (t *table) compare() {
-	rate := make(map[string][]float64)
-	for _, r := range t.Rows {
-		rate[r.Name] = append(rate[r.Name], r.Rate)
+func (p *progress) print(text string) {
+	if p.terminal {
+		fmt.Fprintf(os.Stderr, "\r\x1b[K%s", text)
+		return
 	}
-	mean := func(name string) (sum float64) {
-		for _, r := range rate[name] {
-			sum += r / float64(len(rate[name]))
-		}
-		return sum
-	}
-	for i := range t.Rows {
-		r := &t.Rows[i]
-		r.OfGETs = r.Rate / mean(pureGETs)
-		switch r.Name {
-		case "created":
-			r.OfSingle = r.Rate / mean(singleCreated)
-		case "completed":
-			r.OfSingle = r.Rate / mean(singleCompleted)
-		case "mixed":
-			r.OfSingle = r.Rate / (2 / (1/mean(singleCreated) + 1/mean(singleCompleted)))
-		}
+	fmt.Fprintln(os.Stderr, text)
+}
+
+// end clears the moving line.
+func (p *progress) end() {
+	if p.terminal {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
 	}
 }

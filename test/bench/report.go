@@ -9,25 +9,18 @@ import (
 	"strings"
 )
 
-// printer is what a measurement found.
+// printer is the report of a measurement.
 type printer interface{ print() string }
 
-// The rows that others are compared with.
-const (
-	pureGETs        = "pure GETs"
-	singleCreated   = "created, one by one"
-	singleCompleted = "completed, one by one"
-)
-
-// result is what one measurement found.
+// result is one row of a report. A change is an order assigned or completed.
 type result struct {
 	Name          string             `json:"name"`
-	Rate          float64            `json:"per_second"`              // changes of orders; GETs
-	OfGETs        float64            `json:"of_pure_gets"`            // the rate as a ratio
-	OfSingle      float64            `json:"of_single,omitempty"`     // to that of one transaction an event
+	Rate          float64            `json:"per_second"`              // changes; GETs
+	OfGETs        float64            `json:"of_pure_gets"`            // Rate as a ratio
+	OfSingle      float64            `json:"of_single,omitempty"`     // Rate as a multiple of one transaction per event
 	Events        float64            `json:"events_per_second"`       // events read
 	Seconds       float64            `json:"seconds"`                 // measured
-	Start         float64            `json:"start_seconds,omitempty"` // from the start of the service until it has its partitions
+	Start         float64            `json:"start_seconds,omitempty"` // from the service's start until it has its partitions
 	GETs          float64            `json:"gets_per_event"`
 	GETsPerChange float64            `json:"gets_per_change"`
 	CPU           map[string]float64 `json:"cpu_us_per_change,omitempty"` // by program
@@ -38,7 +31,7 @@ type result struct {
 	PeakMB        float64            `json:"peak_rss_mb"`
 }
 
-// then is one load after the other, as changes that take both.
+// then returns r and next together, as changes that take both loads.
 func (r result) then(next result) result {
 	sum := result{Seconds: r.Seconds + next.Seconds, CPU: make(map[string]float64), PeakMB: max(r.PeakMB, next.PeakMB)}
 	sum.Rate = r.Rate * r.Seconds / sum.Seconds
@@ -51,41 +44,40 @@ func (r result) then(next result) result {
 	return sum
 }
 
-const resultHeading = "                          a second  of GETs  of 1-by-1  events/s  GETs/event  GETs/change  WAL B  rolled back   allocs  peak MB   CPU µs a change\n"
+const resultHeading = "                        per second  of GETs  of 1-by-1  events/s  GETs/event  GETs/change  WAL B  rolled back   allocs  peak MB   CPU µs per change\n"
 
 func (r result) row() string {
 	var cpu []string
 	for _, program := range slices.Sorted(maps.Keys(r.CPU)) {
 		cpu = append(cpu, fmt.Sprintf("%s %.0f", program, r.CPU[program]))
 	}
-	blank := func(format string, v float64) string {
+	dash := func(format string, v float64) string {
 		if v == 0 {
 			return "-"
 		}
 		return fmt.Sprintf(format, v)
 	}
 	return fmt.Sprintf("%-22s %11.0f %8s %10s %9.0f %11s %12s %6s %12s %8s %8s   %s\n",
-		r.Name, r.Rate, blank("%.2f", r.OfGETs), blank("%.1f", r.OfSingle), r.Events, blank("%.2f", r.GETs), blank("%.2f", r.GETsPerChange),
-		blank("%.0f", r.WAL), fmt.Sprintf("%.2f %%", 100*r.RolledBack), blank("%.0f", r.Allocations), blank("%.0f", r.PeakMB), strings.Join(cpu, ", "))
+		r.Name, r.Rate, dash("%.2f", r.OfGETs), dash("%.1f", r.OfSingle), r.Events, dash("%.2f", r.GETs), dash("%.2f", r.GETsPerChange),
+		dash("%.0f", r.WAL), fmt.Sprintf("%.2f %%", 100*r.RolledBack), dash("%.0f", r.Allocations), dash("%.0f", r.PeakMB), strings.Join(cpu, ", "))
 }
 
-// legend says what the numbers are.
 const legend = `
-pure GETs  the service's HTTP client, 256 connections, in a process of its own, nothing else at work;
-           measured before and after, the ratios are to the mean
-one by one the same code and statements, a transaction for each event and one more for its assignment,
-           on as many connections as the topic has partitions; without Kafka
-created    events preloaded; from the moment the service is given its partitions until PostgreSQL has
-           every order assigned to a courier (committed, fsync on)
-completed  the same, service started anew, until PostgreSQL has every delivery completed
-mixed      created and completed interleaved, three events of each, shuffled over the partitions; a change
-           is an order assigned or completed
-CPU        of each program, the service's start-up included; "others" is whatever else this machine did
-           meanwhile: where that is not next to nothing, the rates are too low and the ratios worth little
-latency    created events at a steady rate, from the moment each was due to be produced until the COMMIT that
-           gave its order a courier (PostgreSQL's own time of it). alone: nothing else at work; GET and COMMIT one
-           after the other, Kafka from the moment an event was due until a bare consumer has it
-verified   counts of orders, couriers, deliveries and journal, and every invariant of the schema
+pure GETs  the service's HTTP client, 256 connections, in a process of its own, no other load; measured
+           before and after, the ratios are to the mean
+one by one the same code and statements, one transaction per event and one more per assignment, on as many
+           connections as the topic has partitions; without Kafka
+created    events published beforehand; from the moment the service has its partitions until every order is
+           assigned (committed, fsync on)
+completed  the same, service restarted, until every delivery is completed
+mixed      created and completed interleaved, three events each, shuffled over the partitions
+change     an order assigned or completed
+CPU        of each program, including the service's start; "others" is the rest of the machine: unless it is
+           close to zero, the rates are too low and the ratios unreliable
+latency    created events at a steady rate, from the moment each was due until the COMMIT that assigned its
+           order (PostgreSQL's timestamp). alone: no other load; GET and COMMIT one after the other, Kafka
+           until a bare consumer has the event
+verified   counts of orders, couriers, deliveries and journal, and all invariants
 `
 
 func (t table) print() string {
@@ -103,8 +95,8 @@ func (t table) print() string {
 		line("COMMIT alone", t.COMMIT)
 		line(fmt.Sprintf("Kafka alone, %d/s", t.Kafka.Rate), t.Kafka)
 		for _, l := range t.Latencies {
-			line(fmt.Sprintf("%d a second", l.Rate), l)
-			if l.Rate == judgedRate {
+			line(fmt.Sprintf("%d per second", l.Rate), l)
+			if l.Rate == targetRate {
 				fmt.Fprintf(&text, "%-22s %8s %8.2f   times p99 of GET and COMMIT alone\n", "", "", l.P99/(t.GET.P99+t.COMMIT.P99))
 			}
 		}
@@ -112,8 +104,8 @@ func (t table) print() string {
 	return text.String() + legend
 }
 
-func printJSON(out io.Writer, found printer) error {
+func printJSON(out io.Writer, report printer) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(found)
+	return encoder.Encode(report)
 }

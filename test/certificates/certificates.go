@@ -1,5 +1,5 @@
-// Package certificates makes the authorities and certificates that tests of TLS
-// need: for 127.0.0.1, valid or expired, without a file or a tool.
+// Package certificates generates certificate authorities and certificates for TLS
+// tests: for 127.0.0.1, valid or expired.
 package certificates
 
 import (
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Authority vouches for servers and clients.
+// Authority is a certificate authority.
 type Authority struct {
 	PEM []byte // its certificate
 
@@ -25,7 +25,7 @@ type Authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// NewAuthority returns one that nobody knows yet.
+// NewAuthority generates an authority.
 func NewAuthority(tb testing.TB, name string) *Authority {
 	tb.Helper()
 	a := &Authority{tb: tb, key: newKey(tb), certificate: &x509.Certificate{
@@ -39,7 +39,7 @@ func NewAuthority(tb testing.TB, name string) *Authority {
 // Pair is a certificate and its key, PEM.
 type Pair struct{ Certificate, Key []byte }
 
-// TLS returns the pair as a server of this process wants it.
+// TLS returns the pair for a server in this process.
 func (p Pair) TLS(tb testing.TB) tls.Certificate {
 	tb.Helper()
 	c, err := tls.X509KeyPair(p.Certificate, p.Key)
@@ -49,8 +49,8 @@ func (p Pair) TLS(tb testing.TB) tls.Certificate {
 	return c
 }
 
-// Issue makes a certificate for the server 127.0.0.1 and the client of this name,
-// which ends so long from now; it has ended already when that is negative.
+// Issue generates a certificate for the server 127.0.0.1 and the client of the
+// given name. A negative validFor makes an expired one.
 func (a *Authority) Issue(name string, validFor time.Duration) Pair {
 	a.tb.Helper()
 	key := newKey(a.tb)

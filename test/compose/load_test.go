@@ -1,3 +1,6 @@
+// Package compose tests the compose files as far as that is possible without a container
+// engine: it loads them as Docker does, alone and merged, and checks settings, ports,
+// health checks, images and dependencies.
 package compose
 
 import (
@@ -9,7 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// stacks are the files that are used together, as the files themselves say.
+// stacks are the files that are used together.
 var stacks = map[string][]string{
 	"zookeeper":                {"compose.yaml"},
 	"kraft":                    {"compose.yaml", "compose.kraft.yaml"},
@@ -24,7 +27,7 @@ type service struct {
 	project *types.Project
 }
 
-// load reads a stack with nothing in the environment but what is given.
+// load loads a stack with the given environment only.
 func load(t *testing.T, stack string, environment ...string) *types.Project {
 	t.Helper()
 	top, err := filepath.Abs(filepath.Join("..", ".."))
@@ -57,23 +60,23 @@ func eachService(t *testing.T, check func(t *testing.T, s service)) {
 	}
 }
 
-// eachOurs runs a check on the services that run program.
-func eachOurs(t *testing.T, program string, check func(t *testing.T, s service)) {
+// eachOwn runs a check on the services that run program.
+func eachOwn(t *testing.T, program string, check func(t *testing.T, s service)) {
 	t.Helper()
 	found := 0
 	eachService(t, func(t *testing.T, s service) {
 		t.Helper()
-		if s.Build != nil && s.Build.Target == program {
+		if s.program() == program {
 			found++
 			check(t, s)
 		}
 	})
-	if found < len(stacks)-1 { // the course brings a service-order of its own
-		t.Errorf("%s is in %d stacks only", program, found)
+	if found < len(stacks)-1 { // the course has its own service-order
+		t.Errorf("%s is only in %d stacks", program, found)
 	}
 }
 
-// environment is what the service sets.
+// environment returns the environment variables of the service.
 func (s service) environment() map[string]string {
 	set := make(map[string]string, len(s.Environment))
 	for name, value := range s.Environment {
@@ -84,12 +87,21 @@ func (s service) environment() map[string]string {
 	return set
 }
 
-// once says that the service does its work and ends.
+// once reports whether the service ends when its work is done.
 func (s service) once() bool { return s.Restart == types.RestartPolicyNo }
 
-// arguments are those of the program itself: what stands behind its entrypoint.
+// program returns the program of this repository that the service runs, "" if none.
+func (s service) program() string {
+	name, _ := strings.CutSuffix(s.Image, ":dev")
+	if name == s.Image {
+		return ""
+	}
+	return name
+}
+
+// arguments returns the arguments after the entrypoint.
 func (s service) arguments() string {
-	if len(s.Command) == 0 && s.Build.Target == "service-courier" {
+	if len(s.Command) == 0 && s.program() == "service-courier" {
 		return "serve" // of the Dockerfile
 	}
 	return strings.Join(s.Command, " ")

@@ -6,14 +6,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v3"
+
+	"service-courier/internal/access"
 )
 
-// TestPrometheusScrapesTheService: at its name and port in the stack; and every
-// file of rules that it is told of is there.
+// TestPrometheusScrapesTheService at its name and port in the stack, with its token, and
+// every rule file exists.
 func TestPrometheusScrapesTheService(t *testing.T) {
 	dir := filepath.Join("..", "..", "deploy", "observability", "prometheus")
 	var config struct {
@@ -31,18 +33,27 @@ func TestPrometheusScrapesTheService(t *testing.T) {
 		} `yaml:"scrape_configs"`
 	}
 	strictly(t, filepath.Join(dir, "prometheus.yml"), &config)
-	project := load(t, "zookeeper, observability", "METRICS_TOKEN=a-token-of-our-own-making")
-	tokens := *project.Services["service-courier"].Environment["API_TOKENS"]
+	project := load(t, "zookeeper, observability")
+	secretsDir := secrets(t)
+	tokens, err := access.OpenFile(filepath.Join(secretsDir, "tokens"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, scrape := range config.Scrape {
-		mounted := project.Services["prometheus"].Configs[0]
-		if token := project.Configs[mounted.Source].Content; mounted.Target != scrape.Auth.File || !strings.HasSuffix(tokens, ":read:"+token) {
-			t.Errorf("%s: token %s in %s; the service has %s", scrape.Job, token, mounted.Target, tokens)
+		if !slices.ContainsFunc(project.Services["prometheus"].Volumes, func(v types.ServiceVolumeConfig) bool {
+			return v.Source == "secrets" && v.Target == filepath.Dir(scrape.Auth.File)
+		}) {
+			t.Errorf("%s: no volume has %s", scrape.Job, scrape.Auth.File)
+		}
+		token := read(t, filepath.Join(secretsDir, filepath.Base(scrape.Auth.File)))
+		if caller, known := tokens.Caller(t.Context(), token); !known || caller.Role != access.Read {
+			t.Errorf("%s: the service knows its token: %t, as %+v", scrape.Job, known, caller)
 		}
 		for _, static := range scrape.Static {
 			for _, target := range static.Targets {
 				host, port, err := net.SplitHostPort(target)
 				if err != nil || scrape.Path != "/metrics" || !listens(project.Services[host], port) {
-					t.Errorf("%s: %s%s: nothing answers there: %v", scrape.Job, target, scrape.Path, err)
+					t.Errorf("%s: %s%s: no service listens there: %v", scrape.Job, target, scrape.Path, err)
 				}
 			}
 		}
@@ -54,7 +65,7 @@ func TestPrometheusScrapesTheService(t *testing.T) {
 	}
 }
 
-// TestGrafanaFindsPrometheusAndTheDashboards, where compose mounts them.
+// TestGrafanaFindsPrometheusAndTheDashboards where compose mounts them.
 func TestGrafanaFindsPrometheusAndTheDashboards(t *testing.T) {
 	project := load(t, "zookeeper, observability")
 	dir := filepath.Join("..", "..", "deploy", "observability", "grafana")

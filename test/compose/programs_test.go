@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -14,99 +13,113 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"service-courier/internal/ordersim"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"service-courier/internal/dev/ordersim"
 	"service-courier/test/e2e/program"
 	"service-courier/test/settings"
 )
 
-// TestServiceSettings: the service accepts what each stack sets, knows all of it,
-// and is reached at the port that is published.
+// TestServiceSettings: the service accepts and knows every setting of each stack, with the
+// tokens and passwords that secrets.sh writes, and listens on the published port.
 func TestServiceSettings(t *testing.T) {
-	eachOurs(t, "service-courier", func(t *testing.T, s service) {
+	dir := secrets(t, "POSTGRES_PASSWORD="+hostilePassword)
+	eachOwn(t, "service-courier", func(t *testing.T, s service) {
 		t.Helper()
+		set := s.environment()
+		for name, value := range set {
+			set[name] = strings.ReplaceAll(value, "/run/secrets", dir)
+		}
 		if s.once() {
-			if _, err := settings.LoadDatabaseURL(t, s.environment()); err != nil {
-				t.Error(err)
+			databaseURL, err := settings.LoadDatabaseURL(t, set)
+			if err != nil {
+				t.Fatal(err)
 			}
+			databaseMatches(t, s, databaseURL)
 			return
 		}
-		cfg, err := settings.Load(t, s.environment())
+		cfg, err := settings.Load(t, set)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if cfg.Insecure || cfg.APITokens == "" {
-			t.Error("others reach it, and it asks nobody who he is")
+		if cfg.Insecure || cfg.APITokensFile == "" {
+			t.Error("the API is open without tokens")
 		}
-		reachedAt(t, s, cfg.HTTPAddr)
-		database(t, s, cfg.DatabaseURL)
+		portMatches(t, s, cfg.HTTPAddr)
+		if !slices.Contains(cfg.HTTPAllowedHosts, s.Name) {
+			t.Errorf("other containers cannot call it as %s: HTTP_ALLOWED_HOSTS is %v", s.Name, cfg.HTTPAllowedHosts)
+		}
+		databaseMatches(t, s, cfg.DatabaseURL)
 	})
 }
 
-// database: the user, password and database of the URL are those that PostgreSQL
-// is made with, whatever the password is.
-func database(t *testing.T, s service, text string) {
+// hostilePassword has what a URL or a password file reserves.
+const hostilePassword = `p@ss/w:rd#1\:%20?&"$'`
+
+// databaseMatches checks that PostgreSQL is created with the user, password and database
+// of the URL.
+func databaseMatches(t *testing.T, s service, text string) {
 	t.Helper()
-	u, err := url.Parse(text)
+	client, err := pgconn.ParseConfig(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := service{s.project.Services[u.Hostname()], s.project}.environment()
-	password, _ := u.User.Password()
-	if u.User.Username() != made["POSTGRES_USER"] || password != made["POSTGRES_PASSWORD"] || u.Path != "/"+made["POSTGRES_DB"] {
-		t.Errorf("DATABASE_URL %s, but PostgreSQL is made with %v", text, made)
+	created := service{s.project.Services[client.Host], s.project}.environment()
+	if client.User != created["POSTGRES_USER"] || client.Database != created["POSTGRES_DB"] || client.Password != hostilePassword {
+		t.Errorf("DATABASE_URL %s with the password %s, but PostgreSQL is created with %v", text, client.Password, created)
 	}
 }
 
 func TestServiceOrderSettings(t *testing.T) {
-	eachOurs(t, "service-order", func(t *testing.T, s service) {
+	eachOwn(t, "service-order", func(t *testing.T, s service) {
 		t.Helper()
 		set := s.environment()
-		cfg := ordersim.Config{Addr: set["HTTP_ADDR"], Brokers: strings.Split(set["KAFKA_BROKERS"], ","), Topic: set["KAFKA_ORDER_TOPIC"]}
-		if err := cfg.Validate(); err != nil || len(set) != 3 {
+		cfg := ordersim.Config{Addr: set["HTTP_ADDR"], GRPCAddr: set["GRPC_ADDR"], Brokers: strings.Split(set["KAFKA_BROKERS"], ","), Topic: set["KAFKA_ORDER_TOPIC"]}
+		if err := cfg.Validate(); err != nil || len(set) != 5 || set["HTTP_ALLOWED_HOSTS"] != s.Name {
 			t.Errorf("%v: %v", set, err)
 		}
-		reachedAt(t, s, cfg.Addr)
+		portMatches(t, s, cfg.Addr)
 	})
 }
 
-// reachedAt: what is published leads to where the program listens, on every
-// interface of its container.
-func reachedAt(t *testing.T, s service, addr string) {
+// portMatches checks that the published port is the one on which the program listens, on
+// every interface of its container.
+func portMatches(t *testing.T, s service, addr string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || len(s.Ports) != 1 || host != "0.0.0.0" || strconv.FormatUint(uint64(s.Ports[0].Target), 10) != port {
-		t.Errorf("HTTP_ADDR is %s, published is %+v", addr, s.Ports)
+		t.Errorf("HTTP_ADDR is %s, published %+v", addr, s.Ports)
 	}
 }
 
-// TestTopic: what is made is what both programs are told, with six partitions.
+// TestTopic: the created topic is the one that both programs use, with six partitions.
 func TestTopic(t *testing.T) {
 	for stack := range stacks {
 		project := load(t, stack)
-		topic, made := project.Services["topic"]
+		topic, hasTopic := project.Services["topic"]
 		for _, name := range []string{"service-courier", "service-order"} {
-			s, there := project.Services[name]
-			if !made || !there {
-				continue // the course brings both
+			s, found := project.Services[name]
+			if !hasTopic || !found {
+				continue // the course has both
 			}
 			for _, want := range []string{"--topic=" + (service{s, project}).environment()["KAFKA_ORDER_TOPIC"], "--partitions=6", "--if-not-exists"} {
 				if !slices.Contains(topic.Command, want) {
-					t.Errorf("%s: the topic is not made with %s", stack, want)
+					t.Errorf("%s: the topic is not created with %s", stack, want)
 				}
 			}
 		}
-		if kafka, there := project.Services["kafka"]; there && *kafka.Environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] != "false" {
-			t.Errorf("%s: Kafka would make the topic itself, with one partition", stack)
+		if kafka, found := project.Services["kafka"]; found && *kafka.Environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] != "false" {
+			t.Errorf("%s: Kafka would create the topic, with one partition", stack)
 		}
 	}
 }
 
-// TestKafkaIsReachedFromTheHost: the second listener advertises the port that is
-// published, also when it is moved.
-func TestKafkaIsReachedFromTheHost(t *testing.T) {
+// TestKafkaIsReachableFromTheHost: the second listener advertises the published port, also
+// when KAFKA_PORT changes it.
+func TestKafkaIsReachableFromTheHost(t *testing.T) {
 	for stack := range stacks {
-		kafka, there := load(t, stack, "KAFKA_PORT=30000").Services["kafka"]
-		if !there {
+		kafka, found := load(t, stack, "KAFKA_PORT=30000").Services["kafka"]
+		if !found {
 			continue
 		}
 		advertised, listeners := *kafka.Environment["KAFKA_ADVERTISED_LISTENERS"], *kafka.Environment["KAFKA_LISTENERS"]
@@ -118,9 +131,8 @@ func TestKafkaIsReachedFromTheHost(t *testing.T) {
 	}
 }
 
-// TestCommands runs what the containers run, as far as that goes without one: the
-// programs know each command, and each health check comes to its service and says
-// what that answers.
+// TestCommands: the programs know the command of each container, and each health check
+// calls its service and reports its answer.
 func TestCommands(t *testing.T) {
 	programs := t.TempDir()
 	if err := program.Build(t.Context(), programs, "service-courier", "service-order"); err != nil {
@@ -129,12 +141,12 @@ func TestCommands(t *testing.T) {
 	for stack := range stacks {
 		project := load(t, stack)
 		for name, config := range project.Services {
-			if s := (service{config, project}); s.Build != nil {
+			if s := (service{config, project}); s.program() != "" {
 				t.Run(stack+"/"+name, func(t *testing.T) {
-					path := filepath.Join(programs, s.Build.Target)
-					commandLine(t, s, path)
+					path := filepath.Join(programs, s.program())
+					checkCommand(t, s, path)
 					if !s.once() {
-						healthCheck(t, s, path)
+						checkHealthCheck(t, s, path)
 					}
 				})
 			}
@@ -142,12 +154,12 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// commandLine: the program knows the command and its flags. Help alone proves
-// little: that of "migrate" is shown for "migrate upp" too.
-func commandLine(t *testing.T, s service, path string) {
+// checkCommand checks that the program knows the command and its flags. Exit status 0 is
+// not enough: "migrate upp --help" prints the help of "migrate".
+func checkCommand(t *testing.T, s service, path string) {
 	t.Helper()
 	args := strings.Fields(s.arguments())
-	usage := s.Build.Target
+	usage := s.program()
 	for _, arg := range args {
 		if !strings.HasPrefix(arg, "-") {
 			usage += " " + arg
@@ -159,18 +171,17 @@ func commandLine(t *testing.T, s service, path string) {
 	}
 }
 
-// healthCheck runs a service's health check against a service that is well, and
-// against one that is not.
-func healthCheck(t *testing.T, s service, path string) {
+// checkHealthCheck runs the health check against a healthy and an unhealthy service.
+func checkHealthCheck(t *testing.T, s service, path string) {
 	t.Helper()
 	test := s.HealthCheck.Test
-	if entrypoint := "/" + s.Build.Target; test[1] != entrypoint || !dockerfileHas(t, `ENTRYPOINT ["`+entrypoint+`"]`) {
-		t.Fatalf("health check %q, which is not the image's program", test)
+	if entrypoint := "/" + s.program(); test[1] != entrypoint || !dockerfileHas(t, `ENTRYPOINT ["`+entrypoint+`"]`) {
+		t.Fatalf("health check %q does not run the program of the image", test)
 	}
 	var answer atomic.Int32
-	asked := make(chan string, 2) // one a health check
+	paths := make(chan string, 2) // one per health check
 	stub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked <- r.URL.Path
+		paths <- r.URL.Path
 		w.WriteHeader(int(answer.Load()))
 		_, _ = io.WriteString(w, "{}")
 	}))
@@ -180,21 +191,24 @@ func healthCheck(t *testing.T, s service, path string) {
 		cmd := exec.CommandContext(t.Context(), path, test[2:]...)
 		cmd.Dir, cmd.Env = t.TempDir(), []string{"HTTP_ADDR=" + stub.Listener.Addr().String()}
 		out, err := cmd.CombinedOutput()
-		if well := status == http.StatusOK; well != (err == nil) {
-			t.Errorf("%q, answered with %d: %v: %s", test, status, err, out)
+		if healthy := status == http.StatusOK; healthy != (err == nil) {
+			t.Errorf("%q, status %d: %v: %s", test, status, err, out)
 		}
 	}
-	want := map[string]string{"service-courier": "/readyz", "service-order": "/public/api/v1/orders"}[s.Build.Target]
-	stub.Close() // waits for whoever still asks
-	close(asked)
+	want := map[string]string{"service-courier": "/readyz", "service-order": "/public/api/v1/orders"}[s.program()]
+	if _, beside := s.Networks["course"]; beside {
+		want = "/livez" // the course's Kafka may create the topic with the first event
+	}
+	stub.Close() // waits for open requests
+	close(paths)
 	n := 0
-	for path := range asked {
+	for path := range paths {
 		n++
 		if path != want {
-			t.Errorf("%q asks %s, not %s", test, path, want)
+			t.Errorf("%q calls %s, not %s", test, path, want)
 		}
 	}
 	if n != 2 {
-		t.Errorf("%q asked %d times, not twice", test, n)
+		t.Errorf("%q made %d requests, want 2", test, n)
 	}
 }

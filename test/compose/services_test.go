@@ -12,14 +12,14 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// TestImagesArePinned: a version, so that the stack is tomorrow what it is today.
+// TestImagesArePinned to a version, so that the stack does not change by itself.
 func TestImagesArePinned(t *testing.T) {
 	pinned := regexp.MustCompile(`^[a-z0-9./-]+(:v?\d+\.\d+[\w.-]*|@sha256:[0-9a-f]{64})$`)
 	eachService(t, func(t *testing.T, s service) {
 		switch {
-		case s.Build != nil:
-			if !dockerfileHas(t, "FROM scratch AS "+s.Build.Target) {
-				t.Errorf("the Dockerfile has no target %s", s.Build.Target)
+		case s.program() != "":
+			if !dockerfileHas(t, "FROM scratch AS "+s.program()) {
+				t.Errorf("the Dockerfile has no target %s", s.program())
 			}
 		case !pinned.MatchString(s.Image):
 			t.Errorf("image %s has no version", s.Image)
@@ -29,8 +29,8 @@ func TestImagesArePinned(t *testing.T) {
 	})
 }
 
-// TestPortsStayOnThisMachine, and each can be moved by a variable in .env.
-func TestPortsStayOnThisMachine(t *testing.T) {
+// TestPortsAreLocal: they are published on loopback only, and a variable changes each.
+func TestPortsAreLocal(t *testing.T) {
 	var moved []string
 	for i, name := range []string{
 		"COURIER_PORT", "ORDER_PORT", "KAFKA_PORT", "KAFKA_UI_PORT", "POSTGRES_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT",
@@ -46,18 +46,18 @@ func TestPortsStayOnThisMachine(t *testing.T) {
 					t.Errorf("%s: %s: port %s is published on %q", stack, name, port.Published, port.HostIP)
 				}
 				if !strings.HasPrefix(other.Published, "3000") || other.Published == port.Published || other.Target != port.Target {
-					t.Errorf("%s: %s: no variable moves port %s", stack, name, port.Published)
+					t.Errorf("%s: %s: no variable changes port %s", stack, name, port.Published)
 				}
 			}
 		}
 	}
 }
 
-// The assignment names this one.
-func TestKafkaUIIsWhereTheAssignmentHasIt(t *testing.T) {
+// TestKafkaUIPort is 8081, as in the assignment.
+func TestKafkaUIPort(t *testing.T) {
 	for stack := range stacks {
 		if stack == "course" {
-			continue // which brings its own
+			continue // it has its own
 		}
 		ui := load(t, stack).Services["kafka-ui"]
 		if len(ui.Ports) != 1 || ui.Ports[0].Published != "8081" {
@@ -66,10 +66,10 @@ func TestKafkaUIIsWhereTheAssignmentHasIt(t *testing.T) {
 	}
 }
 
-// TestWaitMeansSomething: `up --wait` returns when every service that stays is
-// healthy and every one that ends has ended well; the latter it knows only of one
-// that another waits for.
-func TestWaitMeansSomething(t *testing.T) {
+// TestUpWaits: `up --wait` returns when every long-running service is healthy and every
+// other one has succeeded. Compose waits for the latter only if another service depends
+// on it.
+func TestUpWaits(t *testing.T) {
 	eachService(t, func(t *testing.T, s service) {
 		switch {
 		case s.once():
@@ -78,12 +78,12 @@ func TestWaitMeansSomething(t *testing.T) {
 				waited = waited || s.project.Services[other].DependsOn[s.Name].Condition == types.ServiceConditionCompletedSuccessfully
 			}
 			if !waited {
-				t.Error("nothing waits for its success")
+				t.Error("no service waits for its success")
 			}
 		case s.HealthCheck == nil || s.HealthCheck.Disable || len(s.HealthCheck.Test) < 2 || s.HealthCheck.Test[0] != "CMD":
-			t.Error("it stays, and has no health check")
+			t.Error("a long-running service without a health check")
 		case s.Restart != types.RestartPolicyUnlessStopped:
-			t.Errorf("it stays, and its restart policy is %q", s.Restart)
+			t.Errorf("a long-running service with restart policy %q", s.Restart)
 		}
 		for name, on := range s.DependsOn {
 			want := types.ServiceConditionHealthy
@@ -97,14 +97,14 @@ func TestWaitMeansSomething(t *testing.T) {
 	})
 }
 
-// TestEveryVolumeIsUsed and every file that is mounted is there.
+// TestEveryVolumeIsUsed, and every mounted file exists.
 func TestEveryVolumeIsUsed(t *testing.T) {
 	for stack := range stacks {
 		project := load(t, stack)
 		used := make(map[string]bool)
 		for name, s := range project.Services {
 			for _, v := range s.Volumes {
-				used[v.Source] = true
+				used[v.Source] = used[v.Source] || v.Type == types.VolumeTypeVolume
 				if _, err := os.Stat(v.Source); v.Type == types.VolumeTypeBind && err != nil {
 					t.Errorf("%s: %s: %v", stack, name, err)
 				}
@@ -118,12 +118,12 @@ func TestEveryVolumeIsUsed(t *testing.T) {
 	}
 }
 
-// TestHostsAreThere: every host:port that our programs are told is a service of
-// the stack, at a port on which that listens for the containers.
-func TestHostsAreThere(t *testing.T) {
+// TestHostsExist: every host:port in a setting is a service of the stack that listens
+// there for the containers.
+func TestHostsExist(t *testing.T) {
 	eachService(t, func(t *testing.T, s service) {
 		if _, beside := s.Networks["course"]; beside {
-			return // its neighbours are in the course's stack
+			return // its dependencies are in the course's stack
 		}
 		for name, value := range s.environment() {
 			for _, host := range hosts(name, value) {
@@ -135,7 +135,7 @@ func TestHostsAreThere(t *testing.T) {
 				if !found || !listens(other, port) {
 					t.Errorf("%s: %s: no service of the stack listens there", name, value)
 				}
-				if _, waits := s.DependsOn[host]; !waits && s.Build == nil {
+				if _, waits := s.DependsOn[host]; !waits && s.program() == "" && !s.once() {
 					t.Errorf("%s: does not wait for %s", name, host)
 				}
 			}
@@ -143,10 +143,10 @@ func TestHostsAreThere(t *testing.T) {
 	})
 }
 
-// hosts are those in a variable that names a neighbour.
+// hosts returns the host:port pairs in a variable.
 func hosts(name, value string) []string {
 	switch name {
-	case "KAFKA_BROKERS", "KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS", "KAFKA_ZOOKEEPER_CONNECT":
+	case "KAFKA_BROKERS", "ORDER_SERVICE_GRPC_ADDR", "KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS", "KAFKA_ZOOKEEPER_CONNECT":
 		return strings.Split(value, ",")
 	case "DATABASE_URL", "ORDER_SERVICE_URL":
 		return []string{regexp.MustCompile(`^\w+://(?:[^@/]*@)?([^/]+)`).FindStringSubmatch(value)[1]}
@@ -154,7 +154,7 @@ func hosts(name, value string) []string {
 	return nil
 }
 
-// listens says whether the containers reach the service at a port.
+// listens reports whether the service listens on a port for the containers.
 func listens(s types.ServiceConfig, port string) bool {
 	get := func(name string) string {
 		if value := s.Environment[name]; value != nil {
@@ -164,8 +164,8 @@ func listens(s types.ServiceConfig, port string) bool {
 	}
 	switch {
 	case get("HTTP_ADDR") != "":
-		return get("HTTP_ADDR") == "0.0.0.0:"+port
-	case get("KAFKA_LISTENERS") != "": // what it advertises must be what it listens on, by the name of the service
+		return get("HTTP_ADDR") == "0.0.0.0:"+port || get("GRPC_ADDR") == "0.0.0.0:"+port
+	case get("KAFKA_LISTENERS") != "": // it must advertise, under its own name, what it listens on
 		return strings.Contains(get("KAFKA_ADVERTISED_LISTENERS"), "INSIDE://"+s.Name+":"+port+",") &&
 			strings.Contains(get("KAFKA_LISTENERS"), "INSIDE://0.0.0.0:"+port+",")
 	case get("ZOOKEEPER_CLIENT_PORT") != "":

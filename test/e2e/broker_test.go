@@ -9,17 +9,16 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/test/realkafka"
 )
 
-// envPause makes the pause of brokerFails longer: a duration.
+// envPause is the duration of the pause in brokerFails.
 const envPause = "SERVICE_COURIER_TEST_KAFKA_PAUSE"
 
-// brokerFails: Kafka dies and comes back, and later hangs for a while, as
-// orders keep coming. service-order drops what it cannot publish, so it may be
-// the sweep that finds an order in the end; what had reached Kafka must not be
-// lost, and the service must resume by itself.
+// brokerFails: Kafka is killed and restarted, later paused, while orders arrive.
+// service-order drops events that it cannot publish, so a resync may find these orders;
+// no event in Kafka may be lost, and the service must resume by itself.
 func brokerFails(t *testing.T, broker *realkafka.Broker) {
 	t.Helper()
 	s := newStack(t, broker.Addr(), pgtest.NewDatabase(t, nil))
@@ -32,16 +31,16 @@ func brokerFails(t *testing.T, broker *realkafka.Broker) {
 	service := s.serve()
 	s.eventually("the service is ready", s.ready)
 
-	rush := s.atWork()
+	rush := s.startRush()
 	if err := broker.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if err := broker.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.resumes(rush)
+	s.checkResumes(rush)
 
-	rush = s.atWork()
+	rush = s.startRush()
 	if err := broker.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -49,21 +48,20 @@ func brokerFails(t *testing.T, broker *realkafka.Broker) {
 	if err := broker.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	s.resumes(rush)
+	s.checkResumes(rush)
 
 	client := s.client()
-	s.nothingLost(client, s.committed(client))
+	s.checkNothingLost(client, s.committed(client))
 	if !service.Running() {
-		t.Error("the service has ended on the way")
+		t.Error("the service has ended")
 	}
 	if n := s.count("select count(*) from dead_letters"); n != 0 {
 		t.Errorf("%d dead letters", n)
 	}
-	s.sound()
+	s.checkInvariants()
 }
 
-// pause is how long the broker hangs: short of what a test run has time for, or
-// what the environment says.
+// pause returns the duration of the pause.
 func pause(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv(envPause)
@@ -77,12 +75,12 @@ func pause(t *testing.T) time.Duration {
 	return d
 }
 
-// atWork has the service in the midst of a rush.
-func (s *stack) atWork() *traffic {
+// startRush creates orders and waits until the service processes them.
+func (s *stack) startRush() *traffic {
 	s.Helper()
 	known := s.count("select count(*) from orders")
 	rush := s.rush(400)
-	s.eventually("the service is at work", func() error {
+	s.eventually("the service processes orders", func() error {
 		if n := s.count("select count(*) from orders"); n < known+20 {
 			return fmt.Errorf("%d more orders", n-known)
 		}
@@ -91,15 +89,14 @@ func (s *stack) atWork() *traffic {
 	return rush
 }
 
-// resumes sees that everything that is in Kafka, and a new order, is handled and
-// committed.
-func (s *stack) resumes(rush *traffic) {
+// checkResumes checks that a new order and all events in Kafka are handled and committed.
+func (s *stack) checkResumes(rush *traffic) {
 	s.Helper()
 	rush.wait()
 	began := time.Now()
 	client := s.client()
 	s.eventually("a new order is handled", func() error {
-		id := s.mustPost() // its event may be dropped as long as service-order has not noticed
+		id := s.mustPost() // service-order may still drop its event
 		known := fmt.Errorf("order %s is not known", id)
 		for range 20 {
 			if s.count("select count(*) from orders where order_id = $1", id) == 1 {
@@ -109,14 +106,14 @@ func (s *stack) resumes(rush *traffic) {
 		}
 		return known
 	})
-	s.eventually("the broker leads every partition", func() error { return s.led(client) })
-	s.eventually("all is committed", func() error { return want(s.published(client), s.committed(client)) })
+	s.eventually("the broker leads every partition", func() error { return s.checkLeaders(client) })
+	s.eventually("all records are committed", func() error { return want(s.published(client), s.committed(client)) })
 	s.Logf("resumed after %v", time.Since(began).Round(time.Millisecond))
 }
 
-// led returns nil when the broker, which may have been shut out of its own
-// cluster for a moment, answers for every partition.
-func (s *stack) led(client sarama.Client) error {
+// checkLeaders returns nil if the broker, which may have been fenced, answers for every
+// partition.
+func (s *stack) checkLeaders(client sarama.Client) error {
 	for p := range int32(partitions) {
 		if _, err := client.GetOffset(s.topic, p, sarama.OffsetNewest); err != nil {
 			return errors.Join(err, client.RefreshMetadata(s.topic))

@@ -8,7 +8,7 @@ import (
 	"service-courier/internal/storage/postgres"
 )
 
-// couriers adds n couriers as the assignment's users do: with a plain INSERT.
+// couriers adds n couriers with a plain INSERT.
 func (s *stack) couriers(n int) {
 	s.Helper()
 	_, err := s.pool.Exec(s.Context(), `
@@ -19,7 +19,7 @@ func (s *stack) couriers(n int) {
 	}
 }
 
-// count is the one number that a query answers.
+// count returns the number of a query.
 func (s *stack) count(query string, args ...any) (n int64) {
 	s.Helper()
 	if err := s.pool.QueryRow(s.Context(), query, args...).Scan(&n); err != nil {
@@ -28,7 +28,7 @@ func (s *stack) count(query string, args ...any) (n int64) {
 	return n
 }
 
-// column is the texts that a query answers.
+// column returns the texts of a query.
 func (s *stack) column(query string) []string {
 	s.Helper()
 	rows, err := s.pool.Query(s.Context(), query)
@@ -42,15 +42,14 @@ func (s *stack) column(query string) []string {
 	return texts
 }
 
-// states says of every order what the database has of it: the record and the
-// delivery.
+// states returns the state of every order and of its delivery.
 func (s *stack) states() map[string]string {
 	s.Helper()
 	all := make(map[string]string)
 	for _, text := range s.column(`
 		select order_id || ' ' || o.state || case
 			when d.order_id is null then ''
-			when d.completed_at is null then ', on its way'
+			when d.completed_at is null then ', assigned'
 			else ', delivered' end
 		from orders o full join courier_orders d using (order_id)`) {
 		id, state, _ := strings.Cut(text, " ")
@@ -59,13 +58,12 @@ func (s *stack) states() map[string]string {
 	return all
 }
 
-// ends waits until the truth of every order has ended and the database says the
-// same of it; with undelivered, a completed order needs no delivery. Then
-// everything must be at rest, with nothing broken on the way.
-func (s *stack) ends(ids []string, undelivered bool) {
+// waitEnded waits until every order has ended in service-order and in the database; with
+// undelivered, a completed order needs no delivery. All couriers must then be free.
+func (s *stack) waitEnded(ids []string, undelivered bool) {
 	s.Helper()
-	truth := make(map[string]string) // of the orders that have ended
-	s.eventually("every order ends as service-order says", func() error {
+	truth := make(map[string]string) // of ended orders
+	s.eventually("every order ends as in service-order", func() error {
 		got, expected := s.states(), make(map[string]string)
 		for _, id := range ids {
 			if truth[id] == "" {
@@ -79,31 +77,30 @@ func (s *stack) ends(ids []string, undelivered bool) {
 		return want(expected, got)
 	})
 	if n := s.count("select count(*) from couriers where status <> 'available'"); n != 0 {
-		s.Errorf("%d couriers are not free though every order has ended", n)
+		s.Errorf("%d couriers are not free although every order has ended", n)
 	}
-	s.sound()
+	s.checkInvariants()
 }
 
-// ended is what the database has to say of an order that has ended, "" of one
-// that has not.
+// ended returns the expected state of an ended order, "" of an active one.
 func (s *stack) ended(id string) string {
 	s.Helper()
 	return map[string]string{"deleted": "cancelled", "completed": "completed, delivered"}[s.truth(id)]
 }
 
-// sound fails the test when the database breaks a promise, or did something
-// twice.
-func (s *stack) sound() {
+// checkInvariants fails the test if an invariant is violated or a transition is in the
+// journal twice.
+func (s *stack) checkInvariants() {
 	s.Helper()
 	violations, err := postgres.CheckInvariants(s.Context(), s.pool)
 	if err != nil {
 		s.Fatal(err)
 	}
 	for _, v := range violations {
-		s.Errorf("%s: %s", v.Promise, v.Who)
+		s.Errorf("%s: %s", v.Invariant, v.Subject)
 	}
 	for _, twice := range s.column(`
-		select order_id || ' ' || what || ' ' || count(*) from journal group by order_id, what having count(*) > 1`) {
-		s.Errorf("done more than once: %s", twice)
+		select order_id || ' ' || state || ' ' || count(*) from journal group by order_id, state having count(*) > 1`) {
+		s.Errorf("transition more than once: %s", twice)
 	}
 }

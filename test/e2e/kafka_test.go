@@ -7,7 +7,7 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// offsets are one number a partition.
+// offsets are one number per partition.
 type offsets [partitions]int64
 
 func (o offsets) sum() (n int64) {
@@ -31,7 +31,7 @@ func (s *stack) client() sarama.Client {
 	return client
 }
 
-// committed is where the consumer group goes on, 0 where it has not begun.
+// committed returns the committed offsets of the group, 0 without one.
 func (s *stack) committed(client sarama.Client) (o offsets) {
 	s.Helper()
 	admin, err := sarama.NewClusterAdminFromClient(client)
@@ -48,7 +48,7 @@ func (s *stack) committed(client sarama.Client) (o offsets) {
 	return o
 }
 
-// published is how many events the topic holds.
+// published returns the number of events in each partition.
 func (s *stack) published(client sarama.Client) (o offsets) {
 	s.Helper()
 	for p := range o {
@@ -60,7 +60,7 @@ func (s *stack) published(client sarama.Client) (o offsets) {
 	return o
 }
 
-// publish sends an event as service-order does: without a key.
+// publish sends an event without a key, as service-order does.
 func (s *stack) publish(client sarama.Client, id, status string) {
 	s.Helper()
 	producer, err := sarama.NewSyncProducerFromClient(client)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"testing"
@@ -9,74 +10,99 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/test/faults/wire"
 	"service-courier/test/realkafka"
 )
 
-// crash is a service with proxies before what it needs.
-type crash struct {
+// killUnderLoad: the next run reads the unsaved records again, and nothing is done twice.
+// Marking records before they are saved loses hundreds of orders here, which the next
+// resync would hide.
+func killUnderLoad(s *stack) {
+	s.couriers(300)
+	s.serviceOrder("--time-scale", "250", "--duplicate-share", "0.2", "--publish-delay", "200ms", "--seed", "2")
+	first := s.serve()
+	s.eventually("the service is ready", s.ready)
+	orders, rush := s.steady(200, 60, nil), s.rush(1500)
+	s.eventually("the service processes orders", func() error {
+		if n := s.count("select count(*) from orders"); n < 300 {
+			return fmt.Errorf("%d orders", n)
+		}
+		return nil
+	})
+	if err := first.Kill(); err != nil {
+		s.Fatal(err)
+	}
+	client := s.client()
+	s.checkNothingLost(client, s.committed(client))
+	s.serve()
+	// Orders that complete while the service is down have no delivery.
+	s.waitEnded(append(orders.wait(), rush.wait()...), true)
+}
+
+// proxied is a stack with proxies before PostgreSQL and service-order.
+type proxied struct {
 	*stack
 	broker           *realkafka.Broker
 	database, orders *wire.Wire
 }
 
-// moments are those of a batch at which the service is killed. Each returns when
-// a batch stands there.
+// moments of a batch at which the service is killed. prepare returns a function that waits
+// for that moment.
 var moments = []struct {
-	name  string
-	stand func(c *crash, skip int64) (stands func())
+	name    string
+	prepare func(c *proxied, skip int64) (wait func())
 }{
-	{"before the GET", func(c *crash, skip int64) func() {
-		return c.springs(c.orders.Lay(wire.Trap{Text: "GET " + orderPath, Skip: skip}))
+	{"before the GET", func(c *proxied, skip int64) func() {
+		return c.waitTrap(c.orders.Lay(wire.Trap{Text: "GET " + orderPath, Skip: skip}))
 	}},
-	{"before the transaction", func(c *crash, skip int64) func() {
-		return c.springs(c.database.Lay(wire.Trap{Text: wire.Begin, Skip: skip}))
+	{"before the transaction", func(c *proxied, skip int64) func() {
+		return c.waitTrap(c.database.Lay(wire.Trap{Text: wire.Begin, Skip: skip}))
 	}},
-	{"after COMMIT", func(c *crash, skip int64) func() {
-		return c.springs(c.database.Lay(wire.Trap{Text: wire.Commit, Skip: skip, Answer: true}))
+	{"after COMMIT", func(c *proxied, skip int64) func() {
+		return c.waitTrap(c.database.Lay(wire.Trap{Text: wire.Commit, Skip: skip, Answer: true}))
 	}},
-	{freezes, func(c *crash, _ int64) func() { return c.brokerFreezes }},
+	{beforeOffsetCommit, func(c *proxied, _ int64) func() { return c.pauseBroker }},
 }
 
 const (
-	freezes   = "before the offset commit"
-	orderPath = "/public/api/v1/order/"
+	beforeOffsetCommit = "before the offset commit"
+	orderPath          = "/public/api/v1/order/"
 )
 
-// killAtEachMoment kills the service twice at each moment of a batch. Started
-// again, it must come to the truth by what Kafka hands out again: service-order's
-// list breaks off, so that no sweep hides a loss.
+// killAtEachMoment kills the service twice at each moment of a batch. The next run must
+// converge from the records that Kafka delivers again: the proxy breaks service-order's
+// list, so that no resync hides a loss.
 func killAtEachMoment(t *testing.T, broker *realkafka.Broker) {
 	t.Helper()
 	for _, moment := range moments {
 		for skip := range int64(2) {
 			t.Run(fmt.Sprintf("%s %d", moment.name, skip), func(t *testing.T) {
-				if moment.name != freezes { // which stops the broker for everybody
+				if moment.name != beforeOffsetCommit { // which pauses the shared broker
 					t.Parallel()
 				}
-				c := newCrash(t, broker)
+				c := newProxied(t, broker)
 				first := c.serveBehindProxies()
 				c.eventually("the service is ready", c.ready)
-				stands := moment.stand(c, skip)
-				strolling := c.stroll(60, 60, 0.3)
-				stands()
+				wait := moment.prepare(c, skip)
+				orders := c.steady(60, 60, nil)
+				wait()
 				if err := first.Kill(); err != nil {
 					t.Fatal(err)
 				}
-				if moment.name == freezes {
+				if moment.name == beforeOffsetCommit {
 					c.resume()
 				}
-				c.expel()
+				c.removeMembers()
 				c.serveBehindProxies()
-				// Orders may complete while nobody watches: those have no delivery.
-				c.ends(strolling.wait(), true)
+				// Orders that complete while the service is down have no delivery.
+				c.waitEnded(orders.wait(), true)
 			})
 		}
 	}
 }
 
-func newCrash(t *testing.T, broker *realkafka.Broker) *crash {
+func newProxied(t *testing.T, broker *realkafka.Broker) *proxied {
 	t.Helper()
 	s := newStack(t, broker.Addr(), pgtest.NewDatabase(t, nil))
 	if err := broker.CreateTopic(t.Context(), s.topic, partitions); err != nil {
@@ -89,39 +115,39 @@ func newCrash(t *testing.T, broker *realkafka.Broker) *crash {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &crash{s, broker, wire.New(t, u.Host, ""), wire.New(t, s.orderAddr, "GET /public/api/v1/orders?")}
+	return &proxied{s, broker, wire.New(t, u.Host, ""), wire.New(t, s.orderAddr, "GET /public/api/v1/orders?")}
 }
 
-func (c *crash) serveBehindProxies() instance {
+func (c *proxied) serveBehindProxies(settings ...string) instance {
 	c.Helper()
 	u, err := url.Parse(c.stack.database)
 	if err != nil {
 		c.Fatal(err)
 	}
 	u.Host = c.database.Addr()
-	return c.serve("DATABASE_URL="+u.String(), "ORDER_SERVICE_URL=http://"+c.orders.Addr())
+	return c.serve(append(settings, "DATABASE_URL="+u.String(), "ORDER_SERVICE_URL=http://"+c.orders.Addr())...)
 }
 
-func (c *crash) springs(sprung <-chan struct{}) func() {
+func (c *proxied) waitTrap(sprung <-chan struct{}) func() {
 	return func() {
 		c.Helper()
-		c.eventually("a batch stands there", func() error {
+		c.eventually("a batch is at that moment", func() error {
 			select {
 			case <-sprung:
 				return nil
 			default:
-				return fmt.Errorf("none does")
+				return errors.New("no batch yet")
 			}
 		})
 	}
 }
 
-// brokerFreezes stops the broker when something was saved whose offset is not
-// committed: commits come a second apart.
-func (c *crash) brokerFreezes() {
+// pauseBroker pauses the broker when a saved record's offset is not committed; commits are
+// a second apart.
+func (c *proxied) pauseBroker() {
 	c.Helper()
 	client := c.client()
-	c.eventually("something is saved and not committed", func() error {
+	c.eventually("a saved record is not committed", func() error {
 		committed := c.committed(client)
 		if err := c.broker.Pause(); err != nil {
 			c.Fatal(err)
@@ -132,30 +158,29 @@ func (c *crash) brokerFreezes() {
 			}
 		}
 		c.resume()
-		return fmt.Errorf("all that is saved is committed")
+		return errors.New("all saved records are committed")
 	})
 }
 
-func (c *crash) resume() {
+func (c *proxied) resume() {
 	c.Helper()
 	if err := c.broker.Resume(); err != nil {
 		c.Fatal(err)
 	}
 }
 
-// expel takes the dead member out of the group, as the end of its session would
-// after seconds.
-func (c *crash) expel() {
+// removeMembers removes the dead member from the group, as its session timeout would.
+func (c *proxied) removeMembers() {
 	c.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.kafka))
 	if err != nil {
 		c.Fatal(err)
 	}
 	defer client.Close()
-	c.eventually("the group is empty", func() error { return expelAll(c.Context(), client, c.group) })
+	c.eventually("the group is empty", func() error { return leaveGroup(c.Context(), client, c.group) })
 }
 
-func expelAll(ctx context.Context, client *kgo.Client, group string) error {
+func leaveGroup(ctx context.Context, client *kgo.Client, group string) error {
 	describe := kmsg.NewPtrDescribeGroupsRequest()
 	describe.Groups = []string{group}
 	described, err := describe.RequestWith(ctx, client)
@@ -175,5 +200,5 @@ func expelAll(ctx context.Context, client *kgo.Client, group string) error {
 	if _, err := leave.RequestWith(ctx, client); err != nil {
 		return err
 	}
-	return fmt.Errorf("%d members were in it", len(leave.Members))
+	return fmt.Errorf("removed %d members", len(leave.Members))
 }

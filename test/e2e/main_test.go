@@ -1,3 +1,8 @@
+// Package e2e tests both programs as in production: child processes with settings in
+// the environment, a real Apache Kafka and a real PostgreSQL. It checks HTTP, tables,
+// committed offsets, log lines and exit codes.
+//
+// It runs only if tests on a real broker are enabled, see test/realkafka.
 package e2e
 
 import (
@@ -10,7 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/test/e2e/program"
 	"service-courier/test/realkafka"
 )
@@ -21,9 +26,9 @@ func TestMain(m *testing.M) {
 		_ = os.RemoveAll(built.dir)
 	}
 	err := goleak.Find(
-		// sarama's metrics start one ticker for the whole process and never stop it.
+		// sarama's metrics start one ticker per process and never stop it.
 		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
-		// sarama's circuit breaker sleeps out its ten seconds after an outage.
+		// sarama's circuit breaker sleeps for ten seconds after an outage.
 		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
 	)
 	if code == 0 && err != nil {
@@ -33,16 +38,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestTogether runs what can share a broker, each with a topic, a consumer
-// group, a database and programs of its own.
+// TestTogether runs the tests that share a broker, each with its own topic, consumer
+// group, database and programs.
 func TestTogether(t *testing.T) {
 	broker := realkafka.Require(t, realkafka.Options{})
 	for _, test := range []struct {
 		name string
 		run  func(*stack)
 	}{
-		{"the life of orders", lifeOfOrders},
-		{"the line drains in order of arrival", lineDrainsInOrder},
+		{"order lifecycle", orderLifecycle},
+		{"waiting orders are assigned in order", waitingOrdersAreAssignedInOrder},
 		{"SIGTERM under load", sigtermUnderLoad},
 		{"a second SIGTERM ends it at once", secondSigterm},
 		{"kill -9 under load", killUnderLoad},
@@ -57,11 +62,12 @@ func TestTogether(t *testing.T) {
 		})
 	}
 	t.Run("kill -9 at each moment of a batch", func(t *testing.T) { killAtEachMoment(t, broker) })
+	t.Run("kill -9 at each moment of publishing", func(t *testing.T) { killWhilePublishing(t, broker) })
 	t.Run("a rolling upgrade", func(t *testing.T) { rollingUpgrade(t, broker) })
 	t.Run("Kafka dies and hangs", func(t *testing.T) { brokerFails(t, broker) })
 }
 
-// built is the folder of the two programs, compiled at first use.
+// built is the directory of the two programs, compiled on first use.
 var built struct {
 	once sync.Once
 	dir  string
@@ -72,7 +78,7 @@ var built struct {
 func binary(t *testing.T, name string) string {
 	t.Helper()
 	built.once.Do(func() {
-		//nolint:usetesting // it outlives the test that happens to be the first
+		//nolint:usetesting // shared by all tests
 		if built.dir, built.err = os.MkdirTemp("", "service-courier-e2e-"); built.err != nil {
 			return
 		}

@@ -13,15 +13,15 @@ import (
 
 // The listeners of the secure broker, and its user.
 const (
-	listenTLS     = "TLS"     // anybody
-	listenMutual  = "MUTUAL"  // whoever has a certificate
-	listenSASL    = "SASL"    // whoever has a password
-	listenExpired = "EXPIRED" // shows a certificate that has expired
+	listenTLS     = "TLS"     // no authentication
+	listenMutual  = "MUTUAL"  // by certificate
+	listenSASL    = "SASL"    // by password
+	listenExpired = "EXPIRED" // with an expired certificate
 	user          = "courier"
 )
 
-// secureKafka is a broker with an authorizer. On its first listener, which talks
-// in the clear, everybody may do everything: tests and service-order use it.
+// secureKafka starts a broker with an authorizer. Its first, unencrypted listener grants
+// all rights, for the tests and service-order.
 func secureKafka(t *testing.T, files folder, ca *certificates.Authority, password string) *realkafka.Broker {
 	t.Helper()
 	keystore := func(name string, validFor time.Duration) string {
@@ -58,22 +58,22 @@ func secureKafka(t *testing.T, files folder, ca *certificates.Authority, passwor
 	})
 }
 
-// right is something that a user may do.
+// right is the permission for one operation.
 type right struct {
-	resource sarama.AclResourceType
-	name     string
-	does     sarama.AclOperation
+	resource  sarama.AclResourceType
+	name      string
+	operation sarama.AclOperation
 }
 
-func (s *stack) topicRight(does sarama.AclOperation) right {
-	return right{sarama.AclResourceTopic, s.topic, does}
+func (s *stack) topicRight(operation sarama.AclOperation) right {
+	return right{sarama.AclResourceTopic, s.topic, operation}
 }
 
 func (s *stack) groupRight() right {
 	return right{sarama.AclResourceGroup, s.group, sarama.AclOperationRead}
 }
 
-// allow gives the principal rights.
+// allow grants rights.
 func (s *stack) allow(principal string, rights ...right) {
 	s.Helper()
 	admin, err := sarama.NewClusterAdminFromClient(s.client())
@@ -84,7 +84,7 @@ func (s *stack) allow(principal string, rights ...right) {
 	for _, r := range rights {
 		acls = append(acls, &sarama.ResourceAcls{
 			Resource: sarama.Resource{ResourceType: r.resource, ResourceName: r.name, ResourcePatternType: sarama.AclPatternLiteral},
-			Acls:     []*sarama.Acl{{Principal: principal, Host: "*", Operation: r.does, PermissionType: sarama.AclPermissionAllow}},
+			Acls:     []*sarama.Acl{{Principal: principal, Host: "*", Operation: r.operation, PermissionType: sarama.AclPermissionAllow}},
 		})
 	}
 	if err := admin.CreateACLs(acls); err != nil {
@@ -92,24 +92,23 @@ func (s *stack) allow(principal string, rights ...right) {
 	}
 }
 
-// forbid takes a right back.
-func (s *stack) forbid(principal string, r right) {
+// revoke revokes a right.
+func (s *stack) revoke(principal string, r right) {
 	s.Helper()
 	admin, err := sarama.NewClusterAdminFromClient(s.client())
 	if err != nil {
 		s.Fatal(err)
 	}
-	gone, err := admin.DeleteACL(sarama.AclFilter{
+	deleted, err := admin.DeleteACL(sarama.AclFilter{
 		Version: 1, ResourceType: r.resource, ResourceName: &r.name, ResourcePatternTypeFilter: sarama.AclPatternLiteral,
-		Principal: &principal, Operation: r.does, PermissionType: sarama.AclPermissionAllow,
+		Principal: &principal, Operation: r.operation, PermissionType: sarama.AclPermissionAllow,
 	}, false)
-	if err != nil || len(gone) != 1 {
-		s.Fatalf("deleted %d rights: %v", len(gone), err)
+	if err != nil || len(deleted) != 1 {
+		s.Fatalf("deleted %d rights: %v", len(deleted), err)
 	}
 }
 
-// renewKeystore makes the broker take another keystore for a listener, as an
-// operator would, without a restart.
+// renewKeystore changes the keystore of a listener without a restart.
 func (s *stack) renewKeystore(listener, path string) {
 	s.Helper()
 	admin, err := sarama.NewClusterAdminFromClient(s.client())

@@ -11,18 +11,18 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"service-courier/internal/devstack"
+	"service-courier/internal/dev/devpostgres"
 	"service-courier/test/certificates"
 )
 
-// certified is a role that logs in by its certificate.
+// certified is a role that authenticates by certificate.
 const certified = "certified"
 
-// securePostgres is a cluster that lets the service in over TLS alone: the role
-// user by its password, the role certified by its certificate.
+// securePostgres is a server that requires TLS: role user by password, role certified by
+// certificate.
 type securePostgres struct {
 	*testing.T
-	*devstack.Postgres
+	*devpostgres.Server
 	password string // of user
 }
 
@@ -39,19 +39,19 @@ func newSecurePostgres(t *testing.T, ca *certificates.Authority, server certific
 	p.write("ca.pem", ca.PEM)
 	p.admin("ALTER SYSTEM SET ssl_cert_file = 'server.pem'", "ALTER SYSTEM SET ssl_key_file = 'server.key'",
 		"ALTER SYSTEM SET ssl_ca_file = 'ca.pem'", "ALTER SYSTEM SET ssl = on")
-	p.shows(server)
+	p.useCertificate(server)
 	return p
 }
 
-// shows makes the server show this certificate from now on.
-func (p *securePostgres) shows(server certificates.Pair) {
+// useCertificate changes the certificate of the server.
+func (p *securePostgres) useCertificate(server certificates.Pair) {
 	p.Helper()
 	p.write("server.pem", server.Certificate)
 	p.write("server.key", server.Key)
 	p.admin("SELECT pg_reload_conf()")
 }
 
-// write puts a file into the cluster, as its server's user.
+// write writes a file into the data directory, as the server's user.
 func (p *securePostgres) write(name string, content []byte) {
 	p.Helper()
 	var dir string
@@ -100,9 +100,8 @@ func (p *securePostgres) connect() *pgx.Conn {
 	return conn
 }
 
-// as is the URL of a database as a role comes to it: over TLS, with the server
-// verified.
-func (p *securePostgres) as(role *url.Userinfo, database string, parameters ...string) string {
+// urlFor returns the URL of a database for a role, with verified TLS.
+func (p *securePostgres) urlFor(role *url.Userinfo, database string, parameters ...string) string {
 	p.Helper()
 	u, err := url.Parse(database)
 	if err != nil {

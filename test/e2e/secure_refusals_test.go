@@ -10,13 +10,13 @@ import (
 	"service-courier/test/certificates"
 )
 
-// kafkaRefuses: one refusal behind the other, from a wrong authority to a missing
-// right, each mended as the service runs; and a right that is taken away later.
+// kafkaRefuses: one refusal after the other, from an unknown authority to a missing right,
+// each fixed while the service runs; then a right is revoked.
 func (x *secure) kafkaRefuses(t *testing.T) {
 	s := x.stack(t)
 	const principal = "User:" + user
 	files := folder{t, t.TempDir()}
-	ca := files.put("ca.pem", certificates.NewAuthority(t, "somebody else").PEM)
+	ca := files.put("ca.pem", certificates.NewAuthority(t, "another company").PEM)
 	password := files.put("password", []byte("not-"+x.password))
 	s.serviceOrder("--step", "created=24h")
 	settings := x.settings(s, listenSASL, url.UserPassword(user, x.password),
@@ -25,7 +25,7 @@ func (x *secure) kafkaRefuses(t *testing.T) {
 	const group, topic = "kafka consumer group", "kafka topic"
 	read := s.topicRight(sarama.AclOperationRead)
 	toRead := refusal{reading, "READ the topic", func() { s.allow(principal, read) }}
-	s.mends(service, settings,
+	s.fixEach(service, settings,
 		refusal{group, "KAFKA_TLS_CA_FILE", func() { files.put("ca.pem", x.ca.PEM) }},
 		refusal{group, "KAFKA_SASL_USERNAME", func() { files.put("password", []byte(x.password)) }},
 		refusal{topic, "READ the topic", func() { s.allow(principal, s.topicRight(sarama.AclOperationDescribe)) }},
@@ -33,27 +33,25 @@ func (x *secure) kafkaRefuses(t *testing.T) {
 		toRead,
 	)
 
-	s.forbid(principal, read)
-	s.eventually("it tells it again", func() error { return want(2, service.told(toRead)) })
-	toRead.change()
-	s.assigns()
+	s.revoke(principal, read)
+	s.eventually("it is logged again", func() error { return want(2, service.logged(toRead)) })
+	toRead.apply()
+	s.checkAssigns()
 }
 
-// brokerHasExpired: the broker shows an expired certificate, until it is given
-// another.
-func (x *secure) brokerHasExpired(t *testing.T) {
+// brokerCertificateExpired, until the broker gets another one.
+func (x *secure) brokerCertificateExpired(t *testing.T) {
 	s := x.stack(t)
 	s.serviceOrder("--step", "created=24h")
 	settings := x.settings(s, listenExpired, url.UserPassword(user, x.password))
-	s.mends(s.serve(settings...), settings, refusal{"kafka consumer group", "renew the server's certificate", func() {
+	s.fixEach(s.serve(settings...), settings, refusal{"kafka consumer group", "renew the server's certificate", func() {
 		p := x.ca.Issue("broker", time.Hour)
 		s.renewKeystore("expired", x.files.put("renewed.keystore", append(p.Key, p.Certificate...)))
 	}})
 }
 
-// clientHasExpired: the service shows an expired certificate, until its files are
-// renewed.
-func (x *secure) clientHasExpired(t *testing.T) {
+// clientCertificateExpired, until the service's files are renewed.
+func (x *secure) clientCertificateExpired(t *testing.T) {
 	s := x.stack(t)
 	s.allow("User:CN="+user, s.topicRight(sarama.AclOperationRead), s.groupRight())
 	files := folder{t, t.TempDir()}
@@ -61,13 +59,13 @@ func (x *secure) clientHasExpired(t *testing.T) {
 	s.serviceOrder("--step", "created=24h")
 	settings := x.settings(s, listenMutual, url.UserPassword(user, x.password),
 		"KAFKA_TLS_CERT_FILE="+certificate, "KAFKA_TLS_KEY_FILE="+key)
-	s.mends(s.serve(settings...), settings, refusal{"kafka consumer group", "KAFKA_TLS_CERT_FILE", func() {
+	s.fixEach(s.serve(settings...), settings, refusal{"kafka consumer group", "KAFKA_TLS_CERT_FILE", func() {
 		files.putPair("client", x.ca.Issue(user, time.Hour))
 	}})
 }
 
-// postgresRefuses: one refusal behind the other, from an expired certificate to a
-// missing right, on a cluster of its own.
+// postgresRefuses: one refusal after the other, from an expired certificate to a missing
+// right, on its own server.
 func (x *secure) postgresRefuses(t *testing.T) {
 	p := newSecurePostgres(t, x.ca, x.ca.Issue("postgres", -time.Minute), x.password)
 	s := newStack(t, x.broker.Addr(), p.URL("courier"))
@@ -77,26 +75,25 @@ func (x *secure) postgresRefuses(t *testing.T) {
 	}
 	s.migrate()
 	files := folder{t, t.TempDir()}
-	ca := files.put("ca.pem", certificates.NewAuthority(t, "somebody else").PEM)
+	ca := files.put("ca.pem", certificates.NewAuthority(t, "another company").PEM)
 	s.serviceOrder("--step", "created=24h")
-	settings := []string{"DATABASE_URL=" + p.as(url.UserPassword(user, "not-"+x.password), s.database, "sslrootcert="+ca)}
+	settings := []string{"DATABASE_URL=" + p.urlFor(url.UserPassword(user, "not-"+x.password), s.database, "sslrootcert="+ca)}
 	const what = "postgresql"
-	s.mends(s.serve(settings...), settings,
-		refusal{what, "renew the server's certificate", func() { p.shows(x.ca.Issue("postgres", time.Hour)) }},
+	s.fixEach(s.serve(settings...), settings,
+		refusal{what, "renew the server's certificate", func() { p.useCertificate(x.ca.Issue("postgres", time.Hour)) }},
 		refusal{what, "sslrootcert", func() { files.put("ca.pem", x.ca.PEM) }},
 		refusal{what, "password of DATABASE_URL", func() { p.admin("ALTER ROLE " + user + " PASSWORD 'not-" + x.password + "'") }},
-		refusal{what, "migrate grant", func() { s.runs([]string{"DATABASE_URL=" + s.database}, "migrate", "grant", user) }},
+		refusal{"database schema", "migrate grant", func() { s.mustRun([]string{"DATABASE_URL=" + s.database}, "migrate", "grant", user) }},
 	)
 }
 
-// roleHasExpired: the service shows PostgreSQL an expired certificate, until its
-// files are renewed.
-func (x *secure) roleHasExpired(t *testing.T) {
+// roleCertificateExpired: PostgreSQL refuses the certificate until its files are renewed.
+func (x *secure) roleCertificateExpired(t *testing.T) {
 	s := x.stack(t)
 	files := folder{t, t.TempDir()}
 	certificate, key := files.putPair("role", x.ca.Issue(certified, -time.Minute))
 	s.serviceOrder("--step", "created=24h")
-	settings := []string{"DATABASE_URL=" + x.postgres.as(url.User(certified), s.database,
+	settings := []string{"DATABASE_URL=" + x.postgres.urlFor(url.User(certified), s.database,
 		"sslrootcert="+x.files.path("ca.pem"), "sslcert="+certificate, "sslkey="+key)}
-	s.mends(s.serve(settings...), settings, refusal{"postgresql", "sslcert", func() { files.putPair("role", x.ca.Issue(certified, time.Hour)) }})
+	s.fixEach(s.serve(settings...), settings, refusal{"postgresql", "sslcert", func() { files.putPair("role", x.ca.Issue(certified, time.Hour)) }})
 }

@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +17,7 @@ import (
 	"service-courier/test/realkafka"
 )
 
-// secure is what the tests of TLS, SASL and rights share.
+// secure is the shared environment of the tests of TLS, SASL and rights.
 type secure struct {
 	files    folder
 	ca       *certificates.Authority
@@ -24,8 +26,8 @@ type secure struct {
 	postgres *securePostgres
 }
 
-// TestSecure runs the service with the least rights against neighbours that talk
-// TLS, and sees what it says when they refuse it.
+// TestSecure runs the service with TLS and minimal rights, and checks its messages when
+// Kafka or PostgreSQL refuse it.
 func TestSecure(t *testing.T) {
 	x := &secure{files: folder{t, t.TempDir()}, ca: certificates.NewAuthority(t, "the company"), password: rand.Text()}
 	x.files.put("ca.pem", x.ca.PEM)
@@ -35,7 +37,7 @@ func TestSecure(t *testing.T) {
 	x.broker = secureKafka(t, x.files, x.ca, x.password)
 	x.postgres = newSecurePostgres(t, x.ca, x.ca.Issue("postgres", time.Hour), x.password)
 
-	for _, w := range []way{
+	for _, access := range []access{
 		{"TLS", listenTLS, "", url.UserPassword(user, x.password), nil},
 		{"client certificates for both", listenMutual, "User:CN=" + user, url.User(certified), []string{
 			"KAFKA_TLS_CERT_FILE=" + x.files.path("client.pem"), "KAFKA_TLS_KEY_FILE=" + x.files.path("client.key"),
@@ -50,26 +52,25 @@ func TestSecure(t *testing.T) {
 			"KAFKA_SASL_MECHANISM=SCRAM-SHA-512", "KAFKA_SASL_USERNAME=" + user, "KAFKA_SASL_PASSWORD_FILE=" + x.files.path("password"),
 		}},
 	} {
-		t.Run(w.name, func(t *testing.T) { x.lets(t, w) })
+		t.Run(access.name, func(t *testing.T) { x.works(t, access) })
 	}
-	t.Run("what Kafka refuses", func(t *testing.T) { x.kafkaRefuses(t) })
-	t.Run("the certificate of Kafka has expired", func(t *testing.T) { x.brokerHasExpired(t) })
-	t.Run("Kafka refuses a client certificate", func(t *testing.T) { x.clientHasExpired(t) })
-	t.Run("what PostgreSQL refuses", func(t *testing.T) { x.postgresRefuses(t) })
-	t.Run("PostgreSQL refuses a client certificate", func(t *testing.T) { x.roleHasExpired(t) })
+	t.Run("Kafka refuses", func(t *testing.T) { x.kafkaRefuses(t) })
+	t.Run("expired certificate of Kafka", func(t *testing.T) { x.brokerCertificateExpired(t) })
+	t.Run("Kafka refuses an expired client certificate", func(t *testing.T) { x.clientCertificateExpired(t) })
+	t.Run("PostgreSQL refuses", func(t *testing.T) { x.postgresRefuses(t) })
+	t.Run("PostgreSQL refuses an expired client certificate", func(t *testing.T) { x.roleCertificateExpired(t) })
 }
 
-// way is how the service may come in.
-type way struct {
+// access is how the service connects to Kafka and PostgreSQL.
+type access struct {
 	name      string
 	listener  string
-	principal string // "" for one that may do everything
+	principal string // "": has all rights
 	role      *url.Userinfo
 	settings  []string
 }
 
-// stack has a topic, a group and a database of its own, with the schema, whose
-// rows the roles may read and write.
+// stack has a new topic, group and database with the schema, and the grants of the roles.
 func (x *secure) stack(t *testing.T) *stack {
 	t.Helper()
 	name := fmt.Sprintf("db%d", time.Now().UnixNano())
@@ -83,119 +84,144 @@ func (x *secure) stack(t *testing.T) *stack {
 	}
 	s.migrate()
 	for _, role := range []string{user, certified} {
-		s.runs([]string{"DATABASE_URL=" + s.database}, "migrate", "grant", role)
+		s.mustRun([]string{"DATABASE_URL=" + s.database}, "migrate", "grant", role)
 	}
 	return s
 }
 
-// settings lead to the secure listener and, as the role, to the stack's database.
+// settings are for the listener and, as the role, for the database of the stack.
 func (x *secure) settings(s *stack, listener string, role *url.Userinfo, more ...string) []string {
 	parameters := []string{"sslrootcert=" + x.files.path("ca.pem")}
 	if role.Username() == certified {
 		parameters = append(parameters, "sslcert="+x.files.path(certified+".pem"), "sslkey="+x.files.path(certified+".key"))
 	}
 	return append([]string{
-		"DATABASE_URL=" + x.postgres.as(role, s.database, parameters...),
+		"DATABASE_URL=" + x.postgres.urlFor(role, s.database, parameters...),
 		"KAFKA_BROKERS=" + x.broker.Listener(listener), "KAFKA_TLS=true", "KAFKA_TLS_CA_FILE=" + x.files.path("ca.pem"),
 	}, more...)
 }
 
-// lets has an order find its courier, the doctor find nothing wrong, and a dead
-// letter redriven, with the right to read the topic and the group and no other
-// until the redrive, which also writes.
-func (x *secure) lets(t *testing.T, w way) {
+// works checks with read rights only that an order is assigned, that doctor reports no
+// problem, and that a redrive needs the right to write.
+func (x *secure) works(t *testing.T, a access) {
 	s := x.stack(t)
-	settings := x.settings(s, w.listener, w.role, w.settings...)
-	if w.principal != "" {
-		s.allow(w.principal, s.topicRight(sarama.AclOperationRead), s.groupRight())
+	settings := x.settings(s, a.listener, a.role, a.settings...)
+	if a.principal != "" {
+		s.allow(a.principal, s.topicRight(sarama.AclOperationRead), s.groupRight())
 	}
 	s.serviceOrder("--step", "created=24h")
 	service := s.serve(settings...)
 	s.eventually("the service is ready", s.ready)
-	s.assigns()
+	s.checkAssigns()
 
 	client := s.client()
-	s.eventually("all is committed", func() error { return want(s.published(client), s.committed(client)) })
-	printed := s.runs(append(s.settings(), settings...), "doctor")
+	s.eventually("all records are committed", func() error { return want(s.published(client), s.committed(client)) })
+	printed := s.mustRun(append(s.settings(), settings...), "doctor")
 	if !strings.Contains(printed, "0 warn, 0 FAIL") || !strings.Contains(printed, "over TLS 1.3") {
-		t.Errorf("doctor finds something, or no TLS:\n%s", printed)
+		t.Errorf("doctor reports a problem, or no TLS:\n%s", printed)
 	}
 
 	s.publish(client, "no/id", "created")
 	s.eventually("there is a dead letter", func() error { return want(int64(1), s.count("select count(*) from dead_letters")) })
 	redrive := []string{"deadletters", "redrive", "1"}
-	if w.principal != "" {
-		code, printed := s.tries(append(s.settings(), settings...), redrive...)
-		if code != 1 || !strings.Contains(printed, "WRITE") || s.count("select count(*) from dead_letters where status = 'waiting'") != 1 {
+	if a.principal != "" {
+		code, printed := s.runCommand(append(s.settings(), settings...), redrive...)
+		if code != 1 || !strings.Contains(printed, "WRITE") || s.count("select count(*) from dead_letters where status = 'pending'") != 1 {
 			t.Errorf("without the right to write, redrive ended with exit code %d:\n%s", code, printed)
 		}
-		s.allow(w.principal, s.topicRight(sarama.AclOperationWrite))
+		s.allow(a.principal, s.topicRight(sarama.AclOperationWrite))
 	}
-	s.runs(append(s.settings(), settings...), redrive...)
-	s.eventually("the letter came again", func() error { return want(int64(2), s.count("select count(*) from dead_letters")) })
+	s.mustRun(append(s.settings(), settings...), redrive...)
+	s.eventually("the redriven record is a dead letter again", func() error { return want(int64(2), s.count("select count(*) from dead_letters")) })
 	for _, l := range service.lines() {
-		if l.What != "" {
-			t.Errorf("something was absent: %+v", l)
+		if l.Component != "" {
+			t.Errorf("an outage was logged: %+v", l)
 		}
 	}
-	s.sound()
+	s.checkInvariants()
 }
 
-// assigns sees that the service works: a new order gets a new courier.
-func (s *stack) assigns() {
+// checkAssigns checks that a new order gets a new courier.
+func (s *stack) checkAssigns() {
 	s.Helper()
 	s.couriers(1)
 	id := s.mustPost()
-	s.eventually("the order has its courier", func() error {
+	s.eventually("the order is assigned", func() error {
 		return want(int64(1), s.count("select count(*) from courier_orders where order_id = $1", id))
 	})
 }
 
-// reading is what the log calls what a user with the right to DESCRIBE a topic is
-// refused.
-const reading = "reading of the kafka topic"
+// reading is the outage in the log of a user that may only DESCRIBE the topic.
+const reading = "reading the kafka topic"
 
-// refusal is one that somebody mends: what the log has to say of it, doctor too
-// where it comes across it, and the change that is to end it.
+// refusal is an outage in the log, with the fix that the log and doctor name, and the change
+// that ends it.
 type refusal struct {
-	what, mend string
-	change     func()
+	what, fix string
+	apply     func()
 }
 
-// told is how often the log tells of it.
-func (i instance) told(r refusal) (n int) {
+// logged counts the lines of a refusal in the log.
+func (i instance) logged(r refusal) (n int) {
 	for _, l := range i.lines() {
-		if l.Level == "WARN" && l.What == r.what && strings.Contains(l.Error, r.mend) {
+		if l.Level == "WARN" && l.Component == r.what && strings.Contains(l.Error, r.fix) {
 			n++
 		}
 	}
 	return n
 }
 
-// mends waits for each refusal in turn and mends it, while the service runs. Then
-// the service works, and has told each just once. The settings are its own.
-func (s *stack) mends(service instance, settings []string, refusals ...refusal) {
+// fixEach waits for each refusal in turn and fixes it while the service runs. Then the
+// service works, and has logged each refusal once.
+func (s *stack) fixEach(service instance, settings []string, refusals ...refusal) {
 	s.Helper()
 	for _, r := range refusals {
-		s.eventually("it tells how to mend "+r.what, func() error { return want(1, service.told(r)) })
+		s.eventually("the log names the fix of "+r.what, func() error { return want(1, service.logged(r)) })
 		if err := s.ready(); err == nil {
-			s.Errorf("it is ready while %s is refused", r.what)
+			s.Errorf("ready while %s is refused", r.what)
 		}
-		code, printed := s.tries(append(s.settings(), settings...), "doctor")
-		if r.what != reading && (code != 1 || !strings.Contains(printed, r.mend)) { // doctor reads no record
-			s.Errorf("doctor does not tell how to mend %s:\n%s", r.what, printed)
+		code, printed := s.runCommand(append(s.settings(), settings...), "doctor")
+		if r.what != reading && (code != 1 || !strings.Contains(printed, r.fix)) { // doctor reads no records
+			s.Errorf("doctor does not name the fix of %s:\n%s", r.what, printed)
 		}
-		r.change()
+		r.apply()
 	}
-	s.assigns()
+	s.checkAssigns()
 	s.eventually("the service is ready", s.ready)
 	for _, r := range refusals {
-		if n := service.told(r); n != 1 {
-			s.Errorf("it tells %d times how to mend %s: %s", n, r.what, r.mend)
+		if n := service.logged(r); n != 1 {
+			s.Errorf("logged %d times: %s: %s", n, r.what, r.fix)
 		}
 	}
-	absent := slices.DeleteFunc(service.lines(), func(l line) bool { return l.Level != "WARN" || l.What == "" })
-	if len(absent) != len(refusals) {
-		s.Errorf("it tells of %d absences, want the %d refusals: %+v", len(absent), len(refusals), absent)
+	outages := slices.DeleteFunc(service.lines(), func(l line) bool { return l.Level != "WARN" || l.Component == "" })
+	if len(outages) != len(refusals) {
+		s.Errorf("%d outages logged, want %d: %+v", len(outages), len(refusals), outages)
 	}
+}
+
+// folder is a directory of certificates, keys and passwords.
+type folder struct {
+	*testing.T
+	dir string
+}
+
+func (f folder) path(name string) string { return filepath.Join(f.dir, name) }
+
+// put writes a file atomically and returns its path.
+func (f folder) put(name string, content []byte) string {
+	f.Helper()
+	temporary := f.path(name + ".new")
+	if err := os.WriteFile(temporary, content, 0o600); err != nil {
+		f.Fatal(err)
+	}
+	if err := os.Rename(temporary, f.path(name)); err != nil {
+		f.Fatal(err)
+	}
+	return f.path(name)
+}
+
+// putPair writes NAME.pem and NAME.key.
+func (f folder) putPair(name string, p certificates.Pair) (certificate, key string) {
+	f.Helper()
+	return f.put(name+".pem", p.Certificate), f.put(name+".key", p.Key)
 }

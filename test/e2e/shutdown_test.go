@@ -1,30 +1,34 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
+	"path"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"service-courier/internal/storage/postgres"
 )
 
-// sigtermUnderLoad: told to stop while orders keep coming, the service ends in
-// order and in time, and what it committed to Kafka is what it saved: no more,
-// or events would be lost, and no less, or they would all come again. The latter
-// is what comes of giving up the batch in hand when the session ends.
+// sigtermUnderLoad: the service stops in time, and commits to Kafka exactly what it saved:
+// more would lose events, less would repeat them. It would commit less if the running
+// batch were dropped at the end of the session.
 func sigtermUnderLoad(s *stack) {
-	s.couriers(100) // all soon busy: whoever is free beside a waiting order breaks a promise
+	s.couriers(100) // all busy soon: a free courier beside a waiting order violates an invariant
 	s.serviceOrder("--step", "created=1ms,pending=1ms,confirmed=1ms,cooking=24h")
 	service := s.serve()
 	s.eventually("the service is ready", s.ready)
-	const orders, events = 3000, 4 // of an order
-	rush := s.rush(orders)         // a second or two of it
-	s.eventually("the service is at work", func() error {
+	const orders, events = 3000, 4 // per order
+	rush := s.rush(orders)         // one or two seconds of it
+	s.eventually("the service processes orders", func() error {
 		if n := s.count("select count(*) from orders"); n < 500 {
 			return fmt.Errorf("%d orders", n)
 		}
@@ -35,46 +39,45 @@ func sigtermUnderLoad(s *stack) {
 	}
 	rush.wait()
 	client := s.client()
-	s.eventually("all is published", func() error { return want(int64(orders*events), s.published(client).sum()) })
+	s.eventually("all events are published", func() error { return want(int64(orders*events), s.published(client).sum()) })
 	committed, published := s.committed(client), s.published(client)
 	s.Logf("stopped after %d of %d events", committed.sum(), published.sum())
 	if committed == published {
-		s.Error("everything was handled before SIGTERM: the test needs more orders")
+		s.Error("all events were handled before SIGTERM: use more orders")
 	}
 	for p, saved := range s.saved() {
 		if saved > committed[p] {
-			s.Errorf("partition %d: saved up to offset %d, committed %d only", p, saved, committed[p])
+			s.Errorf("partition %d: saved up to offset %d, committed only %d", p, saved, committed[p])
 		}
 	}
-	s.nothingLost(client, committed)
-	s.sound()
+	s.checkNothingLost(client, committed)
+	s.checkInvariants()
 
-	defer s.unswept()()
+	defer s.blockResync()()
 	s.serve()
-	s.eventually("the rest is handled", func() error { return want(published, s.committed(client)) })
+	s.eventually("the remaining events are handled", func() error { return want(published, s.committed(client)) })
 	handled, err := s.reconciled()
 	if rest := published.sum() - committed.sum(); err != nil || int64(handled) != rest {
-		s.Errorf("started again, %v events were handled of %d that had not been: %v", handled, rest, err)
+		s.Errorf("the next run handled %v events of the remaining %d: %v", handled, rest, err)
 	}
-	s.sound()
+	s.checkInvariants()
 }
 
-// unswept keeps every replica from the sweep, whose looks count too: its lock is
-// held, until release.
-func (s *stack) unswept() (release func()) {
+// blockResync holds the lock of the resync, whose hints are counted too, until release.
+func (s *stack) blockResync() (release func()) {
 	s.Helper()
 	conn, err := s.pool.Acquire(s.Context())
 	if err != nil {
 		s.Fatal(err)
 	}
-	if _, err := conn.Exec(s.Context(), "select pg_advisory_lock(x'7377656570'::bigint)"); err != nil {
+	if _, err := conn.Exec(s.Context(), "select pg_advisory_lock($1)", int64(postgres.ResyncLock)); err != nil {
 		s.Fatal(err)
 	}
 	return func() { _ = conn.Conn().Close(context.WithoutCancel(s.Context())); conn.Release() }
 }
 
-// nothingLost sees that the order of every committed event is in the database.
-func (s *stack) nothingLost(client sarama.Client, committed offsets) {
+// checkNothingLost checks that the order of every committed event is in the database.
+func (s *stack) checkNothingLost(client sarama.Client, committed offsets) {
 	s.Helper()
 	known := make(map[string]bool)
 	for _, id := range s.column("select order_id from orders") {
@@ -83,12 +86,12 @@ func (s *stack) nothingLost(client sarama.Client, committed offsets) {
 	lost := s.orderIDs(client, committed)
 	maps.DeleteFunc(lost, func(id string, _ bool) bool { return known[id] })
 	for id := range lost {
-		s.Errorf("of %d orders events are committed, but they were never saved; %s is one", len(lost), id)
+		s.Errorf("%d orders have committed events but were not saved; one is %s", len(lost), id)
 		break
 	}
 }
 
-// saved is where the events end that the journal names as partition@offset.
+// saved returns the offsets after the last records in the journal (partition@offset).
 func (s *stack) saved() (o offsets) {
 	s.Helper()
 	for p := range o {
@@ -99,35 +102,36 @@ func (s *stack) saved() (o offsets) {
 	return o
 }
 
-// secondSigterm: with a batch in hand that nobody answers, the first SIGTERM
-// takes its time, and another one takes none.
+// secondSigterm: while a GET is not answered, the first SIGTERM waits, and the second ends
+// the service at once.
 func secondSigterm(s *stack) {
-	defer s.unswept()() // what is asked is about the order
-	asked := s.silentServiceOrder()
+	defer s.blockResync()() // the request must be about the order
+	const id = "an-order"
+	requested := s.silentServiceOrder(id)
 	service := s.serve()
-	s.eventually("the service has joined", func() error { return service.printed("joined the consumer group") })
-	s.publish(s.client(), "an-order", "created")
+	s.eventually("the service has joined the group", func() error { return service.printed("consumer group joined") })
+	s.publish(s.client(), id, "created")
 	select {
-	case <-asked:
+	case <-requested:
 	case <-time.After(patience):
-		s.Fatal("service-order is never asked")
+		s.Fatal("no request to service-order")
 	}
 	began := time.Now()
-	// Signals that come together are one: so it is sent until another was seen.
+	// Simultaneous signals are one: repeat it until the process ends.
 	s.within(time.Second, "the service has ended", func() error {
 		if !service.Running() {
 			return nil
 		}
-		return errors.Join(errors.New("it is running"), service.Signal(syscall.SIGTERM))
+		return errors.Join(errors.New("running"), service.Signal(syscall.SIGTERM))
 	})
 	if code := service.ExitCode(); code != 130 {
 		s.Errorf("ended with exit code %d after %v, want 130", code, time.Since(began))
 	}
 }
 
-// silentServiceOrder accepts connections and never answers; asked is closed
-// when the service has sent it something.
-func (s *stack) silentServiceOrder() (asked <-chan struct{}) {
+// silentServiceOrder accepts connections and never answers; requested is closed at the
+// first request for an order.
+func (s *stack) silentServiceOrder(id string) (requested <-chan struct{}) {
 	s.Helper()
 	listener, err := new(net.ListenConfig).Listen(s.Context(), "tcp", s.orderAddr)
 	if err != nil {
@@ -135,7 +139,7 @@ func (s *stack) silentServiceOrder() (asked <-chan struct{}) {
 	}
 	var conns []net.Conn
 	first, done := make(chan struct{}), make(chan struct{})
-	heard := sync.OnceFunc(func() { close(first) })
+	received := sync.OnceFunc(func() { close(first) })
 	go func() {
 		defer close(done)
 		for {
@@ -144,8 +148,9 @@ func (s *stack) silentServiceOrder() (asked <-chan struct{}) {
 				return
 			}
 			conns = append(conns, conn)
-			if _, err := conn.Read(make([]byte, 1)); err == nil {
-				heard()
+			request, err := http.ReadRequest(bufio.NewReader(conn))
+			if err == nil && path.Base(request.URL.Path) == id { // not the probe
+				received()
 			}
 		}
 	}()

@@ -1,17 +1,22 @@
 package e2e
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"service-courier/internal/storage/postgres"
@@ -20,11 +25,11 @@ import (
 
 const (
 	partitions = 6
-	patience   = 20 * time.Second // at the border to another process
-	stopWithin = 5 * time.Second  // what the service promises of SIGTERM
+	patience   = 20 * time.Second // with another process
+	stopWithin = 5 * time.Second  // after SIGTERM, as documented
 )
 
-// stack is what one test runs on: addresses and names that are its own.
+// stack is the environment of one test: its own addresses and names.
 type stack struct {
 	*testing.T
 	kafka, topic, group string
@@ -33,10 +38,10 @@ type stack struct {
 	orderAddr           string
 	pool                *pgxpool.Pool
 	http                *http.Client
-	secrets             []string // no program may print them
+	secrets             []string // no program may print these
 }
 
-// newStack starts nothing; the broker and the database may be absent.
+// newStack starts no program; broker and database may be down.
 func newStack(t *testing.T, kafka, database string) *stack {
 	t.Helper()
 	name := strings.NewReplacer("/", ".", ",", "").Replace(t.Name())
@@ -54,9 +59,8 @@ func newStack(t *testing.T, kafka, database string) *stack {
 	return s
 }
 
-// freeAddr is free at this moment, and below the ports that Linux gives to
-// outgoing connections: a program that dials an absent neighbour again and again
-// could be given that neighbour's port, and talk to itself.
+// freeAddr returns an address that is free now, below the ephemeral ports of Linux: a
+// program that dials a missing server could get its port and connect to itself.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for {
@@ -74,14 +78,14 @@ type instance struct {
 	log string // path
 }
 
-// start runs a program of this version, see run.
+// start runs a program of this build, see run.
 func (s *stack) start(name string, env []string, args ...string) instance {
 	s.Helper()
 	return s.run(binary(s.T, name), env, args...)
 }
 
-// run runs a program in an empty directory until the test ends. By then it must
-// stop at SIGTERM as promised, and a failed test shows what it printed.
+// run runs a program in an empty directory until the test ends, when it must stop after
+// SIGTERM. A failed test shows its log.
 func (s *stack) run(path string, env []string, args ...string) instance {
 	s.Helper()
 	dir := s.TempDir()
@@ -113,8 +117,8 @@ func (s *stack) run(path string, env []string, args ...string) instance {
 	return i
 }
 
-// serve starts the service. It sweeps once, at its start: events alone must do
-// where none is lost. settings come on top, KEY=value each.
+// serve starts the service with additional settings, KEY=value. It resyncs at its start
+// only: without lost events, events are enough.
 func (s *stack) serve(settings ...string) instance {
 	s.Helper()
 	return s.start("service-courier", append(s.settings(), settings...), "serve")
@@ -124,38 +128,37 @@ func (s *stack) settings() []string {
 	return []string{
 		"HTTP_ADDR=" + s.serviceAddr, "DATABASE_URL=" + s.database, "ORDER_SERVICE_URL=http://" + s.orderAddr,
 		"KAFKA_BROKERS=" + s.kafka, "KAFKA_ORDER_TOPIC=" + s.topic, "KAFKA_GROUP_ID=" + s.group,
-		"SWEEP_INTERVAL=1h",
+		"RESYNC_INTERVAL=1h",
 	}
 }
 
-// serviceOrder starts the neighbour and waits until it answers and has Kafka.
+// serviceOrder starts the simulator and waits for its connection to Kafka.
 func (s *stack) serviceOrder(args ...string) {
 	s.Helper()
 	i := s.start("service-order", []string{
-		"HTTP_ADDR=" + s.orderAddr, "KAFKA_BROKERS=" + s.kafka, "KAFKA_ORDER_TOPIC=" + s.topic,
+		"HTTP_ADDR=" + s.orderAddr, "GRPC_ADDR=127.0.0.1:0", "KAFKA_BROKERS=" + s.kafka, "KAFKA_ORDER_TOPIC=" + s.topic,
 	}, args...)
 	s.eventually("service-order publishes", func() error { return i.printed("kafka connected") })
 }
 
-// migrate makes the schema with the program's own command.
+// migrate creates the schema with the service's command.
 func (s *stack) migrate() {
 	s.Helper()
-	s.runs([]string{"DATABASE_URL=" + s.database}, "migrate", "up")
+	s.mustRun([]string{"DATABASE_URL=" + s.database}, "migrate", "up")
 }
 
-// runs runs a command of the service to its end, which has to be good, and
-// returns what it printed.
-func (s *stack) runs(settings []string, args ...string) (printed string) {
+// mustRun runs a command of the service, which must succeed, and returns its output.
+func (s *stack) mustRun(settings []string, args ...string) (printed string) {
 	s.Helper()
-	code, printed := s.tries(settings, args...)
+	code, printed := s.runCommand(settings, args...)
 	if code != 0 {
 		s.Fatalf("%v ended with exit code %d:\n%s", args, code, printed)
 	}
 	return printed
 }
 
-// tries runs a command of the service to its end, whatever it is.
-func (s *stack) tries(settings []string, args ...string) (code int, printed string) {
+// runCommand runs a command of the service to its end.
+func (s *stack) runCommand(settings []string, args ...string) (code int, printed string) {
 	s.Helper()
 	i := s.start("service-courier", settings, args...)
 	select {
@@ -166,8 +169,7 @@ func (s *stack) tries(settings []string, args ...string) (code int, printed stri
 	return i.ExitCode(), string(i.read())
 }
 
-// eventually polls, for what is waited for happens in another process. check
-// returns nil when it has happened, else what is still lacking.
+// eventually polls the state of another process until check returns nil.
 func (s *stack) eventually(what string, check func() error) {
 	s.Helper()
 	s.within(patience, what, check)
@@ -190,4 +192,117 @@ func (s *stack) within(limit time.Duration, what string, check func() error) {
 		case <-poll.C:
 		}
 	}
+}
+
+// tail returns the end of the log.
+func (i instance) tail() string {
+	const limit = 8000
+	content := i.read()
+	return string(content[max(0, len(content)-limit):])
+}
+
+func (i instance) read() []byte {
+	content, err := os.ReadFile(i.log)
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return content
+}
+
+// printed returns nil if the log contains the text.
+func (i instance) printed(text string) error {
+	if bytes.Contains(i.read(), []byte(text)) {
+		return nil
+	}
+	return fmt.Errorf("%q is not in its log", text)
+}
+
+// line is a log line of the service.
+type line struct {
+	Level     string `json:"level"`
+	Msg       string `json:"msg"`
+	Component string `json:"component"`
+	Error     string `json:"error"`
+}
+
+// lines returns the JSON log of the service.
+func (i instance) lines() []line {
+	var all []line
+	for scanner := bufio.NewScanner(bytes.NewReader(i.read())); scanner.Scan(); {
+		var l line
+		if err := json.Unmarshal(scanner.Bytes(), &l); err != nil {
+			l.Msg = scanner.Text()
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// want returns an error with the difference, or nil.
+func want[T any](want, got T) error {
+	if diff := cmp.Diff(want, got); diff != "" {
+		return fmt.Errorf("want -, have +:\n%s", diff)
+	}
+	return nil
+}
+
+// ready returns nil if /readyz reports no failing component.
+func (s *stack) ready() error {
+	status, failing, err := s.readyz()
+	switch {
+	case err != nil:
+		return err
+	case status != http.StatusOK || len(failing) > 0:
+		return fmt.Errorf("/readyz is %d, failing: %v", status, failing)
+	}
+	return nil
+}
+
+// readyz returns the status and the names of failing components.
+func (s *stack) readyz() (status int, failing []string, err error) {
+	var body struct {
+		Components []struct{ Name, Status string }
+	}
+	status, err = s.get("/readyz", &body)
+	for _, c := range body.Components {
+		if c.Status != "ok" {
+			failing = append(failing, c.Name)
+		}
+	}
+	return status, failing, err
+}
+
+// reconciled returns the number of reconciled hints, from the metrics of the service.
+func (s *stack) reconciled() (float64, error) {
+	const counter = "courier_hints_total "
+	resp, err := s.request("/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if value, found := strings.CutPrefix(lines.Text(), counter); found {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("/metrics has no %s", counter)
+}
+
+// request is a GET; the caller closes the body.
+func (s *stack) request(path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(s.Context(), http.MethodGet, "http://"+s.serviceAddr+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	return s.http.Do(req)
+}
+
+// get decodes the JSON response of a GET.
+func (s *stack) get(path string, into any) (status int, err error) {
+	resp, err := s.request(path)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode, json.NewDecoder(resp.Body).Decode(into)
 }

@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"service-courier/internal/courier"
-	"service-courier/internal/devstack"
+	"service-courier/internal/dev/devpostgres"
 )
 
-// requireFaketime set to 1 lets no test be skipped for want of libfaketime.
+// requireFaketime, set to 1, makes a missing libfaketime a failure instead of a skip.
 const requireFaketime = "SERVICE_COURIER_REQUIRE_FAKETIME"
 
-// faketime is the environment in which a program's clock is off by so much, and
-// goes on as fast as any. Timers go by the monotonic clock, which is left alone.
+// faketime returns the environment that shifts a program's wall clock. Timers use the
+// monotonic clock, which is not shifted.
 func faketime(t *testing.T, by time.Duration) []string {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/*/faketime/libfaketime.so.1")
@@ -29,12 +29,12 @@ func faketime(t *testing.T, by time.Duration) []string {
 	case os.Getenv(requireFaketime) == "1":
 		t.Fatal("libfaketime is not installed: apt-get install libfaketime")
 	default:
-		t.Skipf("PostgreSQL's clock is moved only where libfaketime is: apt-get install libfaketime (%s=1 makes this a failure)", requireFaketime)
+		t.Skipf("libfaketime is not installed: apt-get install libfaketime (%s=1 makes this a failure)", requireFaketime)
 	}
 	return nil
 }
 
-// offset is how libfaketime wants it: always with a sign, in seconds.
+// offset formats a duration for libfaketime, which requires a sign.
 func offset(by time.Duration) string {
 	if by < 0 {
 		return by.String()
@@ -42,15 +42,13 @@ func offset(by time.Duration) string {
 	return "+" + by.String()
 }
 
-// TestClocksDiffer: the clocks of PostgreSQL, of service-order and of the service
-// are ten minutes apart. PostgreSQL runs under libfaketime. Go asks the kernel
-// without libc, so the service's own clock cannot be moved so: the two others are
-// instead, which is the same to all three. Whatever comes due does so by
-// PostgreSQL's clock alone: looks are neither made at once nor put off, deadlines
-// are minutes from the assignment, and the sweep finds what was lost. A lost
-// `created` it finds only as long as PostgreSQL is not ahead of service-order by
-// more than the sweep's overlap of fifteen minutes; with one of five this fails
-// (tried).
+// TestClocksDiffer: the clocks of PostgreSQL, service-order and the service are ten
+// minutes apart. PostgreSQL runs under libfaketime. Go reads the clock without libc, so
+// the service's clock is not shifted; the two others are instead, which is equivalent.
+// Due times are by PostgreSQL's clock alone: rechecks are neither early nor late,
+// deadlines are minutes after the assignment, and the resync finds lost events. It finds
+// a lost `created` only while PostgreSQL is not ahead of service-order by more than the
+// resync's overlap of fifteen minutes; with an overlap of five this fails (tried).
 func TestClocksDiffer(t *testing.T) {
 	const off = 10 * time.Minute
 	for name, c := range map[string]struct{ postgres, orders time.Duration }{
@@ -63,31 +61,31 @@ func TestClocksDiffer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, _ := newWorldWithServer(t, 10, devstack.PostgresConfig{Env: faketime(t, c.postgres)})
+			w, _ := newWorldWithServer(t, 10, devpostgres.Config{Env: faketime(t, c.postgres)})
 			if by := w.postgresAhead(); (by - c.postgres).Abs() > 5*time.Second {
 				t.Fatalf("PostgreSQL's clock is off by %v, want %v", by, c.postgres)
 			}
 			w.front.fail(w.shifted(c.orders))
-			w.serve(sweepEvery(2 * time.Second))
+			w.serve(resyncEvery(2 * time.Second))
 			ids := w.create(3)
 			w.eventually("all are assigned", func() bool { return w.inState(courier.StateAssigned) == 3 })
-			w.sim.Emit(ids[0], "completed") // ahead of the truth
-			w.eventually("it is looked at again soon", func() bool {
-				return w.count("SELECT count(*) FROM orders WHERE look_count = 2") == 1
+			w.sim.Emit(ids[0], "completed") // ahead of service-order
+			w.eventually("it is rechecked soon", func() bool {
+				return w.count("SELECT count(*) FROM orders WHERE recheck_count = 2") == 1
 			})
-			if n := w.count("SELECT count(*) FROM orders WHERE look_due_at > now() + interval '5 seconds'"); n != 0 {
-				t.Error("the second look is put off for minutes")
+			if n := w.count("SELECT count(*) FROM orders WHERE recheck_at > now() + interval '5 seconds'"); n != 0 {
+				t.Error("the second recheck is minutes away")
 			}
-			w.dueByPostgres(c.postgres)
+			w.timesAreByPostgres(c.postgres)
 			w.sim.Mute(true)
 			w.setStatus("completed", ids[1])
 			w.create(2)
-			w.agrees()
+			w.converges()
 		})
 	}
 }
 
-// postgresAhead is how far PostgreSQL's clock is ahead of this process's.
+// postgresAhead returns how far PostgreSQL's clock is ahead of this process.
 func (w *world) postgresAhead() time.Duration {
 	w.Helper()
 	var now time.Time
@@ -95,24 +93,24 @@ func (w *world) postgresAhead() time.Duration {
 	return time.Until(now)
 }
 
-// dueByPostgres: every time that is stored is PostgreSQL's, and a deadline is five
-// minutes, a car's, from its assignment.
-func (w *world) dueByPostgres(off time.Duration) {
+// timesAreByPostgres checks that stored times are by PostgreSQL's clock and that a
+// deadline is five minutes, a car's, after the assignment.
+func (w *world) timesAreByPostgres(off time.Duration) {
 	w.Helper()
 	if n := w.count("SELECT count(*) FROM courier_orders WHERE deadline - assigned_at = interval '5 minutes'"); n != 3 {
-		w.Errorf("%d of 3 deadlines are five minutes from their assignment", n)
+		w.Errorf("%d of 3 deadlines are five minutes after their assignment", n)
 	}
 	var assigned time.Time
 	w.must(w.pool.QueryRow(w.Context(), "SELECT max(assigned_at) FROM courier_orders").Scan(&assigned))
 	if by := time.Until(assigned) - off; by.Abs() > patience {
-		w.Errorf("the assignment is stored as of %v beside PostgreSQL's clock", by)
+		w.Errorf("the stored assignment is %v off PostgreSQL's clock", by)
 	}
 }
 
 var createdAt = regexp.MustCompile(`"created_at":"([^"]+)"`)
 
-// shifted is service-order as if its clock were off by so much: what it says it
-// made then, and what it is asked to list since.
+// shifted is service-order with a shifted clock: in created_at of its orders and in the
+// `from` of list requests.
 func (w *world) shifted(by time.Duration) http.HandlerFunc {
 	shift := func(text string, by time.Duration) string {
 		at, err := time.Parse(time.RFC3339, text)

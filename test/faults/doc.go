@@ -1,6 +1,5 @@
-// Package faults breaks what the service depends on, one thing at a time, and
-// holds the end state against service-order's truth: the service in process
-// (one or more replicas), a real PostgreSQL, the embedded Kafka, and the
-// simulated service-order behind a front that can refuse, hang and lie. It
-// holds no product code.
+// Package faults breaks the dependencies of the service, one at a time or at random,
+// and compares the end state with service-order: one or more replicas in process, a
+// real PostgreSQL, the embedded Kafka, and the simulated service-order behind a front
+// that can refuse, hang and send wrong answers. It contains no product code.
 package faults

@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// front stands before service-order and breaks what passes.
+// front is a proxy of service-order that can break answers.
 type front struct {
 	t    *testing.T
 	next http.Handler
 	addr string
 	gets atomic.Int64
-	// lists counts the sweeps: each asks for one.
+	// lists counts the requests for the list of orders: one per resync.
 	lists atomic.Int64
-	bad   atomic.Pointer[http.HandlerFunc] // answers instead of service-order
-	// harmed is when the first request came that bad answered; nil: none did.
+	bad   atomic.Pointer[http.HandlerFunc] // answers in place of service-order
+	// harmed is when bad answered its first request; nil: not yet.
 	harmed atomic.Pointer[time.Time]
-	// unlisted fails the list of orders, and with it every sweep: events alone must do.
+	// unlisted fails the list of orders, and so every resync: only events are left.
 	unlisted atomic.Bool
 
 	mu     sync.Mutex
 	server *httptest.Server
-	hung   chan struct{} // closed to let hanging requests go
+	hung   chan struct{} // closed to end hanging requests
 }
 
 func newFront(t *testing.T, next http.Handler) *front {
@@ -71,7 +71,7 @@ func (f *front) listen(addr string) {
 	_ = f.server.Listener.Close()
 	f.server.Listener = l
 	f.server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		// The system takes little ahead of the client: what was sent is about what was read.
+		// With a small buffer the bytes sent are about the bytes read.
 		_ = c.(*net.TCPConn).SetWriteBuffer(16 << 10)
 		return ctx
 	}
@@ -89,10 +89,10 @@ func (f *front) refuse() {
 	}
 }
 
-// break makes every answer bad.
+// fail answers every request with h.
 func (f *front) fail(h http.HandlerFunc) { f.bad.Store(&h) }
 
-// hang answers nothing until the requester gives up, or heal.
+// hang does not answer until the client gives up or heal is called.
 func (f *front) hang(_ http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	hung := f.hung
@@ -103,7 +103,7 @@ func (f *front) hang(_ http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// drip answers a byte at a time, a second each.
+// drip answers one byte a second.
 func (f *front) drip(w http.ResponseWriter, r *http.Request) {
 	for range 1000 {
 		_, _ = w.Write([]byte(" "))
@@ -120,7 +120,13 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// heal makes everything work again.
+// notFound is service-order's own 404.
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = w.Write([]byte(`{"code":"not_found","message":"order not found"}`))
+}
+
+// heal restores normal answers.
 func (f *front) heal() {
 	f.bad.Store(nil)
 	f.harmed.Store(nil)

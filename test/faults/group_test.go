@@ -17,12 +17,12 @@ import (
 	"service-courier/internal/courier"
 )
 
-var membersEvery = flag.Duration("members-every", 300*time.Millisecond, "how often a member joins or leaves in TestMembersComeAndGo")
+var membersEvery = flag.Duration("members-every", 300*time.Millisecond, "how often a member joins or leaves in TestMembersJoinAndLeave")
 
-// TestMembersComeAndGo: thirty times a replica joins the group or leaves it, too
-// quickly for a rebalance to end (or every 2 s, by the flag), while orders keep coming. The work must go on
-// meanwhile, and nothing may be lost or done twice.
-func TestMembersComeAndGo(t *testing.T) {
+// TestMembersJoinAndLeave: thirty times a replica joins or leaves the group, too quickly
+// for a rebalance to end (or every 2 s, by the flag), while orders arrive. Processing
+// must continue meanwhile, and no event may be lost or applied twice.
+func TestMembersJoinAndLeave(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 40)
 	w.front.unlisted.Store(true)
@@ -37,23 +37,22 @@ func TestMembersComeAndGo(t *testing.T) {
 			leaving.Go(members[0])
 			members = members[1:]
 		}
-		passes(*membersEvery)
+		sleep(*membersEvery)
 		if i%10 == 9 {
 			before := w.count("SELECT count(*) FROM journal")
 			w.eventually("orders are handled meanwhile", func() bool { return w.count("SELECT count(*) FROM journal") > before })
 		}
 	}
 	stopTraffic()
-	w.agrees()
-	w.nothingTwice()
-	w.notDead()
+	w.converges()
+	w.nothingHappenedTwice()
+	w.noDeadLetters()
 	w.allCommitted()
 }
 
-// TestRevokedWhileGETStalls: a replica has batches in hand, each with a GET that
-// service-order does not answer, at the moment at which their partitions are taken
-// from it for another. They must change hands, and the batches be done by one of
-// the two.
+// TestRevokedWhileGETStalls: a replica processes batches, each with a GET that
+// service-order does not answer, when their partitions are revoked for another replica.
+// The partitions must move, and one of the two replicas must finish the batches.
 func TestRevokedWhileGETStalls(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 40)
@@ -80,21 +79,21 @@ func TestRevokedWhileGETStalls(t *testing.T) {
 	if n := int(stalled.Load()); n != len(revoked) {
 		t.Errorf("%d GETs stalled at the moment of the revocation, want %d", n, len(revoked))
 	}
-	w.halved()
+	w.partitionsAreShared()
 	w.front.heal()
 	w.create(12)
-	w.eventually("the stalled ones are looked at again", func() bool {
-		w.hurry()
-		return len(w.disagreements()) == 0
+	w.eventually("the stalled orders are rechecked", func() bool {
+		w.makeRechecksDue()
+		return len(w.differences()) == 0
 	})
-	w.agrees()
-	w.nothingTwice()
+	w.converges()
+	w.nothingHappenedTwice()
 	w.allCommitted()
 }
 
-// TestReplicaSaysWhenItIsNotInTheGroup: its right to the group is taken, and given
-// back. The metric is what an alert goes by.
-func TestReplicaSaysWhenItIsNotInTheGroup(t *testing.T) {
+// TestMetricShowsGroupMembership: the right to the group is revoked and granted again.
+// An alert uses the metric.
+func TestMetricShowsGroupMembership(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 5)
 	w.serve()
@@ -109,12 +108,12 @@ func TestReplicaSaysWhenItIsNotInTheGroup(t *testing.T) {
 	w.create(3)
 	taken.Remove()
 	w.eventually("it is back in the group", joined(1))
-	w.agrees()
+	w.converges()
 }
 
-// ownCoordinator parts the group's coordinator from the partitions' leaders, so
-// that records are read while it keeps an answer back: a client has one connection
-// to a broker.
+// ownCoordinator separates the group's coordinator from the partition leaders, so that
+// records are read while the coordinator delays an answer: a client has one connection
+// per broker.
 func (w *world) ownCoordinator() {
 	w.Helper()
 	cluster := w.kafka.Cluster()
@@ -128,11 +127,11 @@ func (w *world) ownCoordinator() {
 	}
 }
 
-// holdRevocation keeps back the group's next assignment until revoke is called.
-// planned tells the partitions that nobody has in it: those taken from a member,
-// before another gets them.
+// holdRevocation delays the group's next assignment until revoke is called. planned
+// receives the partitions that it assigns to no member: those revoked from one before
+// another gets them.
 func (w *world) holdRevocation() (planned <-chan []int32, revoke func()) {
-	plan, told := make(chan []int32, 1), make(chan struct{})
+	plan, proceed := make(chan []int32, 1), make(chan struct{})
 	cluster := w.kafka.Cluster()
 	cluster.ControlKey(int16(kmsg.SyncGroup), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
@@ -142,15 +141,15 @@ func (w *world) holdRevocation() (planned <-chan []int32, revoke func()) {
 			default: // a later one
 			}
 		}
-		cluster.SleepControl(func() { <-told })
+		cluster.SleepControl(func() { <-proceed })
 		return nil, nil, false
 	})
-	revoke = sync.OnceFunc(func() { close(told) })
+	revoke = sync.OnceFunc(func() { close(proceed) })
 	w.Cleanup(revoke)
 	return plan, revoke
 }
 
-// unassigned are the partitions that an assignment gives to nobody.
+// unassigned returns the partitions that an assignment gives to no member.
 func unassigned(request *kmsg.SyncGroupRequest) []int32 {
 	left := []int32{0, 1, 2, 3, 4, 5}
 	for _, member := range request.GroupAssignment {
@@ -165,8 +164,8 @@ func unassigned(request *kmsg.SyncGroupRequest) []int32 {
 	return left
 }
 
-// stallFirstGET lets the first GET of each of the orders hang, and counts those
-// that do.
+// stallFirstGET makes the first GET of each of the orders hang and counts those that
+// hang now.
 func (w *world) stallFirstGET(ids []string) (stalled *atomic.Int64) {
 	var seen sync.Map
 	stalled = new(atomic.Int64)
@@ -183,8 +182,8 @@ func (w *world) stallFirstGET(ids []string) (stalled *atomic.Int64) {
 	return stalled
 }
 
-// halved waits until two replicas have half of the partitions each.
-func (w *world) halved() {
+// partitionsAreShared waits until two replicas have half of the partitions each.
+func (w *world) partitionsAreShared() {
 	w.Helper()
 	w.eventually("each has half of the partitions", func() bool {
 		group := w.kafka.Cluster().GroupInfo(groupID)
@@ -193,9 +192,9 @@ func (w *world) halved() {
 	})
 }
 
-// TestCoordinatorAndLeadersMove: the group's coordinator and the partitions'
-// leaders move between two brokers, and every request of the group is refused a
-// few times, while orders keep coming.
+// TestCoordinatorAndLeadersMove: the group's coordinator and the partition leaders move
+// between two brokers, and every request of the group is refused a few times, while
+// orders arrive.
 func TestCoordinatorAndLeadersMove(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 40)
@@ -215,12 +214,12 @@ func TestCoordinatorAndLeadersMove(t *testing.T) {
 			kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch, kmsg.JoinGroup}, Group: groupID, Err: kerr.CoordinatorLoadInProgress, Count: 2},
 			kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: kerr.NotLeaderForPartition, Count: 2},
 		)
-		passes(500 * time.Millisecond)
+		sleep(500 * time.Millisecond)
 		w.eventually("orders are handled", func() bool { return w.count("SELECT count(*) FROM journal") > before })
 	}
 	stopTraffic()
-	w.agrees()
-	w.nothingTwice()
-	w.notDead()
+	w.converges()
+	w.nothingHappenedTwice()
+	w.noDeadLetters()
 	w.allCommitted()
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/ordersim"
 	"service-courier/test/faults/wire"
 )
 
@@ -22,8 +22,8 @@ var (
 	oneSeed = flag.Uint64("seed", 0, "the seed of random tests; 0 takes a new one")
 )
 
-// moments are those of a batch at which a process may die. Each stops a batch
-// there, after some that were let through, and says when it stands.
+// moments are the moments of a batch at which the process is killed. Each stops a batch
+// there, after some that pass, and closes the channel.
 var moments = []struct {
 	name string
 	stop func(w *world, p *wire.Wire, skip int64) <-chan struct{}
@@ -38,11 +38,10 @@ var moments = []struct {
 	{"before the offset commit", func(w *world, _ *wire.Wire, _ int64) <-chan struct{} { return w.stopOffsetCommit() }},
 }
 
-// TestKillMinusNine kills the service in the midst of random traffic, at each
-// moment of a batch. Started again, it must come to the truth by what Kafka
-// hands out a second time, for there is no sweep here; what was saved before must
-// not happen a second time. Marking records before they are saved loses orders
-// here (tried). A seed gives the same traffic again, not the same timing.
+// TestKillMinusNine kills the service during random traffic, at each moment of a batch.
+// After the restart it must converge from what Kafka delivers again, since there is no
+// resync here; what was saved must not happen twice. Marking records before they are
+// saved loses orders here (tried). A seed repeats the traffic, not the timing.
 func TestKillMinusNine(t *testing.T) {
 	t.Parallel()
 	first := seedOf(t)
@@ -63,32 +62,32 @@ func TestKillMinusNine(t *testing.T) {
 			w.front.heal()
 			w.resumeOffsetCommit()
 			w.expel()
-			for range 10 { // while nobody listens
+			for range 10 { // while no replica runs
 				orders.step()
 			}
 			w.joined(w.spawn(through(p)))
-			w.agrees()
-			w.nothingTwice()
+			w.converges()
+			w.nothingHappenedTwice()
 		})
 	}
 }
 
-// nothingTwice fails when something was done to an order more than once.
-func (w *world) nothingTwice() {
+// nothingHappenedTwice fails when an order reached a state more than once.
+func (w *world) nothingHappenedTwice() {
 	w.Helper()
-	if n := w.count("SELECT count(*) FROM (SELECT order_id, what FROM journal GROUP BY 1, 2 HAVING count(*) > 1) twice"); n != 0 {
-		w.Errorf("%d transitions were journalled twice", n)
+	if n := w.count("SELECT count(*) FROM (SELECT order_id, state FROM journal GROUP BY 1, 2 HAVING count(*) > 1) twice"); n != 0 {
+		w.Errorf("%d transitions are in the journal twice", n)
 	}
 }
 
-// orders are what random traffic has made.
+// orders are the orders of random traffic.
 type orders struct {
 	*world
 	luck       *rand.Rand
 	open, over []string
 }
 
-// randomTraffic goes on until the moment has come.
+// randomTraffic runs until the moment has come.
 func (w *world) randomTraffic(luck *rand.Rand, until <-chan struct{}) *orders {
 	w.Helper()
 	o := &orders{world: w, luck: luck}
@@ -100,14 +99,14 @@ func (w *world) randomTraffic(luck *rand.Rand, until <-chan struct{}) *orders {
 		case <-until:
 			return o
 		case <-deadline:
-			w.Fatalf("the moment has not come within %v", patience)
+			w.Fatalf("the moment did not come within %v", patience)
 		case <-tick.C:
 			o.step()
 		}
 	}
 }
 
-// step makes an order, ends one, or repeats an event that is long out of date.
+// step creates an order, ends one, or repeats an outdated event.
 func (o *orders) step() {
 	o.Helper()
 	dice := o.luck.IntN(10)
@@ -123,7 +122,7 @@ func (o *orders) step() {
 	}
 }
 
-// pick takes an open order, which is over now.
+// pick moves an order from open to over and returns it.
 func (o *orders) pick() string {
 	i := o.luck.IntN(len(o.open))
 	id := o.open[i]
@@ -132,13 +131,13 @@ func (o *orders) pick() string {
 	return id
 }
 
-// stopGET answers some GETs, and no more until heal.
+// stopGET answers some GETs, then none until heal.
 func (w *world) stopGET(skip int64) <-chan struct{} {
-	var asked atomic.Int64
+	var gets atomic.Int64
 	stands := make(chan struct{})
 	stop := sync.OnceFunc(func() { close(stands) })
 	w.front.fail(func(rw http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, orderPath) && asked.Add(1) > skip {
+		if strings.HasPrefix(r.URL.Path, orderPath) && gets.Add(1) > skip {
 			stop()
 			w.front.hang(rw, r)
 			return
@@ -148,7 +147,7 @@ func (w *world) stopGET(skip int64) <-chan struct{} {
 	return stands
 }
 
-// stopOffsetCommit swallows every commit of offsets from now on.
+// stopOffsetCommit drops every commit of offsets from now on.
 func (w *world) stopOffsetCommit() <-chan struct{} {
 	stands := make(chan struct{})
 	stop := sync.OnceFunc(func() { close(stands) })
@@ -161,7 +160,7 @@ func (w *world) stopOffsetCommit() <-chan struct{} {
 		}
 		cluster.KeepControl()
 		stop()
-		return nil, nil, true // no answer, and nothing done
+		return nil, nil, true // no answer, and no effect
 	})
 	return stands
 }

@@ -1,6 +1,10 @@
 package faults
 
 import (
+	"bufio"
+	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +15,7 @@ import (
 	"service-courier/internal/courier"
 )
 
-// ends are where the partitions end.
+// ends returns the end offsets of the partitions.
 func (w *world) ends() map[int32]int64 {
 	ends := make(map[int32]int64)
 	for _, p := range w.kafka.Cluster().PartitionInfos(topic) {
@@ -20,10 +24,10 @@ func (w *world) ends() map[int32]int64 {
 	return ends
 }
 
-// published waits until the topic has had n events: they are sent in the background.
+// published waits until the topic has n events: they are sent in the background.
 func (w *world) published(n int64) {
 	w.Helper()
-	w.eventually("all is published", func() bool {
+	w.eventually("all events are published", func() bool {
 		var sum int64
 		for _, end := range w.ends() {
 			sum += end
@@ -32,7 +36,7 @@ func (w *world) published(n int64) {
 	})
 }
 
-// committed are the offsets that the group goes on from.
+// committed returns the committed offsets of the group.
 func (w *world) committed() map[int32]int64 {
 	offsets := make(map[int32]int64)
 	if info := w.kafka.Cluster().GroupInfo(groupID); info != nil {
@@ -43,13 +47,13 @@ func (w *world) committed() map[int32]int64 {
 	return offsets
 }
 
-// allCommitted waits until the group's offsets are where the partitions end.
+// allCommitted waits until the group has committed the end of every partition.
 func (w *world) allCommitted() {
 	w.Helper()
-	w.eventually("all that was read is committed", func() bool {
+	w.eventually("all offsets are committed", func() bool {
 		committed := w.committed()
 		for p, end := range w.ends() {
-			if committed[p] != end && end > 0 { // chance leaves a partition empty now and then: nothing is read from it
+			if committed[p] != end && end > 0 { // a partition may be empty by chance
 				return false
 			}
 		}
@@ -57,9 +61,9 @@ func (w *world) allCommitted() {
 	})
 }
 
-// TestRecordsExpireBeforeTheyAreRead: the topic's oldest records go while
-// nobody reads. Those that are left must be read from the oldest on, none
-// skipped, and what went with the others comes back by the sweep.
+// TestRecordsExpireBeforeTheyAreRead: the oldest records of the topic are removed while
+// no replica runs. The others must be read from the oldest on, none skipped, and the
+// resync repairs what the removed ones said.
 func TestRecordsExpireBeforeTheyAreRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 40)
@@ -77,20 +81,20 @@ func TestRecordsExpireBeforeTheyAreRead(t *testing.T) {
 	}
 	w.create(12) // behind the gap
 
-	sweeps := w.front.lists.Load()
+	resyncs := w.front.lists.Load()
 	stop = w.serve()
-	w.eventually("what is left was read", func() bool { return w.inState(courier.StateAssigned) == 10+12 })
-	w.lostItsPlace("removed", 5+12, sweeps)
+	w.eventually("the other records were read", func() bool { return w.inState(courier.StateAssigned) == 10+12 })
+	w.offsetResetReported("removed", 5+12, resyncs)
 	stop()
 	w.front.unlisted.Store(false)
-	w.serve(sweepEvery(time.Second))
-	w.agrees()
-	w.nothingTwice()
+	w.serve(resyncEvery(time.Second))
+	w.converges()
+	w.nothingHappenedTwice()
 }
 
-// TestOffsetsExpire: the group's offsets are gone, as after a week without a
-// member. Everything is read again, from the oldest, and done once. Nothing was
-// removed, and it is told all the same: without lostPlace nobody would know (tried).
+// TestOffsetsExpire: the group's offsets are gone, as after a week without a member. All
+// records are read again from the oldest and applied once. The reset is reported though
+// no record was removed; without the check of the claim it is not (tried).
 func TestOffsetsExpire(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 30)
@@ -106,21 +110,20 @@ func TestOffsetsExpire(t *testing.T) {
 	w.expel()
 	gone := kmsg.NewPtrDeleteGroupsRequest()
 	gone.Groups = []string{groupID}
-	w.ask(gone)
+	w.request(gone)
 	if left := w.committed(); len(left) != 0 {
 		t.Fatalf("offsets are left: %v", left)
 	}
-	sweeps := w.front.lists.Load()
+	resyncs := w.front.lists.Load()
 	w.serve()
-	w.lostItsPlace("expired", 0, sweeps)
-	w.agrees()
-	w.nothingTwice()
+	w.offsetResetReported("expired", 0, resyncs)
+	w.converges()
+	w.nothingHappenedTwice()
 }
 
-// TestTopicIsTruncated: the topic ends before the offsets that the group has
-// committed, as after an unclean election. It is read from the oldest, and what
-// is read from now on is committed again: else the next start would begin at the
-// old offset and skip what was published in between.
+// TestTopicIsTruncated: the topic ends before the committed offsets, as after an unclean
+// leader election. It is read from the oldest, and offsets are committed again: else the
+// next start would skip what was published in between.
 func TestTopicIsTruncated(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 30)
@@ -132,15 +135,15 @@ func TestTopicIsTruncated(t *testing.T) {
 	w.expel()
 	w.commitBeyondTheEnd(100)
 	w.create(10)
-	sweeps := w.front.lists.Load()
+	resyncs := w.front.lists.Load()
 	w.serve()
-	w.lostItsPlace("truncated", 0, sweeps)
-	w.agrees()
-	w.nothingTwice()
+	w.offsetResetReported("truncated", 0, resyncs)
+	w.converges()
+	w.nothingHappenedTwice()
 	w.allCommitted()
 }
 
-// commitBeyondTheEnd commits offsets that the topic does not have.
+// commitBeyondTheEnd commits offsets past the end of the topic.
 func (w *world) commitBeyondTheEnd(by int64) {
 	w.Helper()
 	commit := kmsg.NewPtrOffsetCommitRequest()
@@ -153,7 +156,7 @@ func (w *world) commitBeyondTheEnd(by int64) {
 		of.Partitions = append(of.Partitions, at)
 	}
 	commit.Topics = append(commit.Topics, of)
-	w.ask(commit)
+	w.request(commit)
 	for p, end := range w.ends() {
 		if got := w.committed()[p]; got != end+by {
 			w.Fatalf("partition %d: committed %d, want %d", p, got, end+by)
@@ -161,9 +164,9 @@ func (w *world) commitBeyondTheEnd(by int64) {
 	}
 }
 
-// TestNewGroupIsNoAlarm: a service that never worked before has no place to lose,
-// nor has one that is started anew while some partitions never had a record.
-func TestNewGroupIsNoAlarm(t *testing.T) {
+// TestNewGroupRaisesNoAlarm: a new group has no offsets to lose, nor has a restarted
+// service on partitions that never had a record.
+func TestNewGroupRaisesNoAlarm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 5)
 	w.create(2)
@@ -173,14 +176,14 @@ func TestNewGroupIsNoAlarm(t *testing.T) {
 	stop()
 	w.serve()
 	w.create(3)
-	w.agrees()
-	if n, m := w.logs.times("place in the topic was lost"), w.metric("courier_offset_resets_total", ""); n != 0 || m != 0 {
-		t.Errorf("an alarm was given %d times in the log and %v by the metric, of nothing", n, m)
+	w.converges()
+	if n, m := w.logs.times("committed offset lost"), w.metric("courier_offset_resets_total", ""); n != 0 || m != 0 {
+		t.Errorf("%d false alarms in the log and %v in the metric", n, m)
 	}
 }
 
-// TestOffsetIsOutOfRangeWhileReading: the broker says so in the midst of it. The
-// consumer must get over it by itself.
+// TestOffsetIsOutOfRangeWhileReading: the broker answers so between two fetches. The
+// consumer must recover by itself.
 func TestOffsetIsOutOfRangeWhileReading(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 30)
@@ -191,7 +194,44 @@ func TestOffsetIsOutOfRangeWhileReading(t *testing.T) {
 	fault := w.kafka.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: kerr.OffsetOutOfRange, Count: 3})
 	w.must(fault.Wait(t.Context(), 1))
 	w.create(10)
-	w.agrees()
-	w.nothingTwice()
+	w.converges()
+	w.nothingHappenedTwice()
 	w.allCommitted()
+}
+
+// metric returns the sum of a metric's series that have the label ("" for all), from the
+// replica that was started last: 0 when there are none, -1 while it does not answer.
+func (w *world) metric(name, label string) (sum float64) {
+	w.Helper()
+	request, err := http.NewRequestWithContext(w.Context(), http.MethodGet, w.serviceURL()+"/metrics", http.NoBody)
+	w.must(err)
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return -1
+	}
+	defer func() { w.check(answer.Body.Close()) }()
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		series, value, _ := strings.Cut(lines.Text(), " ")
+		family, labels, _ := strings.Cut(series, "{")
+		if family != name || !strings.Contains(labels, label) {
+			continue
+		}
+		number, err := strconv.ParseFloat(value, 64)
+		w.must(err)
+		sum += number
+	}
+	return sum
+}
+
+// offsetResetReported waits until a replica has reported an offset reset: in its metrics,
+// once in the log, and by a resync at once, besides the one at its start.
+func (w *world) offsetResetReported(cause string, records float64, resyncsBefore int64) {
+	w.Helper()
+	w.eventually("the metric reports "+cause+" offsets", func() bool {
+		return w.metric("courier_offset_resets_total", `cause="`+cause+`"`) > 0 && w.metric("courier_records_lost_total", "") == records
+	})
+	if n := w.logs.times("committed offset lost"); n != 1 {
+		w.Errorf("it was logged %d times, want once", n)
+	}
+	w.eventually("a resync runs at once", func() bool { return w.front.lists.Load() >= resyncsBefore+2 })
 }

@@ -14,8 +14,8 @@ import (
 	"service-courier/internal/courier"
 )
 
-// TestEventsFiveTimesShuffled: every event five times, in any order, over six
-// partitions, to two replicas. There is no sweep: events alone bring the truth.
+// TestEventsFiveTimesShuffled: every event five times, in any order, over six partitions,
+// to two replicas. There is no resync: the events alone must suffice.
 func TestEventsFiveTimesShuffled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 30)
@@ -39,45 +39,45 @@ func TestEventsFiveTimesShuffled(t *testing.T) {
 	rand.New(rand.NewPCG(seedOf(t), 0)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	w.serve()
 	w.serve()
-	w.halved()
+	w.partitionsAreShared()
 	for _, e := range events {
 		w.sim.Emit(e.id, e.status)
 	}
 	w.published(int64(len(events)))
 	w.allCommitted()
-	w.agrees()
-	w.nothingTwice()
+	w.converges()
+	w.nothingHappenedTwice()
 }
 
-// TestLostEventsAreSwept: events that were never published are repaired both
-// ways within two periods of the sweep, also for an order that a person holds.
-func TestLostEventsAreSwept(t *testing.T) {
+// TestLostEventsAreResynced: the resync repairs events that were never published, created
+// and completed, within two intervals, also for an order on hold.
+func TestLostEventsAreResynced(t *testing.T) {
 	t.Parallel()
 	const period = 3 * time.Second
 	w := newWorld(t, 20)
-	w.serve(sweepEvery(period))
+	w.serve(resyncEvery(period))
 	ids := w.create(20)
 	w.eventually("all are assigned", func() bool { return w.inState(courier.StateAssigned) == 20 })
 	w.exec(`WITH gone AS (DELETE FROM courier_orders WHERE order_id = $1 RETURNING courier_id),
 		free AS (UPDATE couriers SET status = 'available', order_id = NULL WHERE id IN (SELECT courier_id FROM gone))
-		UPDATE orders SET state = 'held', held_reason = 'a person took it' WHERE order_id = $1`, ids[0])
+		UPDATE orders SET state = 'held', held_reason = 'unassigned by a dispatcher' WHERE order_id = $1`, ids[0])
 	w.sim.Mute(true)
 	lost := time.Now()
 	w.setStatus("completed", ids[0], ids[1], ids[2]) // lost completed
 	w.create(5)                                      // lost created
-	w.agrees()
+	w.converges()
 	if after := time.Since(lost); after > 2*period {
-		t.Errorf("repaired after %v, want two periods of %v at most", after, period)
+		t.Errorf("repaired after %v, want two intervals of %v at most", after, period)
 	}
 	if n := w.inState(courier.StateCompleted); n != 3 {
 		t.Errorf("%d orders are completed, want 3", n)
 	}
 }
 
-// TestDeletedWhileServiceOrderIsAway: the event comes when nobody can be asked,
-// the replica is killed before it can, and still the order is cancelled. Its
-// event is committed, so that nobody reads it again.
-func TestDeletedWhileServiceOrderIsAway(t *testing.T) {
+// TestDeletedWhileServiceOrderIsUnavailable: the event arrives during an outage of
+// service-order, and the replica is killed before its end. The order is cancelled all the
+// same, though the event's offset is committed.
+func TestDeletedWhileServiceOrderIsUnavailable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 3)
 	run := w.spawn()
@@ -92,38 +92,69 @@ func TestDeletedWhileServiceOrderIsAway(t *testing.T) {
 	w.must(run.Kill())
 	w.front.heal()
 	w.serve()
-	w.agrees()
+	w.converges()
 }
 
-// TestForgetfulServiceOrder: restarted empty, it answers 404 for everything.
-// Nobody is freed, nobody in line is given a courier, and it is told once.
-func TestForgetfulServiceOrder(t *testing.T) {
+// TestServiceOrderLosesItsState: restarted empty, it answers 404 for every order. No
+// courier is freed, no waiting order is assigned, and the alarm is logged once.
+func TestServiceOrderLosesItsState(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 6)
-	w.serve(sweepEvery(time.Second))
+	w.serve(resyncEvery(time.Second))
 	ids := w.create(10)
 	w.eventually("six are assigned", func() bool { return w.inState(courier.StateAssigned) == 6 })
 	w.must(w.sim.Forget())
-	w.eventually("the alarm is given", func() bool { return w.logs.times("lost its memory") == 1 })
+	w.eventually("the alarm is logged", func() bool { return w.logs.times("service-order lost its state") == 1 })
 	w.eventually("all are missing", func() bool { return w.count("SELECT count(*) FROM orders WHERE missing_since IS NOT NULL") == 10 })
 	w.exec("INSERT INTO couriers (name, phone) VALUES ('new', 'new')")
-	next := w.create(1) // somebody free is given to the order that is there
-	w.eventually("the new order has the new courier", func() bool {
-		return w.count("SELECT count(*) FROM courier_orders WHERE order_id = $1", next[0]) == 1
-	})
-	if a, wait := w.inState(courier.StateAssigned), w.inState(courier.StateWaiting); a != 7 || wait != 4 {
-		t.Errorf("%d assigned and %d waiting of %d forgotten ones and 1 new; want 7 and 4", a, wait, len(ids))
+	next := w.create(12) // known to service-order, so the first gets the new courier
+	w.eventually("a new order has the new courier", func() bool { return w.inState(courier.StateAssigned) == 7 })
+	w.eventually("all new orders are known", func() bool { return w.count("SELECT count(*) FROM orders") == len(ids)+len(next) })
+	if a, wait := w.inState(courier.StateAssigned), w.inState(courier.StateWaiting); a != 7 || wait != 15 {
+		t.Errorf("%d assigned and %d waiting of %d lost orders and %d new; want 7 and 15", a, wait, len(ids), len(next))
 	}
-	w.sound()
-	if n := w.logs.times("lost its memory"); n != 1 {
-		t.Errorf("the alarm was given %d times", n)
+	w.invariantsHold()
+	if n := w.logs.times("service-order lost its state"); n != 1 {
+		t.Errorf("the alarm was logged %d times", n)
 	}
 }
 
-// TestEventAheadOfTheTruth: the event comes two seconds before service-order says
-// so: it still tells the old status, or does not know the order yet. One that it
-// never comes to know is forgotten.
-func TestEventAheadOfTheTruth(t *testing.T) {
+// TestAnotherServerAnswers: ORDER_SERVICE_URL leads to another server, which answers 404 for
+// every order. No order is forgotten or cancelled, also with a forged cancel event;
+// consumption goes on, and the alarm is logged once.
+func TestAnotherServerAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 5)
+	w.serve(resyncEvery(time.Second))
+	live := w.create(2)
+	w.eventually("two are assigned", func() bool { return w.inState(courier.StateAssigned) == 2 })
+	w.front.fail(http.NotFound)
+	w.sim.Emit(live[0], "cancelled")
+	w.create(10)
+	w.eventually("all events are saved", func() bool {
+		return w.count("SELECT count(*) FROM orders WHERE recheck_reason = 'unavailable' AND (state = 'seen' OR order_id = $1)", live[0]) == 11
+	})
+	w.eventually("each is rechecked more often than a missing one", func() bool {
+		w.makeRechecksDue()
+		return w.count("SELECT min(recheck_failures) FROM orders WHERE recheck_reason = 'unavailable'") > 6
+	})
+	if a, missing := w.inState(courier.StateAssigned), w.count("SELECT count(*) FROM orders WHERE missing_since IS NOT NULL"); a != 2 || missing != 0 {
+		t.Errorf("%d assigned and %d missing, want 2 and 0", a, missing)
+	}
+	if w.logs.times("circuit breaker opened") != 0 || w.logs.times("component=service-order") != 1 || w.logs.times("correct ORDER_SERVICE_URL") != 1 {
+		t.Error("want one alarm, and the breaker closed")
+	}
+	w.front.heal()
+	w.eventually("all are rechecked", func() bool {
+		w.makeRechecksDue()
+		return w.count("SELECT count(*) FROM orders WHERE recheck_reason = 'unavailable'") == 0
+	})
+	w.converges()
+}
+
+// TestEventAheadOfServiceOrder: the event arrives two seconds before service-order has
+// the change: it answers the old status, or 404. An order that it never has is deleted.
+func TestEventAheadOfServiceOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 5)
 	w.serve()
@@ -131,7 +162,7 @@ func TestEventAheadOfTheTruth(t *testing.T) {
 	w.eventually("both are assigned", func() bool { return w.inState(courier.StateAssigned) == 2 })
 	w.front.fail(func(rw http.ResponseWriter, r *http.Request) {
 		if id, isOrder := strings.CutPrefix(r.URL.Path, orderPath); isOrder && !slices.Contains(ids, id) {
-			rw.WriteHeader(http.StatusNotFound)
+			notFound(rw, r)
 			return
 		}
 		w.sim.Handler().ServeHTTP(rw, r)
@@ -139,25 +170,24 @@ func TestEventAheadOfTheTruth(t *testing.T) {
 	w.create(1)
 	w.sim.Emit(ids[0], "completed")
 	w.sim.Emit("never-there", "created")
-	w.eventually("all are looked at again", func() bool {
-		return w.count("SELECT count(*) FROM orders WHERE look_reason = 'ahead' OR look_reason = 'missing' AND state = 'seen'") == 3
+	w.eventually("rechecks are scheduled", func() bool {
+		return w.count("SELECT count(*) FROM orders WHERE recheck_reason = 'ahead' OR recheck_reason = 'missing' AND state = 'seen'") == 3
 	})
-	passes(2 * time.Second)
-	w.sim.Mute(true) // nothing but the look tells of it
+	sleep(2 * time.Second)
+	w.sim.Mute(true) // only a recheck finds it
 	w.setStatus("completed", ids[0])
 	w.front.heal()
-	w.agrees()
-	w.eventually("the one that never came is forgotten", func() bool {
-		w.hurry()
+	w.converges()
+	w.eventually("the unknown order is deleted", func() bool {
+		w.makeRechecksDue()
 		return w.count("SELECT count(*) FROM orders WHERE order_id = 'never-there'") == 0
 	})
 }
 
-// TestOrderEndsWhileAnOlderAnswerIsOnItsWay: a GET is answered, and before the
-// answer arrives the order ends, and the event of that is handled beside it, by
-// another replica. The older answer comes last and must bring nothing back. Without
-// ladder and tombstone it fails (tried).
-func TestOrderEndsWhileAnOlderAnswerIsOnItsWay(t *testing.T) {
+// TestOlderAnswerArrivesAfterTheEnd: before the answer to a GET arrives, the order ends,
+// and another replica processes that event. The older answer arrives last and must change
+// nothing. Without ladder and tombstone it fails (tried).
+func TestOlderAnswerArrivesAfterTheEnd(t *testing.T) {
 	for ending, end := range map[courier.State]func(w *world, id string){
 		courier.StateCompleted: func(w *world, id string) { w.setStatus("completed", id) },
 		courier.StateCancelled: func(w *world, id string) { w.delete(id) },
@@ -168,9 +198,9 @@ func TestOrderEndsWhileAnOlderAnswerIsOnItsWay(t *testing.T) {
 			w.front.unlisted.Store(true)
 			w.serve()
 			w.serve()
-			w.halved()
+			w.partitionsAreShared()
 			w.produce(slices.Repeat([]string{hint(w.create(1)[0])}, partitions)...)
-			w.allCommitted() // so both read
+			w.allCommitted() // both replicas read
 			w.sim.Mute(true)
 			id := w.create(1)[0]
 			answered, ended := w.holdFirstAnswer()
@@ -178,25 +208,24 @@ func TestOrderEndsWhileAnOlderAnswerIsOnItsWay(t *testing.T) {
 			w.sim.Emit(id, "created")
 			<-answered
 			end(w, id)
-			// On every partition, so that each replica hears of it.
+			// On every partition, so that both replicas get it.
 			w.produce(slices.Repeat([]string{fmt.Sprintf(`{"order_id":%q,"status":%q}`, id, ending)}, partitions)...)
 			w.eventually("it has ended", func() bool { return w.inState(ending) == 1 })
 			close(ended)
-			w.eventually("the older answer came to nothing", func() bool { return w.logs.times("hint came to nothing") > 0 })
+			w.eventually("the event of the older answer was ignored", func() bool { return w.logs.times("event ignored") > 0 })
 			w.allCommitted()
 			if n := w.inState(ending); n != 1 {
-				t.Errorf("it is not %s any more", ending)
+				t.Errorf("it is no longer %s", ending)
 			}
 			if n := w.count("SELECT count(*) FROM couriers WHERE status = 'available'"); n != 1 {
-				t.Error("the courier was given to an order that had ended")
+				t.Error("the courier was assigned to an order that had ended")
 			}
-			w.sound()
+			w.invariantsHold()
 		})
 	}
 }
 
-// holdFirstAnswer lets service-order answer, and keeps the first answer back until
-// release is closed.
+// holdFirstAnswer delays the first answer of service-order until release is closed.
 func (w *world) holdFirstAnswer() (answered, release chan struct{}) {
 	answered, release = make(chan struct{}), make(chan struct{})
 	var held atomic.Bool
@@ -207,7 +236,7 @@ func (w *world) holdFirstAnswer() (answered, release chan struct{}) {
 			close(answered)
 			select {
 			case <-release:
-			case <-r.Context().Done(): // too late: the test fails for want of the older answer
+			case <-r.Context().Done(): // too late: the test will fail without the older answer
 			}
 		}
 		rw.WriteHeader(answer.Code)

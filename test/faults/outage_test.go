@@ -12,26 +12,25 @@ import (
 	"time"
 
 	"service-courier/internal/courier"
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/ordersim"
 )
 
-var outageLasts = flag.Duration("outage", 3*time.Second, "how long service-order is down in TestServiceOrderIsDownForEverybody")
+var outageLasts = flag.Duration("outage", 3*time.Second, "how long service-order is down in TestServiceOrderIsDown")
 
 const (
-	// opensWithin is the deadline of the first GET and a second, in which those end
-	// that began behind the first few; and what a busy machine takes to tell it.
+	// opensWithin is the deadline of the first GET, a second in which the GETs after the
+	// first few end, and what a busy machine needs to log it.
 	opensWithin = time.Second + time.Second + 1500*time.Millisecond
-	// mayGrow is what a replica may grow in an outage, by when it collects garbage:
-	// twice what it reads ahead, of each of three partitions some 2,000 records.
+	// mayGrow bounds the growth of a replica's heap in an outage: twice what it reads
+	// ahead, some 2,000 records of each of three partitions.
 	mayGrow = 32 << 20
 )
 
-// TestServiceOrderIsDownForEverybody: whatever way it is down, the breaker of
-// each replica opens within a second of the first GET's deadline, consumption
-// pauses without a rebalance, nothing is dead-lettered and nothing put off, it is
-// told once, and all is caught up with afterwards. A breaker that wants a thousand
-// failures never opens (tried).
-func TestServiceOrderIsDownForEverybody(t *testing.T) {
+// TestServiceOrderIsDown: in whatever way it is down, the breaker of each replica opens
+// within a second of the first GET's deadline, consumption pauses without a rebalance, no
+// order is dead-lettered or deferred, the outage is logged once, and afterwards all events
+// are processed. A breaker that needs a thousand failures never opens (tried).
+func TestServiceOrderIsDown(t *testing.T) {
 	for name, down := range map[string]func(*front){
 		"refuses":     func(f *front) { f.refuse() },
 		"hangs":       func(f *front) { f.fail(f.hang) },
@@ -42,7 +41,7 @@ func TestServiceOrderIsDownForEverybody(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 50)
 			replicas := []replica{w.spawn(), w.spawn()} // each with a heap of its own
-			w.halved()
+			w.partitionsAreShared()
 			before := w.create(20)
 			w.eventually("all are assigned", func() bool { return w.inState(courier.StateAssigned) == 20 })
 			generation := w.kafka.Cluster().GroupInfo(groupID).Epoch
@@ -52,30 +51,30 @@ func TestServiceOrderIsDownForEverybody(t *testing.T) {
 			w.setStatus("completed", before[:10]...)
 			w.create(200)
 			w.eventually("the breakers open", func() bool {
-				return !slices.ContainsFunc(replicas, func(r replica) bool { return len(r.said(isDown)) == 0 })
+				return !slices.ContainsFunc(replicas, func(r replica) bool { return len(r.logged(isDown)) == 0 })
 			})
-			first := began // nobody sees a GET that is refused
-			if asked := w.front.harmed.Load(); asked != nil {
-				first = *asked
+			first := began // a refused GET does not reach the front
+			if harmed := w.front.harmed.Load(); harmed != nil {
+				first = *harmed
 			}
 			for _, r := range replicas {
-				if after := r.said(isDown)[0].Sub(first); after > opensWithin {
+				if after := r.logged(isDown)[0].Sub(first); after > opensWithin {
 					t.Errorf("the breaker opened %v after the first GET, want %v at most", after, opensWithin)
 				}
 			}
 
-			passes(500 * time.Millisecond) // GETs on their way are answered
+			sleep(500 * time.Millisecond) // pending GETs are answered
 			paused := time.Now()
 			gets, rows, heaps := w.front.gets.Load(), w.count("SELECT count(*) FROM orders"), w.heaps(replicas)
 			w.create(300)
 			w.produce(slices.Repeat([]string{bulky(before[19])}, 15_000)...) // 30 MiB
-			passes(*outageLasts)
+			sleep(*outageLasts)
 			probes := int64(len(replicas)) * (2 + int64(time.Since(paused)/time.Second))
 			if n := w.front.gets.Load() - gets; n > probes {
 				t.Errorf("%d GETs in %v of outage, want a probe a second of each replica", n, time.Since(paused))
 			}
 			if n := w.count("SELECT count(*) FROM orders"); n != rows {
-				t.Errorf("%d orders were put off in the database: Kafka is the buffer", n-rows)
+				t.Errorf("%d orders were deferred in the database: Kafka is the buffer", n-rows)
 			}
 			for i, heap := range w.heaps(replicas) {
 				if grown := heap - heaps[i]; grown > mayGrow {
@@ -83,51 +82,66 @@ func TestServiceOrderIsDownForEverybody(t *testing.T) {
 				}
 			}
 			w.front.heal()
-			w.eventually("all is caught up with", func() bool {
-				w.hurry() // a look that was claimed as the breaker opened waits for its lease's end
-				return len(w.disagreements()) == 0
+			w.eventually("all events are processed", func() bool {
+				w.makeRechecksDue() // a recheck claimed when the breaker opened waits for the end of its lease
+				return len(w.differences()) == 0
 			})
-			w.agrees()
+			w.converges()
 			w.allCommitted()
 			if now := w.kafka.Cluster().GroupInfo(groupID).Epoch; now != generation {
-				t.Errorf("the group was balanced anew: generation %d became %d", generation, now)
+				t.Errorf("the group was rebalanced: generation %d became %d", generation, now)
 			}
 			for _, r := range replicas {
-				for _, text := range []string{isDown, "answers again"} {
-					if n := len(r.said(text)); n != 1 {
-						t.Errorf("a replica said %q %d times, want once", text, n)
+				for _, text := range []string{isDown, "circuit breaker closed"} {
+					if n := len(r.logged(text)); n != 1 {
+						t.Errorf("a replica logged %q %d times, want once", text, n)
 					}
 				}
 			}
-			w.notDead()
+			w.noDeadLetters()
 		})
 	}
 }
 
-// isDown is what a breaker says when it opens.
-const isDown = "down for everybody"
+// isDown is part of the log message when the breaker opens.
+const isDown = "circuit breaker opened"
 
-// passes lets real time go by: what is asserted is that nothing happens in it.
-func passes(d time.Duration) { <-time.After(d) }
+// sleep lets real time pass, in which nothing must happen.
+func sleep(d time.Duration) { <-time.After(d) }
 
 // bulky is an event of two KiB.
 func bulky(id string) string {
 	return fmt.Sprintf(`{"order_id":%q,"pad":%q}`, id, strings.Repeat("x", 2000))
 }
 
-// heaps are the sizes at which the replicas collect garbage: twice what is in use.
+// heaps returns the heap sizes at which the replicas collect garbage: twice what is in use.
 func (w *world) heaps(replicas []replica) (sizes []int) {
 	w.Helper()
 	for _, r := range replicas {
-		size, err := scrape(w.Context(), listens.FindStringSubmatch(r.printed())[1], "go_memstats_next_gc_bytes")
-		w.must(err)
-		sizes = append(sizes, size[0])
+		sizes = append(sizes, w.scrape(listens.FindStringSubmatch(r.printed())[1], "go_memstats_next_gc_bytes")[0])
 	}
 	return sizes
 }
 
-// TestOneOrderThatAlwaysFails disturbs nobody, alone at night too: it backs off
-// to the cap of ten minutes, the API shows how often it failed and why, and the
+// TestOutageWhileIdle: without any event service-order is requested seldom, and yet its
+// outage is logged with the cause, and so is its end.
+func TestOutageWhileIdle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.serve()
+	w.eventually("service-order is probed", func() bool { return w.front.gets.Load() > 0 })
+	const refused, recovered = "service-order refuses connections", `"dependency recovered" component=service-order`
+	w.front.refuse()
+	w.eventually("the outage is logged", func() bool { return w.logs.times(refused) == 1 })
+	w.front.heal()
+	w.eventually("its end is logged", func() bool { return w.logs.times(recovered) == 1 })
+	if n := w.logs.times(refused); n != 1 {
+		t.Errorf("the outage was logged %d times", n)
+	}
+}
+
+// TestOneOrderThatAlwaysFails: it backs off to the cap of ten minutes and no further, the
+// API shows its attempts and the last error, other orders are not affected, and the
 // breaker stays closed.
 func TestOneOrderThatAlwaysFails(t *testing.T) {
 	t.Parallel()
@@ -137,33 +151,33 @@ func TestOneOrderThatAlwaysFails(t *testing.T) {
 	w.eventually("it is assigned", func() bool { return w.inState(courier.StateAssigned) == 1 })
 	w.answer500(bad)
 	w.sim.Emit(bad, "completed")
-	w.eventually("it was tried again and again", func() bool {
-		w.hurry()
-		return w.count("SELECT coalesce(max(look_failures), 0) FROM orders WHERE look_reason = 'unavailable' AND look_error LIKE '%500%'") > 12
+	w.eventually("it is rechecked many times", func() bool {
+		w.makeRechecksDue()
+		return w.count("SELECT coalesce(max(recheck_failures), 0) FROM orders WHERE recheck_reason = 'unavailable' AND recheck_error LIKE '%500%'") > 12
 	})
-	w.eventually("it has backed off to the cap of ten minutes, 10 % more or less", func() bool {
-		return w.count("SELECT count(*) FROM orders WHERE look_due_at BETWEEN now() + interval '8 minutes' AND now() + interval '11 minutes'") == 1
+	w.eventually("it has backed off to the cap of ten minutes, ± 10 %", func() bool {
+		return w.count("SELECT count(*) FROM orders WHERE recheck_at BETWEEN now() + interval '8 minutes' AND now() + interval '11 minutes'") == 1
 	})
-	if looking := w.listed("looking"); !strings.Contains(looking, bad) || !strings.Contains(looking, "HTTP status 500") ||
+	if looking := w.listed("pending_recheck"); !strings.Contains(looking, bad) || !strings.Contains(looking, "HTTP status 500") ||
 		!regexp.MustCompile(`"attempts":1[3-9]`).MatchString(looking) {
 		t.Errorf("the API does not show the order, its attempts and the last error: %s", looking)
 	}
 	w.create(5)
 	w.eventually("the others are assigned", func() bool { return w.inState(courier.StateAssigned) == 6 })
 	if n := w.logs.times(isDown); n != 0 {
-		t.Error("the breaker opened over one order")
+		t.Error("the breaker opened because of one order")
 	}
 	w.setStatus(ordersim.StatusCompleted, bad)
 	w.front.heal()
-	w.eventually("it is completed after all", func() bool {
-		w.hurry()
+	w.eventually("it is completed", func() bool {
+		w.makeRechecksDue()
 		return w.inState(courier.StateCompleted) == 1
 	})
-	w.agrees()
+	w.converges()
 }
 
-// TestManyOrdersThatAlwaysFail disturb nobody either: far more of them than make the
-// breaker look whether service-order is down, in the batches of every partition.
+// TestManyOrdersThatAlwaysFail: far more orders fail than make the breaker probe
+// service-order, in the batches of every partition. Other orders are not affected.
 func TestManyOrdersThatAlwaysFail(t *testing.T) {
 	t.Parallel()
 	const many = 60
@@ -177,8 +191,8 @@ func TestManyOrdersThatAlwaysFail(t *testing.T) {
 	}
 	w.create(10)
 	w.eventually("the others are assigned", func() bool { return w.inState(courier.StateAssigned) == many+10 })
-	w.eventually("each of them is put off", func() bool {
-		return w.count("SELECT count(*) FROM orders WHERE look_reason = 'unavailable'") == many
+	w.eventually("each of them is deferred", func() bool {
+		return w.count("SELECT count(*) FROM orders WHERE recheck_reason = 'unavailable'") == many
 	})
 	w.create(10)
 	w.eventually("later ones are assigned", func() bool { return w.inState(courier.StateAssigned) == many+20 })
@@ -187,14 +201,14 @@ func TestManyOrdersThatAlwaysFail(t *testing.T) {
 	}
 	w.setStatus(ordersim.StatusCompleted, bad...)
 	w.front.heal()
-	w.eventually("they are completed after all", func() bool {
-		w.hurry()
+	w.eventually("they are completed", func() bool {
+		w.makeRechecksDue()
 		return w.inState(courier.StateCompleted) == many
 	})
-	w.agrees()
+	w.converges()
 }
 
-// answer500 makes service-order fail whenever it is asked for these orders.
+// answer500 makes every GET of these orders fail.
 func (w *world) answer500(ids ...string) {
 	paths := make(map[string]bool)
 	for _, id := range ids {
@@ -209,7 +223,7 @@ func (w *world) answer500(ids ...string) {
 	})
 }
 
-// listed is what the API lists of the orders in a state.
+// listed returns the API's list of orders in a state.
 func (w *world) listed(state string) string {
 	w.Helper()
 	request, err := http.NewRequestWithContext(w.Context(), http.MethodGet, w.serviceURL()+"/api/v1/orders?state="+state, http.NoBody)

@@ -8,28 +8,28 @@ import (
 	"time"
 
 	"service-courier/internal/courier"
-	"service-courier/internal/devstack"
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/devpostgres"
+	"service-courier/internal/dev/ordersim"
 	"service-courier/internal/storage/postgres"
 )
 
-// newWorldWithOwnServer has a PostgreSQL that the test may break.
-func newWorldWithOwnServer(t *testing.T, couriers int, neighbour ...func(*ordersim.Config)) (*world, *devstack.Postgres) {
+// newWorldWithOwnServer starts a PostgreSQL that the test may break.
+func newWorldWithOwnServer(t *testing.T, couriers int, neighbour ...func(*ordersim.Config)) (*world, *devpostgres.Server) {
 	t.Helper()
-	return newWorldWithServer(t, couriers, devstack.PostgresConfig{}, neighbour...)
+	return newWorldWithServer(t, couriers, devpostgres.Config{}, neighbour...)
 }
 
 func newWorldWithServer(
-	t *testing.T, couriers int, cfg devstack.PostgresConfig, neighbour ...func(*ordersim.Config),
-) (*world, *devstack.Postgres) {
+	t *testing.T, couriers int, cfg devpostgres.Config, neighbour ...func(*ordersim.Config),
+) (*world, *devpostgres.Server) {
 	t.Helper()
 	cfg.Fast, cfg.Logger = true, slog.New(slog.DiscardHandler)
-	pg, err := devstack.StartPostgres(t.Context(), cfg)
+	pg, err := devpostgres.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := pg.Stop(context.Background()); err != nil { // the test's own context has ended
+		if err := pg.Stop(context.Background()); err != nil { // the context of the test has ended
 			t.Error(err)
 		}
 	})
@@ -42,7 +42,7 @@ func newWorldWithServer(
 	return newWorldOn(t, pg.URL("courier"), couriers, neighbour...), pg
 }
 
-// traffic makes orders and ends them until stop.
+// traffic creates and ends orders until stop.
 func (w *world) traffic() (stop func()) {
 	ctx, cancel := context.WithCancel(w.Context())
 	done := make(chan struct{})
@@ -68,9 +68,9 @@ func (w *world) traffic() (stop func()) {
 	return stop
 }
 
-// TestPostgresCrashesUnderLoad: stopped at once and started again, twice. What
-// was saved before stays done once, and what Kafka was told is saved: no sweep
-// brings back what is lost.
+// TestPostgresCrashesUnderLoad: it is killed and restarted, twice. Nothing that was saved
+// happens twice, and all whose offset was committed is saved: there is no resync to
+// repair a loss.
 func TestPostgresCrashesUnderLoad(t *testing.T) {
 	t.Parallel()
 	w, pg := newWorldWithOwnServer(t, 40)
@@ -81,13 +81,13 @@ func TestPostgresCrashesUnderLoad(t *testing.T) {
 	for range 2 {
 		w.eventually("work is done", func() bool { return w.inState(courier.StateCompleted) > 5 })
 		pg.Kill()
-		passes(500 * time.Millisecond)
+		sleep(500 * time.Millisecond)
 		w.must(pg.Restart(t.Context()))
-		w.eventually("it answers", func() bool { return w.pool.Ping(t.Context()) == nil })
+		w.eventually("PostgreSQL answers", func() bool { return w.pool.Ping(t.Context()) == nil })
 	}
 	stop()
-	w.agrees()
-	w.notDead()
-	w.nothingTwice()
+	w.converges()
+	w.noDeadLetters()
+	w.nothingHappenedTwice()
 	w.allCommitted()
 }

@@ -8,25 +8,23 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/ordersim"
 )
 
-// publisher puts the events of service-order into the topic, whatever befalls the
-// broker: it tries for ever. The simulator's own producer gives an event up after
-// some tries, as the real neighbour does; then nobody could tell whether the
-// service lost it. What is to be lost is lost on purpose.
+// publisher publishes the events of service-order and retries for ever. The simulator's
+// own producer gives up after some tries, like the real service-order; then a test could
+// not distinguish that from a loss in the service. A test loses events on purpose only.
 type publisher struct {
 	*kgo.Client
-	refused atomic.Pointer[error] // an event was given up all the same
+	refused atomic.Pointer[error] // the error of an event that was not published
 }
 
 func newPublisher(broker string) (*publisher, error) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(topic),
-		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), // an order's events lie anywhere
+		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), // the events of an order are on any partition
 		kgo.ProducerLinger(0),
-		// The embedded broker, on a machine with too much to do, may never answer a
-		// request: it is sent again soon.
+		// The embedded broker may never answer a request on a busy machine: retry soon.
 		kgo.ProduceRequestTimeout(2*time.Second), kgo.RequestTimeoutOverhead(2*time.Second),
 	)
 	return &publisher{Client: client}, err
@@ -46,8 +44,8 @@ func (p *publisher) Publish(e ordersim.Event) error {
 	return nil
 }
 
-// allPublished waits until the broker has every event, and fails when it does not
-// take one: that would be the test's doing.
+// allPublished waits until the broker has every event, and fails when it refused one:
+// that is a fault of the test.
 func (w *world) allPublished() {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)

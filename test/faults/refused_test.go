@@ -11,10 +11,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// TestRecordsThatOnlyPostgresRefuses: a batch of 500 holds five good events of
-// good orders that PostgreSQL alone will not have. Only they are dead-lettered;
-// the rest of the batch is saved, and offsets are committed to the end. Without
-// bisecting the whole batch is dead-lettered (tried).
+// TestRecordsThatOnlyPostgresRefuses: a batch of 500 contains five valid events that
+// PostgreSQL refuses. Only they become dead letters; the rest of the batch is saved, and
+// offsets are committed to the end. Without split the whole batch becomes dead letters
+// (tried).
 func TestRecordsThatOnlyPostgresRefuses(t *testing.T) {
 	t.Parallel()
 	const batch = 500
@@ -33,12 +33,12 @@ func TestRecordsThatOnlyPostgresRefuses(t *testing.T) {
 
 	ids := w.create(batch)
 	for i, at := range bad {
-		w.must(w.sim.Delete(ids[at])) // nobody's any more: its place is the bad one's
+		w.must(w.sim.Delete(ids[at])) // replaced by the bad order
 		ids[at] = fmt.Sprint("refused-", i)
 	}
 	first := w.create(1)[0]
-	held, letGo := make(chan struct{}), make(chan struct{})
-	hold := sync.OnceFunc(func() { close(held); <-letGo })
+	held, release := make(chan struct{}), make(chan struct{})
+	hold := sync.OnceFunc(func() { close(held); <-release })
 	w.front.fail(func(rw http.ResponseWriter, r *http.Request) {
 		switch id := strings.TrimPrefix(r.URL.Path, orderPath); {
 		case id == first:
@@ -50,14 +50,14 @@ func TestRecordsThatOnlyPostgresRefuses(t *testing.T) {
 		w.sim.Handler().ServeHTTP(rw, r)
 	})
 
-	// While the first event is in hand, the others gather to one batch.
+	// While the first event is processed, the others become one batch.
 	w.serve()
 	w.publish(first)
 	<-held
-	gathered := w.fetched(1 + batch)
+	queued := w.fetched(1 + batch)
 	w.publish(ids...)
-	<-gathered
-	close(letGo)
+	<-queued
+	close(release)
 
 	w.eventually("the bad ones are dead letters", func() bool {
 		return w.count("SELECT count(*) FROM dead_letters WHERE reason = 'refused_by_database' AND detail LIKE '%picky%'") == len(bad)
@@ -72,11 +72,11 @@ func TestRecordsThatOnlyPostgresRefuses(t *testing.T) {
 		t.Errorf("the largest batch that was refused had %d records, want %d", n, batch)
 	}
 	w.allCommitted()
-	w.nothingTwice()
-	w.sound()
+	w.nothingHappenedTwice()
+	w.invariantsHold()
 }
 
-// publish sends events of the orders at once, all to one partition.
+// publish sends events about the orders at once, all to partition 0.
 func (w *world) publish(ids ...string) {
 	w.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
@@ -89,18 +89,18 @@ func (w *world) publish(ids ...string) {
 	w.must(client.ProduceSync(w.Context(), records...).FirstErr())
 }
 
-// fetched is closed when that partition's records before offset have been fetched
-// and passed on to its claim.
+// fetched is closed when the records of partition 0 before offset have been fetched and
+// passed to its claim.
 func (w *world) fetched(offset int64) <-chan struct{} {
 	done := make(chan struct{})
-	tell := sync.OnceFunc(func() { close(done) })
+	report := sync.OnceFunc(func() { close(done) })
 	cluster := w.kafka.Cluster()
 	cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		for _, topic := range r.(*kmsg.FetchRequest).Topics {
 			for _, p := range topic.Partitions {
 				if p.Partition == 0 && p.FetchOffset >= offset {
-					tell()
+					report()
 				}
 			}
 		}

@@ -18,23 +18,24 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"service-courier/internal/app"
+	"service-courier/internal/cli"
 	"service-courier/internal/config"
 	"service-courier/test/e2e/program"
 	"service-courier/test/faults/wire"
 )
 
-// envReplica makes the test binary play `serve` or `resync`, so that there is a
-// process to be killed.
+// envReplica makes the test binary run `serve` or `resync`, as a process that can be
+// killed.
 const envReplica = "SERVICE_COURIER_TEST_REPLICA"
 
-// playReplica is the command until SIGTERM; it returns the exit code.
+// playReplica runs the command until SIGTERM and returns the exit code.
 func playReplica(command string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	run := app.Serve
 	if command == "resync" {
 		run = func(ctx context.Context, logs io.Writer) error {
-			return app.Resync(ctx, time.Now().Add(-time.Hour), logs, logs)
+			return cli.Resync(ctx, time.Now().Add(-time.Hour), logs, logs)
 		}
 	}
 	if err := run(ctx, os.Stderr); err != nil {
@@ -50,7 +51,7 @@ type replica struct {
 	log string // path
 }
 
-// spawn starts a replica that is a process of its own, until the end of the test.
+// spawn starts a replica as a separate process, until the end of the test.
 func (w *world) spawn(change ...func(*config.Config)) replica {
 	w.Helper()
 	return w.play("serve", change...)
@@ -67,12 +68,12 @@ func (w *world) play(command string, change ...func(*config.Config)) replica {
 	dir := w.TempDir()
 	log, err := os.Create(filepath.Join(dir, "log"))
 	w.must(err)
-	defer log.Close() // the process has its own
+	defer log.Close() // the process has its own descriptor
 	p, err := program.Start(w.Context(), program.Command{Path: self, Dir: dir, Log: log, Env: []string{
 		envReplica + "=" + command, "HTTP_ADDR=" + cfg.HTTPAddr, "DATABASE_URL=" + cfg.DatabaseURL,
 		"KAFKA_BROKERS=" + strings.Join(cfg.KafkaBrokers, ","), "KAFKA_ORDER_TOPIC=" + cfg.KafkaTopic,
-		"KAFKA_GROUP_ID=" + cfg.KafkaGroupID, "ORDER_SERVICE_URL=" + cfg.OrderServiceURL,
-		"SWEEP_INTERVAL=" + cfg.SweepInterval.String(), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + cfg.OTLPTraces,
+		"KAFKA_ASSIGNMENT_TOPIC=" + cfg.KafkaAssignmentTopic, "KAFKA_GROUP_ID=" + cfg.KafkaGroupID, "ORDER_SERVICE_URL=" + cfg.OrderServiceURL,
+		"RESYNC_INTERVAL=" + cfg.ResyncInterval.String(), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + cfg.OTLPTraces,
 	}})
 	w.must(err)
 	r := replica{p, log.Name()}
@@ -95,8 +96,8 @@ func (r replica) printed() string {
 	return string(text)
 }
 
-// said is when the replica logged a message with the text.
-func (r replica) said(text string) (at []time.Time) {
+// logged returns when the replica logged a message that contains text.
+func (r replica) logged(text string) (at []time.Time) {
 	for line := range strings.Lines(r.printed()) {
 		var entry struct {
 			Time time.Time
@@ -109,7 +110,7 @@ func (r replica) said(text string) (at []time.Time) {
 	return at
 }
 
-// tail is the end of a long log.
+// tail returns the end of a long log.
 func tail(log string) string { return log[max(0, len(log)-32<<10):] }
 
 // joined waits until the replica is a member of its group.
@@ -119,12 +120,12 @@ func (w *world) joined(r replica) {
 		if !r.Running() {
 			w.Fatalf("the process has ended:\n%s", r.printed())
 		}
-		return strings.Contains(r.printed(), "joined the consumer group")
+		return strings.Contains(r.printed(), "consumer group joined")
 	})
 }
 
-// expel takes the members out of the group, as their session's end would after
-// seconds: nobody hears any more of a process that was killed.
+// expel removes the members from the group, as the end of their session would after some
+// seconds: a killed process does not leave by itself.
 func (w *world) expel() {
 	w.Helper()
 	info := w.kafka.Cluster().GroupInfo(groupID)
@@ -138,20 +139,20 @@ func (w *world) expel() {
 		member.MemberID = m.MemberID
 		leave.Members = append(leave.Members, member)
 	}
-	w.ask(leave)
+	w.request(leave)
 }
 
-// ask sends the broker a request of its own protocol.
-func (w *world) ask(request kmsg.Request) {
+// request sends a Kafka request to the broker.
+func (w *world) request(message kmsg.Request) {
 	w.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(w.kafka.Addr()), kgo.MaxVersions(kversion.V3_6_0())) // topics by name
 	w.must(err)
 	defer client.Close()
-	_, err = client.Request(w.Context(), request)
+	_, err = client.Request(w.Context(), message)
 	w.must(err)
 }
 
-// wire stands before the database.
+// wire returns a proxy of the database.
 func (w *world) wire() *wire.Wire {
 	w.Helper()
 	u, err := url.Parse(w.database)
@@ -159,7 +160,7 @@ func (w *world) wire() *wire.Wire {
 	return wire.New(w, u.Host, "")
 }
 
-// through sends a replica to its database over the wire.
+// through connects a replica to its database through the proxy.
 func through(p *wire.Wire) func(*config.Config) {
 	return func(c *config.Config) {
 		u, err := url.Parse(c.DatabaseURL)

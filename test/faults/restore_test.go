@@ -9,11 +9,11 @@ import (
 )
 
 // kept are the tables of a backup.
-var kept = []string{"couriers", "orders", "courier_orders", "courier_days", "fleet_days", "journal", "sweep", "dead_letters"}
+var kept = []string{"couriers", "orders", "courier_orders", "courier_statistics", "daily_statistics", "journal", "resync", "dead_letters"}
 
-// TestDatabaseIsRestored: the database is set back to an older backup, behind
-// the offsets that are committed, so that Kafka hands out nothing again. `resync`
-// must find what has happened since: orders made, ended, or both.
+// TestDatabaseIsRestored: the database is restored from a backup older than the committed
+// offsets, so that Kafka delivers nothing again. `resync` must find the orders that were
+// created or ended since.
 func TestDatabaseIsRestored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 20)
@@ -27,7 +27,7 @@ func TestDatabaseIsRestored(t *testing.T) {
 	}
 	recent := w.create(10)
 	w.setStatus("completed", append(old[:4:4], recent[:4]...)...)
-	w.agrees()
+	w.converges()
 	w.allCommitted()
 	stop()
 
@@ -35,7 +35,7 @@ func TestDatabaseIsRestored(t *testing.T) {
 	for _, table := range kept {
 		w.exec("INSERT INTO " + table + " OVERRIDING SYSTEM VALUE TABLE backup." + table)
 	}
-	if n := len(w.disagreements()); n != 4+10 {
+	if n := len(w.differences()); n != 4+10 {
 		t.Fatalf("the backup is behind by %d orders, want 14", n)
 	}
 	w.front.unlisted.Store(false)
@@ -48,6 +48,6 @@ func TestDatabaseIsRestored(t *testing.T) {
 	if code := resync.ExitCode(); code != 0 {
 		t.Errorf("resync ended with %d", code)
 	}
-	w.agrees()
-	w.nothingTwice()
+	w.converges()
+	w.nothingHappenedTwice()
 }

@@ -18,8 +18,8 @@ import (
 	"service-courier/internal/config"
 )
 
-// TestTracesReachACollector: what a process of the service sends over OTLP is one
-// trace a batch, from the event's own trace over the GET to the COMMIT.
+// TestTracesReachACollector: a replica sends one trace per batch over OTLP, linked to the
+// event's trace, from the GET to the COMMIT.
 func TestTracesReachACollector(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
@@ -34,12 +34,12 @@ func TestTracesReachACollector(t *testing.T) {
 		Topic: topic, Value: sarama.StringEncoder(fmt.Sprintf(`{"order_id":%q,"status":"created"}`, id)),
 		Headers: []sarama.RecordHeader{{Key: []byte("traceparent"), Value: []byte("00-" + traceID + "-b7ad6b7169203331-01")}},
 	}})
-	w.agrees()
-	w.check(replica.Stop(10 * time.Second)) // it sends the rest
+	w.converges()
+	w.check(replica.Stop(10 * time.Second)) // sends the remaining spans
 	batch := sent.named(t, "batch", func(s *trace.Span) bool {
 		return len(s.GetLinks()) == 1 && hex.EncodeToString(s.GetLinks()[0].GetTraceId()) == traceID
 	})
-	for _, name := range []string{"ask", "GET service-order", "save", "commit"} {
+	for _, name := range []string{"fetch", "GET service-order", "save", "commit"} {
 		sent.named(t, name, func(s *trace.Span) bool { return string(s.GetTraceId()) == string(batch.GetTraceId()) })
 	}
 }
@@ -80,7 +80,7 @@ func (c *spanCollector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
-// named returns the first span with that name that is as wanted.
+// named returns the first span with this name for which wanted is true.
 func (c *spanCollector) named(t *testing.T, name string, wanted func(*trace.Span) bool) *trace.Span {
 	t.Helper()
 	c.mu.Lock()
@@ -90,6 +90,6 @@ func (c *spanCollector) named(t *testing.T, name string, wanted func(*trace.Span
 			return s
 		}
 	}
-	t.Fatalf("no span %q as wanted among %d", name, len(c.spans))
+	t.Fatalf("no matching span %q among %d", name, len(c.spans))
 	return nil
 }

@@ -20,19 +20,19 @@ import (
 	"service-courier/internal/app"
 	"service-courier/internal/config"
 	"service-courier/internal/courier"
-	"service-courier/internal/devstack"
-	"service-courier/internal/devstack/pgtest"
-	"service-courier/internal/ordersim"
+	"service-courier/internal/dev/devkafka"
+	"service-courier/internal/dev/ordersim"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
 )
 
 const (
 	topic      = "order.status.changed"
 	partitions = 6
-	// patience outlasts a request that the embedded broker, on a machine with too
-	// much to do, never answers: Kafka's client gives it up after 30 s and asks again.
+	// patience is longer than the timeout of a request that the embedded broker never
+	// answers on a busy machine: Kafka's client retries it after 30 s.
 	patience = time.Minute
-	// orderPath is the one path of an order.
+	// orderPath is the path of an order.
 	orderPath = "/public/api/v1/order/"
 	listPath  = "/public/api/v1/orders"
 	groupID   = "service-courier"
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	if command := os.Getenv(envReplica); command != "" {
 		os.Exit(playReplica(command))
 	}
-	// The tests wait more than they work. The command line is read later, and wins.
+	// The tests mostly wait. The command line is read later and takes precedence.
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		if err := goleak.Find(
 			// sarama's metrics start one ticker for the whole process and never stop it.
 			goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
-			// sarama's circuit breaker sleeps out its ten seconds after an outage.
+			// sarama's circuit breaker sleeps ten seconds after an outage.
 			goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
 		); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -61,21 +61,21 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// world is everything around the service, made for one test.
+// world is the environment of the service in one test.
 type world struct {
 	*testing.T
 	database string // URL
 	pool     *pgxpool.Pool
-	kafka    *devstack.Kafka
-	sim      *ordersim.Sim // the truth; its orders move only when told
-	events   *publisher    // what it tells of them
-	front    *front        // what the service reaches of it
+	kafka    *devkafka.Broker
+	sim      *ordersim.Sim // service-order; its orders change only when the test changes them
+	events   *publisher    // its events
+	front    *front        // the address that the service uses
 	logs     *logs
 
 	uncommitted atomic.Bool // offsets are not committed, see stopOffsetCommit
 }
 
-// newWorld starts Kafka, a database and service-order, with n free couriers.
+// newWorld starts Kafka, a database and service-order, with available couriers.
 func newWorld(t *testing.T, couriers int) *world {
 	t.Helper()
 	return newWorldOn(t, pgtest.NewDatabase(t, postgres.Migrate), couriers)
@@ -85,8 +85,8 @@ func newWorldOn(t *testing.T, database string, couriers int, neighbour ...func(*
 	t.Helper()
 	w := &world{T: t, database: database, logs: &logs{}}
 	var err error
-	w.kafka, err = devstack.StartKafka(t.Context(), devstack.KafkaConfig{
-		Port: devstack.AnyPort, Topics: map[string]int{topic: partitions}, Logger: slog.New(slog.DiscardHandler),
+	w.kafka, err = devkafka.Start(t.Context(), devkafka.Config{
+		Port: devkafka.AnyPort, Topics: map[string]int{topic: partitions, eventTopic: partitions}, Logger: slog.New(slog.DiscardHandler),
 	})
 	w.must(err)
 	t.Cleanup(func() { w.check(w.kafka.Stop(context.Background())) }) // the test's own context has ended
@@ -112,13 +112,13 @@ func newWorldOn(t *testing.T, database string, couriers int, neighbour ...func(*
 		SELECT 'c', i::text, 'available', 'car' FROM generate_series(1, $1::int) i`, couriers)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the service's log:\n%s", w.logs)
+			t.Logf("log of the service:\n%s", w.logs)
 		}
 	})
 	return w
 }
 
-// seedOf is the seed of a random test, which it prints.
+// seedOf returns and logs the seed of a random test.
 func seedOf(t *testing.T) uint64 {
 	t.Helper()
 	seed := *oneSeed
@@ -143,15 +143,15 @@ func (w *world) check(err error) {
 	}
 }
 
-// settings are those of a replica; a test may change them.
+// settings returns the configuration of a replica.
 func (w *world) settings() config.Config {
 	return config.Config{
 		HTTPAddr: "127.0.0.1:0", DatabaseURL: w.database, KafkaBrokers: []string{w.kafka.Addr()}, KafkaTopic: topic,
-		KafkaGroupID: groupID, OrderServiceURL: w.front.url(), SweepInterval: time.Hour,
+		KafkaGroupID: groupID, OrderServiceURL: w.front.url(), ResyncInterval: time.Hour,
 	}
 }
 
-// serve runs a replica until stop, or the end of the test.
+// serve runs a replica until stop or the end of the test.
 func (w *world) serve(change ...func(*config.Config)) (stop func()) {
 	w.Helper()
 	cfg := w.settings()
@@ -170,12 +170,12 @@ func (w *world) serve(change ...func(*config.Config)) (stop func()) {
 	return stop
 }
 
-// sweepEvery makes a replica's sweep frequent.
-func sweepEvery(d time.Duration) func(*config.Config) {
-	return func(c *config.Config) { c.SweepInterval = d }
+// resyncEvery sets the resync interval of a replica.
+func resyncEvery(d time.Duration) func(*config.Config) {
+	return func(c *config.Config) { c.ResyncInterval = d }
 }
 
-// create makes n orders in service-order and returns their ids.
+// create creates n orders in service-order and returns their ids.
 func (w *world) create(n int) []string {
 	w.Helper()
 	ids := make([]string, n)
@@ -216,12 +216,12 @@ func (w *world) count(sql string, args ...any) (n int) {
 	return n
 }
 
-// dueNow makes every pending look due, leases too: a look that is claimed twice
-// does no harm.
-const dueNow = `WITH later AS (SELECT order_id FROM orders WHERE look_due_at > now() ORDER BY order_id FOR UPDATE)
-	UPDATE orders o SET look_due_at = now() FROM later WHERE o.order_id = later.order_id`
+// dueNow makes every pending recheck due, also the leased ones: claiming a recheck
+// twice does no harm.
+const dueNow = `WITH later AS (SELECT order_id FROM orders WHERE recheck_at > now() ORDER BY order_id FOR UPDATE)
+	UPDATE orders o SET recheck_at = now() FROM later WHERE o.order_id = later.order_id`
 
-func (w *world) hurry() {
+func (w *world) makeRechecksDue() {
 	w.Helper()
 	w.exec(dueNow)
 }
@@ -250,9 +250,9 @@ func (w *world) eventually(what string, ok func() bool) {
 	}
 }
 
-// agrees waits until the database says of every order what service-order
-// says, and fails when a promise is broken.
-func (w *world) agrees() {
+// converges waits until every order in the database is up to date with service-order,
+// and fails when an invariant is violated.
+func (w *world) converges() {
 	w.Helper()
 	w.allPublished()
 	var wrong []string
@@ -261,19 +261,19 @@ func (w *world) agrees() {
 			w.Log(one)
 		}
 	}()
-	w.eventually("the database agrees with service-order", func() bool {
-		wrong = w.disagreements()
+	w.eventually("the database is up to date with service-order", func() bool {
+		wrong = w.differences()
 		return len(wrong) == 0
 	})
-	w.sound()
+	w.invariantsHold()
 }
 
-// disagreements names the orders whose state is not what their truth asks for.
-func (w *world) disagreements() (wrong []string) {
+// differences describes the orders that are not up to date with service-order.
+func (w *world) differences() (wrong []string) {
 	w.Helper()
 	rows, err := w.pool.Query(w.Context(), "SELECT order_id, state FROM orders")
 	if err != nil {
-		return []string{err.Error()} // the database may be what is broken
+		return []string{err.Error()} // the test may have broken the database
 	}
 	states := make(map[string]courier.State)
 	for rows.Next() {
@@ -288,24 +288,24 @@ func (w *world) disagreements() (wrong []string) {
 	free := w.count("SELECT count(*) FROM couriers WHERE status = 'available'")
 	for id, status := range w.sim.Truth() {
 		state, class := states[id], courier.ClassOf(status)
-		settled := state.Class() == class && (state != courier.StateWaiting || free == 0)
-		if !settled {
-			wrong = append(wrong, fmt.Sprintf("%s is %s there and %q here", id, status, state))
+		upToDate := state.Class() == class && (state != courier.StateWaiting || free == 0)
+		if !upToDate {
+			wrong = append(wrong, fmt.Sprintf("%s is %s in service-order and %q in the database", id, status, state))
 		}
 	}
 	return wrong
 }
 
-func (w *world) sound() {
+func (w *world) invariantsHold() {
 	w.Helper()
 	violations, err := postgres.CheckInvariants(w.Context(), w.pool)
 	w.must(err)
 	for _, v := range violations {
-		w.Errorf("%s: %s", v.Promise, v.Who)
+		w.Errorf("%s: %s", v.Invariant, v.Subject)
 	}
 }
 
-// logs is what all replicas logged.
+// logs is the log of all replicas.
 type logs struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -323,5 +323,5 @@ func (l *logs) String() string {
 	return l.buf.String()
 }
 
-// times counts the lines with text.
+// times returns how often text was logged.
 func (l *logs) times(text string) int { return strings.Count(l.String(), text) }

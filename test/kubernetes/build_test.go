@@ -1,3 +1,6 @@
+// Package kubernetes compares the manifests of deploy/kubernetes with the types of
+// Kubernetes' API, KEDA's published schema and the service's code, as far as that is
+// possible without a cluster.
 package kubernetes
 
 import (
@@ -7,25 +10,29 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 )
 
-// manifests are what an overlay is built to, one of each kind.
+// manifests are the resources of an overlay.
 type manifests struct {
-	account    corev1.ServiceAccount
-	settings   corev1.ConfigMap
-	migrate    batchv1.Job
-	deployment appsv1.Deployment
-	service    corev1.Service
-	budget     policyv1.PodDisruptionBudget
-	scaled     scaledObject // of the overlay keda
+	account           corev1.ServiceAccount
+	settings          corev1.ConfigMap
+	migrateSettings   corev1.ConfigMap
+	migrate           batchv1.Job
+	deployment        appsv1.Deployment
+	service           corev1.Service
+	budget            policyv1.PodDisruptionBudget
+	connections       networkingv1.NetworkPolicy
+	migrateConnection networkingv1.NetworkPolicy
+	scaled            scaledObject // overlay keda only
 }
 
-// scaledObject is what the tests look at; its whole is held against KEDA's schema.
-// KEDA's own type would bring its controller's libraries.
+// scaledObject has the fields that the tests read; checkKedaSchema checks the rest.
+// Importing KEDA's type would add the libraries of its controller.
 type scaledObject struct {
 	Spec struct {
 		ScaleTargetRef  struct{ Name string } `json:"scaleTargetRef"`
@@ -38,8 +45,8 @@ type scaledObject struct {
 	} `json:"spec"`
 }
 
-// build builds an overlay as `kubectl apply -k` does, and reads the result
-// strictly: a field that the API does not know fails the test.
+// build builds an overlay as `kubectl apply -k` does. A field unknown to the API
+// fails the test.
 func build(t *testing.T, overlay string) *manifests {
 	t.Helper()
 	path := filepath.Join("..", "..", "deploy", "kubernetes", overlay)
@@ -48,35 +55,38 @@ func build(t *testing.T, overlay string) *manifests {
 		t.Fatal(err)
 	}
 	m := &manifests{}
-	kinds := map[string]any{
-		"ServiceAccount": &m.account, "ConfigMap": &m.settings, "Job": &m.migrate, "Deployment": &m.deployment,
-		"Service": &m.service, "PodDisruptionBudget": &m.budget,
+	resourcesByName := map[string]any{
+		"ServiceAccount service-courier": &m.account, "ConfigMap service-courier": &m.settings, "ConfigMap service-courier-migrate": &m.migrateSettings,
+		"Job service-courier-migrate": &m.migrate, "Deployment service-courier": &m.deployment, "Service service-courier": &m.service,
+		"PodDisruptionBudget service-courier": &m.budget,
+		"NetworkPolicy service-courier":       &m.connections, "NetworkPolicy service-courier-migrate": &m.migrateConnection,
 	}
 	if overlay == "keda" {
-		kinds["ScaledObject"] = &m.scaled
+		resourcesByName["ScaledObject service-courier"] = &m.scaled
 	}
 	for _, r := range resources.Resources() {
 		text, err := r.AsYAML()
 		if err != nil {
 			t.Fatal(err)
 		}
-		into, known := kinds[r.GetKind()]
+		name := r.GetKind() + " " + r.GetName()
+		into, known := resourcesByName[name]
 		if !known {
-			t.Fatalf("%s: %s twice, or not looked at by any test", overlay, r.GetKind())
+			t.Fatalf("%s: %s occurs twice, or no test checks it", overlay, name)
 		}
-		delete(kinds, r.GetKind())
+		delete(resourcesByName, name)
 		if r.GetKind() == "ScaledObject" {
-			publishedSchema(t, text)
+			checkKedaSchema(t, text)
 			err = yaml.Unmarshal(text, into)
 		} else {
 			err = yaml.UnmarshalStrict(text, into)
 		}
 		if err != nil {
-			t.Errorf("%s: %s: %v", overlay, r.GetKind(), err)
+			t.Errorf("%s: %s: %v", overlay, name, err)
 		}
 	}
-	for kind := range kinds {
-		t.Errorf("%s: no %s", overlay, kind)
+	for name := range resourcesByName {
+		t.Errorf("%s: no %s", overlay, name)
 	}
 	return m
 }

@@ -11,13 +11,12 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// kedaModule brings the schema that KEDA publishes; nothing of it is compiled.
+// kedaModule contains KEDA's schema; its code is not compiled.
 const kedaModule = "github.com/kedacore/keda/v2@v2.21.0"
 
-// publishedSchema holds a ScaledObject against KEDA's own definition of it, as the
-// cluster would, and besides against fields that it does not know, which the
-// cluster would drop without a word.
-func publishedSchema(t *testing.T, text []byte) {
+// checkKedaSchema validates a ScaledObject against KEDA's definition, as the cluster
+// does, and rejects unknown fields, which the cluster would drop silently.
+func checkKedaSchema(t *testing.T, text []byte) {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()
 	if err := compiler.AddResource("scaledobject.json", closed(definition(t))); err != nil {
@@ -36,7 +35,7 @@ func publishedSchema(t *testing.T, text []byte) {
 	}
 }
 
-// definition is the schema in the custom resource definition of a ScaledObject.
+// definition returns the schema from the custom resource definition of a ScaledObject.
 func definition(t *testing.T) any {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", kedaModule).Output()
@@ -70,8 +69,8 @@ func definition(t *testing.T) any {
 	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema
 }
 
-// closed makes every object of a schema refuse what it has no property for.
-// metadata is the cluster's own, and so left open.
+// closed makes every object of a schema reject unknown properties, except metadata,
+// which the cluster defines.
 func closed(schema any) any {
 	object, ok := schema.(map[string]any)
 	if !ok {
@@ -87,13 +86,13 @@ func closed(schema any) any {
 	return object
 }
 
-// TestScaling: KEDA looks at the lag of the group that the service is in, scales
-// the service, and never beyond the partitions.
+// TestScaling: KEDA scales the service by the lag of its consumer group, at most to
+// the number of partitions.
 func TestScaling(t *testing.T) {
 	m := build(t, "keda")
 	const partitions = 6
 	if m.deployment.Spec.Replicas != nil {
-		t.Errorf("the Deployment says %d replicas, which each apply would set again", *m.deployment.Spec.Replicas)
+		t.Errorf("the Deployment sets %d replicas, so each apply would reset them", *m.deployment.Spec.Replicas)
 	}
 	spec := m.scaled.Spec
 	if spec.ScaleTargetRef.Name != m.deployment.Name || spec.MaxReplicaCount > partitions || spec.MinReplicaCount < 1 || spec.MinReplicaCount > spec.MaxReplicaCount {
@@ -110,6 +109,6 @@ func TestScaling(t *testing.T) {
 		}
 	}
 	if replicas := build(t, "base").deployment.Spec.Replicas; *replicas < 2 || *replicas > partitions {
-		t.Errorf("without KEDA %d replicas", *replicas)
+		t.Errorf("%d replicas without KEDA", *replicas)
 	}
 }

@@ -1,6 +1,6 @@
-// Command mutants removes the guards of this service, one at a time, in a copy
-// of the sources, and runs the tests that must notice. It prints a table and
-// fails when a guard can go without a test failing. `make mutants` runs it.
+// Command mutants removes each guard of this service, one at a time, in a copy of
+// the sources, and runs the test that must then fail. It prints a table, and fails
+// when a test passes without its guard. `make mutants` runs it.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// timeout of one run of tests: a guard against deadlocks that is gone may hang.
+// timeout of one test run: without a guard against deadlocks it may hang.
 const timeout = "90s"
 
 func main() {
@@ -29,66 +29,66 @@ func main() {
 	defer stop()
 	if err := run(ctx, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
-		os.Exit(1) //nolint:gocritic // stop only unregisters the signal
+		os.Exit(1)
 	}
 }
 
-// atOnce is how many guards are tried at a time: the tests that miss one mostly wait.
-const atOnce = 2
+// workers is how many guards are tried in parallel: the tests mostly wait.
+const workers = 2
 
 func run(ctx context.Context, only string) error {
 	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !strings.Contains(m.name, only) })
 	ctx, cancel := context.WithCancel(ctx)
-	var trying sync.WaitGroup
-	defer trying.Wait()
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	defer cancel()
-	outcomes := begin(ctx, &trying, chosen)
-	fmt.Printf("%-24s %-9s %6s  %s\n", "guard removed", "noticed", "after", "by")
+	outcomes := start(ctx, &wg, chosen)
+	fmt.Printf("%-36s %-9s %6s  %s\n", "guard removed", "noticed", "after", "by")
 	var survivors []string
 	for i, m := range chosen {
-		tried := <-outcomes[i]
-		if tried.err != nil {
-			return fmt.Errorf("%s: %w", m.name, tried.err)
+		result := <-outcomes[i]
+		if result.err != nil {
+			return fmt.Errorf("%s: %w", m.name, result.err)
 		}
-		noticed, by := "yes", tried.by
+		noticed, by := "yes", result.by
 		if by == "" {
 			noticed, by = "NO", "-"
 			survivors = append(survivors, m.name)
 		}
-		fmt.Printf("%-24s %-9s %5.0fs  %s\n", m.name, noticed, tried.took.Seconds(), by)
+		fmt.Printf("%-36s %-9s %5.0fs  %s\n", m.name, noticed, result.took.Seconds(), by)
 	}
 	if len(survivors) > 0 {
-		return fmt.Errorf("no test notices that these are gone: %s", strings.Join(survivors, ", "))
+		return fmt.Errorf("no test fails without: %s", strings.Join(survivors, ", "))
 	}
 	return nil
 }
 
-// outcome is what became of a guard's removal: by names the test that failed.
+// outcome of removing one guard; by names the test that failed, "" when none did.
 type outcome struct {
 	by   string
 	took time.Duration
 	err  error
 }
 
-// begin tries the chosen in turn, each of atOnce workers in a copy of the sources.
-// Each outcome comes over its own channel, so that they are told in the table's order.
-func begin(ctx context.Context, trying *sync.WaitGroup, chosen []mutant) []chan outcome {
-	outcomes, turns := make([]chan outcome, len(chosen)), make(chan int, len(chosen))
+// start runs the chosen mutants, each worker in its own copy of the sources. Each
+// outcome has its own channel, so that run prints them in the table's order.
+func start(ctx context.Context, wg *sync.WaitGroup, chosen []mutant) []chan outcome {
+	outcomes, next := make([]chan outcome, len(chosen)), make(chan int, len(chosen))
 	for i := range chosen {
 		outcomes[i] = make(chan outcome, 1)
-		turns <- i
+		next <- i
 	}
-	close(turns)
-	for range atOnce {
-		trying.Go(func() {
+	close(next)
+	for range workers {
+		wg.Go(func() {
 			dir, err := copySources()
 			defer func() { _ = os.RemoveAll(dir) }()
-			for i := range turns {
-				began, by := time.Now(), ""
+			for i := range next {
+				started, by := time.Now(), ""
 				if err == nil {
 					by, err = chosen[i].try(ctx, dir)
 				}
-				outcomes[i] <- outcome{by, time.Since(began), err}
+				outcomes[i] <- outcome{by, time.Since(started), err}
 			}
 		})
 	}
@@ -105,24 +105,24 @@ func copySources() (dir string, err error) {
 	return dir, nil
 }
 
-// mutant is one guard and how it is removed.
+// mutant is one guard and what replaces it.
 type mutant struct {
 	name, file string
-	guard      string // as it stands in the file
-	without    string // what stands there when it is gone
+	guard      string // the text in the file
+	without    string // its replacement
 	test       string // package and -run pattern of the test that must fail
 }
 
-// try removes the guard in dir, runs the test, puts the guard back, and
-// returns the name of the test that failed, "" when none did.
+// try replaces the guard in dir, runs the test, restores the file, and returns the
+// name of the test that failed, "" when none did.
 func (m mutant) try(ctx context.Context, dir string) (string, error) {
 	path := filepath.Join(dir, m.file)
-	whole, err := os.ReadFile(path) //nolint:gosec // names from the table below
+	whole, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
 	if strings.Count(string(whole), m.guard) != 1 {
-		return "", fmt.Errorf("%s does not have the guard once: %q", m.file, m.guard)
+		return "", fmt.Errorf("%s must contain the guard exactly once: %q", m.file, m.guard)
 	}
 	broken := strings.Replace(string(whole), m.guard, m.without, 1)
 	if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
@@ -130,7 +130,7 @@ func (m mutant) try(ctx context.Context, dir string) (string, error) {
 	}
 	defer func() { _ = os.WriteFile(path, whole, 0o600) }()
 	pkg, pattern, _ := strings.Cut(m.test, " ")
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout="+timeout, "-run", pattern, pkg) //nolint:gosec // from the table
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout="+timeout, "-run", pattern, pkg)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
@@ -148,7 +148,7 @@ func (m mutant) try(ctx context.Context, dir string) (string, error) {
 
 var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
-// verdict tells a test that failed from sources that no longer compile.
+// verdict returns the failed test's name, or an error when the sources no longer compile.
 func verdict(out string) (string, error) {
 	if match := failedTest.FindStringSubmatch(out); match != nil {
 		return match[1], nil

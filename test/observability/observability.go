@@ -1,5 +1,5 @@
-// Package observability reads what deploy/observability asks of the service's
-// metrics. It is for tests, in packages that are as deep as this one.
+// Package observability reads the queries of the alerts and the dashboard in
+// deploy/observability. Tests in packages of this depth use it.
 package observability
 
 import (
@@ -14,52 +14,52 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Alert is one of Prometheus' rules.
+// Alert is an alerting rule of Prometheus.
 type Alert struct {
 	Alert, Expr string
 	Labels      map[string]string
 	Annotations map[string]string
 }
 
-// Alerts reads those that there are.
+// Alerts returns all alerts.
 func Alerts(t *testing.T) (all []Alert) {
 	t.Helper()
 	var rules struct{ Groups []struct{ Rules []Alert } }
-	if err := yaml.Unmarshal(deployed(t, "prometheus", "rules.yml"), &rules); err != nil {
+	if err := yaml.Unmarshal(readFile(t, "prometheus", "rules.yml"), &rules); err != nil {
 		t.Fatal(err)
 	}
 	for _, group := range rules.Groups {
 		all = append(all, group.Rules...)
 	}
-	return enough(t, all, 10)
+	return atLeast(t, 10, all)
 }
 
-// Panel is one of the dashboard's.
+// Panel is a panel of the dashboard.
 type Panel struct {
 	Title, Type string
 	Targets     []struct{ Expr string }
 }
 
-// Panels reads those that there are, also the rows that only have a title.
+// Panels returns all panels, with the rows, which only have a title.
 func Panels(t *testing.T) []Panel {
 	t.Helper()
 	var dashboard struct{ Panels []Panel }
-	if err := json.Unmarshal(deployed(t, "grafana", "dashboards", "service-courier.json"), &dashboard); err != nil {
+	if err := json.Unmarshal(readFile(t, "grafana", "dashboards", "service-courier.json"), &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	return enough(t, dashboard.Panels, 20)
+	return atLeast(t, 20, dashboard.Panels)
 }
 
-// enough fails the test that no longer sees what it is about.
-func enough[T any](t *testing.T, all []T, least int) []T {
+// atLeast fails a test that no longer finds what it checks.
+func atLeast[T any](t *testing.T, least int, all []T) []T {
 	t.Helper()
 	if len(all) < least {
-		t.Fatalf("found %d, want %d at least: this test no longer sees them", len(all), least)
+		t.Fatalf("found %d, want at least %d: this test no longer finds them", len(all), least)
 	}
 	return all
 }
 
-func deployed(t *testing.T, path ...string) []byte {
+func readFile(t *testing.T, path ...string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "deploy", "observability"}, path...)...))
 	if err != nil {
@@ -68,14 +68,14 @@ func deployed(t *testing.T, path ...string) []byte {
 	return content
 }
 
-// Query is what an alert or a panel asks for of one metric of a process.
+// Query is the use of one metric by an alert or a panel.
 type Query struct {
 	Where  string // the alert or the panel
 	Metric string
-	Labels []string // without those that the scrape adds
+	Labels []string // without job and instance, which the scrape adds
 }
 
-// Queries are those of all alerts and panels.
+// Queries returns the queries of all alerts and panels.
 func Queries(t *testing.T) (all []Query) {
 	t.Helper()
 	for _, a := range Alerts(t) {
@@ -86,7 +86,7 @@ func Queries(t *testing.T) (all []Query) {
 			all = append(all, queries(p.Title, target.Expr)...)
 		}
 	}
-	return enough(t, all, 30)
+	return atLeast(t, 30, all)
 }
 
 var (
@@ -95,8 +95,7 @@ var (
 	grouping = regexp.MustCompile(`\b(?:by|on)\s*\(([a-z_, ]*)\)`)
 )
 
-// queries takes an expression apart. Its groupings count for each of its metrics:
-// where there are several, they are grouped alike.
+// queries parses an expression. Its groupings apply to each of its metrics.
 func queries(where, expression string) (all []Query) {
 	var grouped []string
 	for _, found := range grouping.FindAllStringSubmatch(expression, -1) {

@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestExpressionIsTakenApart(t *testing.T) {
+func TestQueriesOfAnExpression(t *testing.T) {
 	for expression, want := range map[string][]Query{
 		`up{job="x"} == 0`:                              nil,
 		`max(courier_couriers) > 1`:                     {{"w", "courier_couriers", nil}},

@@ -1,4 +1,3 @@
-// Package operator tests the commands of a person who looks after the service,
-// against the service at work: a Kafka (embedded and real), a PostgreSQL, and a
-// service-order that says what a test wants.
+// Package operator tests the commands of an operator against a running service with
+// Kafka (embedded and real), PostgreSQL and a fake service-order.
 package operator

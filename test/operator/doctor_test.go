@@ -4,19 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"service-courier/internal/app"
-	"service-courier/internal/devstack/pgtest"
-	"service-courier/internal/doctor"
-	"service-courier/internal/output"
+	"service-courier/internal/cli/doctor"
+	"service-courier/internal/cli/output"
+	"service-courier/internal/dev/pgtest"
 )
 
-// nowhere is where nobody listens.
+// nowhere is an address without a listener.
 const nowhere = "127.0.0.1:1"
 
 // diagnosis is what `doctor -o json` prints, and its error.
@@ -41,24 +42,24 @@ func diagnose(t *testing.T) diagnosis {
 // examine returns what `doctor` prints, and its error.
 func examine(t *testing.T, format output.Format) (string, error) {
 	t.Helper()
-	return printed(func(out *bytes.Buffer) error { return app.Doctor(t.Context(), output.Writer{Out: out, Format: format}) })
+	return printed(func(out *bytes.Buffer) error { return doctor.Run(t.Context(), output.Writer{Out: out, Format: format}) })
 }
 
-// finds fails the test unless the check has this status and says so much.
-func (d diagnosis) finds(check string, status doctor.Status, says string) {
+// finds fails the test unless the check has this status and text.
+func (d diagnosis) finds(check string, status doctor.Status, text string) {
 	d.Helper()
 	i := slices.IndexFunc(d.Findings, func(f doctor.Finding) bool { return f.Check == check })
 	if i < 0 {
 		d.Fatalf("no finding %q:\n%s", check, d.printed)
 	}
 	f := d.Findings[i]
-	all := strings.Join(append([]string{f.Detail, f.Mend}, f.More...), "\n")
-	if f.Status != status || !strings.Contains(all, says) {
-		d.Errorf("%s: %s %s\nwant %s and %q", check, f.Status, all, status, says)
+	all := strings.Join(append([]string{f.Detail, f.Fix}, f.More...), "\n")
+	if f.Status != status || !strings.Contains(all, text) {
+		d.Errorf("%s: %s %s\nwant %s and %q", check, f.Status, all, status, text)
 	}
 }
 
-// exits fails the test unless the exit code is 1 exactly when it should be.
+// exits fails the test unless the command fails exactly when expected.
 func (d diagnosis) exits(failing bool) {
 	d.Helper()
 	if (d.err != nil) != failing || d.OK == failing {
@@ -68,7 +69,7 @@ func (d diagnosis) exits(failing bool) {
 
 func (d diagnosis) count(s doctor.Status) int { return doctor.Report(d.Findings).Count(s) }
 
-func TestDoctorFindsNothing(t *testing.T) {
+func TestDoctorWithoutProblems(t *testing.T) {
 	s := newStack(t, startKfake(t, map[string]int{topic: partitions}).Addr())
 	s.exec(`INSERT INTO couriers (name, phone, status, transport_type) VALUES ('Lev', '+7', 'available', 'car')`)
 	s.serve()
@@ -91,7 +92,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	}
 }
 
-func TestDoctorWithNothingThere(t *testing.T) {
+func TestDoctorWithEverythingDown(t *testing.T) {
 	newStackOn(t, nowhere, "postgres://me:sesame@"+nowhere+"/courier")
 	t.Setenv("ORDER_SERVICE_URL", "http://me:sesame@"+nowhere)
 	d := diagnose(t)
@@ -99,35 +100,56 @@ func TestDoctorWithNothingThere(t *testing.T) {
 	for _, check := range []string{"postgresql", "kafka", "service-order"} {
 		d.finds(check, doctor.Fail, "start ")
 	}
-	for _, check := range []string{"clock", "schema", "indexes", "invariants", "waiting line", "missing orders", "looks", "dead letters", "topic", "consumer group"} {
+	for _, check := range []string{"clock", "schema", "indexes", "invariants", "waiting orders", "missing orders", "rechecks", "dead letters", "topic", "consumer group"} {
 		d.finds(check, doctor.Warn, "not known")
 	}
 	if strings.Contains(d.printed, "sesame") {
-		t.Errorf("it shows a password:\n%s", d.printed)
+		t.Errorf("the output shows a password:\n%s", d.printed)
+	}
+}
+
+// TestDoctorWithAnotherServer: the address of service-order leads to another server, which
+// may have the same form of errors.
+func TestDoctorWithAnotherServer(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"plain 404": http.NotFound,
+		"same errors": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"code":"not_found","message":"no such path"}`, http.StatusNotFound)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			another := httptest.NewServer(handler)
+			t.Cleanup(another.Close)
+			newStackOn(t, nowhere, "postgres://me:sesame@"+nowhere+"/courier")
+			t.Setenv("ORDER_SERVICE_URL", another.URL)
+			d := diagnose(t)
+			d.finds("service-order", doctor.Fail, "this does not look like service-order")
+			d.finds("service-order", doctor.Fail, "correct ORDER_SERVICE_URL")
+		})
 	}
 }
 
 func TestDoctorWithBadSettings(t *testing.T) {
-	newStackOn(t, nowhere, "")
+	newStackOn(t, nowhere, "postgres://"+nowhere+"/courier")
 	t.Setenv("DATABASE_URL", "mysql://me:sesame@host/db")
 	t.Setenv("HTTP_ADDR", "0.0.0.0:80")
 	t.Setenv("KAFKA_BROKERS", "")
-	t.Setenv("SWEEP_INTERVAL", "often")
+	t.Setenv("RESYNC_INTERVAL", "often")
 	t.Setenv("ORDER_SERVICE_URL", "ftp://me:sesame@host")
 	d := diagnose(t)
 	d.exits(true)
-	for _, setting := range []string{"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "SWEEP_INTERVAL", "ORDER_SERVICE_URL"} {
+	for _, setting := range []string{"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "RESYNC_INTERVAL", "ORDER_SERVICE_URL"} {
 		d.finds("settings", doctor.Fail, setting)
 	}
 	for check, setting := range map[string]string{"postgresql": "DATABASE_URL", "kafka": "KAFKA_BROKERS", "service-order": "ORDER_SERVICE_URL"} {
-		d.finds(check, doctor.Fail, "not asked: "+setting)
+		d.finds(check, doctor.Fail, "not checked: "+setting)
 	}
 	if strings.Contains(d.printed, "sesame") {
-		t.Errorf("it shows a password:\n%s", d.printed)
+		t.Errorf("the output shows a password:\n%s", d.printed)
 	}
 }
 
-// TestDoctorIsBounded: neighbours that accept and say nothing.
+// Dependencies that accept connections and never answer.
 func TestDoctorIsBounded(t *testing.T) {
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -153,9 +175,9 @@ func TestDoctorWithoutSchema(t *testing.T) {
 	d := diagnose(t)
 	d.exits(true)
 	d.finds("postgresql", doctor.OK, "version")
-	d.finds("clock", doctor.OK, "agree")
+	d.finds("clock", doctor.OK, "less than")
 	d.finds("schema", doctor.Fail, "service-courier migrate up")
-	d.finds("dead letters", doctor.Warn, "not known: the schema is not there")
+	d.finds("dead letters", doctor.Warn, "not known: the schema is absent")
 }
 
 func TestDoctorWithoutTopic(t *testing.T) {
@@ -163,48 +185,48 @@ func TestDoctorWithoutTopic(t *testing.T) {
 	d := diagnose(t)
 	d.exits(true)
 	d.finds("kafka", doctor.OK, "brokers: 1")
-	d.finds("topic", doctor.Fail, "order.status.changed does not exist")
+	d.finds("topic", doctor.Fail, "the topic does not exist: order.status.changed")
 	d.finds("consumer group", doctor.Warn, "start serve")
 }
 
-// TestDoctorFindsWhatWaitsForAPerson: warnings all, since the service does its work.
-func TestDoctorFindsWhatWaitsForAPerson(t *testing.T) {
+// Only warnings, since the service works.
+func TestDoctorWarnings(t *testing.T) {
 	s := newStack(t, startKfake(t, map[string]int{topic: partitions}).Addr())
-	keepLetter(s)
+	insertDeadLetter(s)
 	s.produce(`{"order_id":"o-1","status":"created"}`)
-	s.exec(`INSERT INTO orders (order_id, state, place, missing_since, created_at) VALUES
-		('lost', 'waiting', 1, now() - interval '2 hours', now() - interval '3 hours'), ('next', 'waiting', 2, NULL, now())`)
-	s.exec(`INSERT INTO orders (order_id, state, look_due_at, look_reason, look_failures, look_error, look_token)
+	s.exec(`INSERT INTO orders (order_id, state, queue_position, missing_since, created_at) VALUES
+		('lost', 'waiting', 1, now() - interval '2 hours', now() - interval '4 hours'), ('next', 'waiting', 2, NULL, now() - interval '3 hours')`)
+	s.exec(`INSERT INTO orders (order_id, state, recheck_at, recheck_reason, recheck_failures, recheck_error, recheck_token)
 		VALUES ('stubborn', 'seen', now() + interval '5 minutes', 'unavailable', 7, 'status 500', 1)`)
 	d := diagnose(t)
 	d.exits(false)
 	d.finds("dead letters", doctor.Warn, "deadletters list")
 	d.finds("missing orders", doctor.Warn, "oldest for 2h0m")
-	d.finds("waiting line", doctor.Warn, "2 wait, the oldest for 3h0m; 0 of 0 couriers")
-	d.finds("looks", doctor.Warn, "stubborn (seen): unavailable, 7 attempts, status 500")
+	d.finds("waiting orders", doctor.Warn, "waiting: 2 (1 missing in service-order, which get no courier), the oldest for 3h0m; free couriers: 0 of 0")
+	d.finds("rechecks", doctor.Warn, "stubborn (seen): unavailable, 7 attempts, status 500")
 	d.finds("consumer group", doctor.Warn, "lag: 1")
-	s.exec(`UPDATE orders SET look_due_at = now() - interval '1 minute' WHERE order_id = 'stubborn'`)
-	diagnose(t).finds("looks", doctor.Warn, "due now: 1, the first for 1m")
+	s.exec(`UPDATE orders SET recheck_at = now() - interval '1 minute' WHERE order_id = 'stubborn'`)
+	diagnose(t).finds("rechecks", doctor.Warn, "due now: 1, the oldest for 1m")
 }
 
-func TestDoctorFindsABrokenPromise(t *testing.T) {
+func TestDoctorFindsInvariantViolation(t *testing.T) {
 	s := newStack(t, nowhere)
 	s.exec(`INSERT INTO courier_orders (order_id, courier_id, deadline) VALUES ('stray', 9, now() + interval '1 hour')`)
 	d := diagnose(t)
 	d.exits(true)
-	d.finds("invariants", doctor.Fail, "delivery of an order without a record: stray")
+	d.finds("invariants", doctor.Fail, "delivery of an unknown order: stray")
 }
 
-func TestDoctorFindsHalfBuiltIndexes(t *testing.T) {
+func TestDoctorFindsInvalidIndexes(t *testing.T) {
 	s := newStack(t, nowhere)
-	diagnose(t).finds("indexes", doctor.OK, "all are whole")
+	diagnose(t).finds("indexes", doctor.OK, "all valid")
 	s.exec(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_due'::regclass`)
 	diagnose(t).finds("indexes", doctor.Warn, "REINDEX INDEX CONCURRENTLY orders_due")
 }
 
-// TestDoctorWithBrokenDotEnv: the parser would quote what is in the file.
+// The parser would quote the content of the file.
 func TestDoctorWithBrokenDotEnv(t *testing.T) {
-	newStackOn(t, nowhere, "")
+	newStackOn(t, nowhere, "postgres://"+nowhere+"/courier")
 	if err := os.WriteFile(".env", []byte("API_TOKENS;sesame\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +234,6 @@ func TestDoctorWithBrokenDotEnv(t *testing.T) {
 	d.exits(true)
 	d.finds("settings", doctor.Fail, ".env")
 	if strings.Contains(d.printed, "sesame") {
-		t.Errorf("it shows what is in .env:\n%s", d.printed)
+		t.Errorf("the output shows the content of .env:\n%s", d.printed)
 	}
 }

@@ -19,15 +19,15 @@ import (
 
 	"service-courier/internal/app"
 	"service-courier/internal/config"
-	"service-courier/internal/devstack"
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/devkafka"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
 )
 
 const (
 	topic      = "order.status.changed"
 	partitions = 3
-	patience   = 30 * time.Second // at the border to the service
+	patience   = 30 * time.Second // for the service
 )
 
 func TestMain(m *testing.M) {
@@ -45,16 +45,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// stack is what the commands find: settings in the environment, and what they
-// lead to.
+// stack is the environment of the commands: settings and what they lead to.
 type stack struct {
 	*testing.T
 	cfg  config.Config
 	pool *pgxpool.Pool
 }
 
-// newStack has a migrated database and a service-order; the service itself does
-// not run yet.
+// newStack has a migrated database and a service-order; the service does not run yet.
 func newStack(t *testing.T, broker string) *stack {
 	t.Helper()
 	return newStackOn(t, broker, pgtest.NewDatabase(t, postgres.Migrate))
@@ -66,7 +64,7 @@ func newStackOn(t *testing.T, broker, database string) *stack {
 	t.Cleanup(orders.Close)
 	s := &stack{T: t, cfg: config.Config{
 		HTTPAddr: "127.0.0.1:0", DatabaseURL: database, KafkaBrokers: []string{broker}, KafkaTopic: topic,
-		KafkaGroupID: "operator", OrderServiceURL: orders.URL, SweepInterval: time.Hour,
+		KafkaGroupID: "operator", OrderServiceURL: orders.URL, ResyncInterval: time.Hour,
 	}}
 	t.Chdir(t.TempDir()) // no .env
 	for name, value := range map[string]string{
@@ -83,7 +81,7 @@ func newStackOn(t *testing.T, broker, database string) *stack {
 	return s
 }
 
-// orderService has every order whose id begins with "o-", cooking.
+// orderService knows every order whose id begins with "o-"; they are cooking.
 func orderService(w http.ResponseWriter, r *http.Request) {
 	id := path.Base(r.URL.Path)
 	switch {
@@ -110,7 +108,7 @@ func (s *stack) serve() {
 	})
 }
 
-// produce sends one record as somebody else would, with a key and a header.
+// produce sends one record with a key and a header.
 func (s *stack) produce(value string) {
 	s.Helper()
 	cfg := sarama.NewConfig()
@@ -136,7 +134,7 @@ func (s *stack) exec(sql string, args ...any) {
 	}
 }
 
-// text returns the single value that the query gives.
+// text returns the single value of a query.
 func (s *stack) text(sql string) string {
 	s.Helper()
 	var v string
@@ -146,7 +144,7 @@ func (s *stack) text(sql string) string {
 	return v
 }
 
-// eventually polls the database, which the service fills.
+// eventually polls the database.
 func (s *stack) eventually(want, sql string) {
 	s.Helper()
 	deadline := time.Now().Add(patience)
@@ -158,17 +156,17 @@ func (s *stack) eventually(want, sql string) {
 	}
 }
 
-// output runs a command and returns what it printed.
+// printed runs a command and returns its output.
 func printed(command func(*bytes.Buffer) error) (string, error) {
 	var out bytes.Buffer
 	err := command(&out)
 	return out.String(), err
 }
 
-func startKfake(t *testing.T, topics map[string]int) *devstack.Kafka {
+func startKfake(t *testing.T, topics map[string]int) *devkafka.Broker {
 	t.Helper()
-	k, err := devstack.StartKafka(t.Context(), devstack.KafkaConfig{
-		Port: devstack.AnyPort, Topics: topics, Logger: slog.New(slog.DiscardHandler),
+	k, err := devkafka.Start(t.Context(), devkafka.Config{
+		Port: devkafka.AnyPort, Topics: topics, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,4 @@
-// Package property holds the test of the whole promise: whatever the history
-// of some orders, and however their events are doubled, shuffled, late and
-// overtaken by older answers, two replicas end in the state that service-order
-// tells. It holds no product code.
+// Package property tests convergence: for any history of some orders, with events
+// duplicated, shuffled, late and overtaken by older answers, several replicas end in the
+// state of service-order. It contains no product code.
 package property

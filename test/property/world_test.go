@@ -12,20 +12,19 @@ import (
 	"pgregory.net/rapid"
 
 	"service-courier/internal/courier"
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/gateway/order"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/orderevent"
 )
 
-// truth is service-order: what is true of each order right now. An order that
-// is not in it answers 404.
-type truth struct {
+// orderService is the state of service-order. It answers 404 for other orders.
+type orderService struct {
 	mu     sync.Mutex
 	status map[courier.OrderID]string
 }
 
-func (t *truth) set(id courier.OrderID, status string) {
+func (t *orderService) set(id courier.OrderID, status string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if status == "deleted" {
@@ -35,28 +34,28 @@ func (t *truth) set(id courier.OrderID, status string) {
 	t.status[id] = status
 }
 
-func (t *truth) get(id courier.OrderID) (string, bool) {
+func (t *orderService) get(id courier.OrderID) (string, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, ok := t.status[id]
 	return s, ok
 }
 
-// client is one replica's way to service-order for one batch: it reads the
-// truth at once, and answers only when the batch is let go.
+// client fetches orders for one batch: it reads the status at once and returns it when
+// the batch is released.
 type client struct {
-	truth *truth
-	away  map[courier.OrderID]bool // GETs of these fail
-	asked *sync.WaitGroup          // done once a GET has read the truth
-	gate  <-chan struct{}
+	orders  *orderService
+	failing map[courier.OrderID]bool // GETs of these fail
+	read    *sync.WaitGroup          // done once a GET has read the status
+	release <-chan struct{}
 }
 
 func (c client) Get(_ context.Context, id courier.OrderID) (order.Order, error) {
-	status, known := c.truth.get(id)
-	c.asked.Done()
-	<-c.gate
+	status, known := c.orders.get(id)
+	c.read.Done()
+	<-c.release
 	switch {
-	case c.away[id]:
+	case c.failing[id]:
 		return order.Order{}, order.ErrUnavailable
 	case !known:
 		return order.Order{}, order.ErrNotFound
@@ -67,26 +66,26 @@ func (c client) Get(_ context.Context, id courier.OrderID) (order.Order, error) 
 func (client) Ready(context.Context) error { return nil }
 func (client) Tripped() bool               { return false }
 
-// world is the database, service-order, and the batches on their way.
+// world is the database, service-order, and the running batches.
 type world struct {
 	*rapid.T
-	ctx    context.Context
-	pool   *pgxpool.Pool
-	truth  *truth
-	queues [6][]orderevent.Hint // a partition each
-	flying []*flight
+	ctx     context.Context
+	pool    *pgxpool.Pool
+	orders  *orderService
+	queues  [6][]orderevent.Hint // one per partition
+	running []*batch
 }
 
-// flight is a batch whose GETs have read the truth and that is not saved yet.
-type flight struct {
-	gate chan struct{}
-	done chan error
+// batch is a batch whose GETs have read the status and that is not saved yet.
+type batch struct {
+	release chan struct{}
+	done    chan error
 }
 
 // newWorld empties the database, which the test's runs share.
 func newWorld(ctx context.Context, t *rapid.T, pool *pgxpool.Pool, couriers int) *world {
-	w := &world{T: t, ctx: ctx, pool: pool, truth: &truth{status: make(map[courier.OrderID]string)}}
-	w.exec("TRUNCATE couriers, orders, courier_orders, courier_days, fleet_days, journal RESTART IDENTITY")
+	w := &world{T: t, ctx: ctx, pool: pool, orders: &orderService{status: make(map[courier.OrderID]string)}}
+	w.exec("TRUNCATE couriers, orders, courier_orders, courier_statistics, daily_statistics, journal RESTART IDENTITY")
 	w.exec("INSERT INTO couriers (name, phone, status, transport_type) SELECT 'c', i::text, 'available', 'car' FROM generate_series(1, $1::int) i", couriers)
 	return w
 }
@@ -97,29 +96,29 @@ func (w *world) exec(sql string, args ...any) {
 	}
 }
 
-// launch begins to reconcile a batch on a replica of its own: the truth is
-// read now, the rest happens when land is called.
-func (w *world) launch(hints []orderevent.Hint, away map[courier.OrderID]bool) {
+// start starts a batch on its own replica: the statuses are read now, the rest happens in
+// finish.
+func (w *world) start(hints []orderevent.Hint, failing map[courier.OrderID]bool) {
 	distinct := make(map[courier.OrderID]bool)
 	for _, h := range hints {
 		distinct[h.OrderID] = true
 	}
-	var asked sync.WaitGroup
-	asked.Add(len(distinct))
-	f := &flight{gate: make(chan struct{}), done: make(chan error, 1)}
-	c := client{truth: w.truth, away: away, asked: &asked, gate: f.gate}
-	matcher := orderevent.NewMatcher(postgres.NewLine(w.pool), observer{})
+	var read sync.WaitGroup
+	read.Add(len(distinct))
+	f := &batch{release: make(chan struct{}), done: make(chan error, 1)}
+	c := client{orders: w.orders, failing: failing, read: &read, release: f.release}
+	matcher := orderevent.NewMatcher(postgres.NewMatching(w.pool), observer{})
 	log := slog.New(slog.DiscardHandler)
 	r := orderevent.NewReconciler(c, postgres.NewOrders(w.pool), matcher, observer{}, log, len(distinct))
-	go func() { f.done <- r.Reconcile(w.ctx, orderevent.Batch{Hints: hints}) }()
-	asked.Wait()
-	w.flying = append(w.flying, f)
+	go func() { f.done <- r.Reconcile(w.ctx, orderevent.Batch{Hints: hints}, nil) }()
+	read.Wait()
+	w.running = append(w.running, f)
 }
 
-// land lets batches go, all at the same time, and waits for them.
-func (w *world) land(fs ...*flight) {
+// finish releases batches, all at the same time, and waits for them.
+func (w *world) finish(fs ...*batch) {
 	for _, f := range fs {
-		close(f.gate)
+		close(f.release)
 	}
 	for _, f := range fs {
 		if err := <-f.done; err != nil {
@@ -128,20 +127,20 @@ func (w *world) land(fs ...*flight) {
 	}
 }
 
-func (w *world) landAll() {
-	w.land(w.flying...)
-	w.flying = nil
+func (w *world) finishAll() {
+	w.finish(w.running...)
+	w.running = nil
 }
 
 func (w *world) match() {
-	if err := orderevent.NewMatcher(postgres.NewLine(w.pool), observer{}).Match(w.ctx); err != nil {
+	if err := orderevent.NewMatcher(postgres.NewMatching(w.pool), observer{}).Match(w.ctx); err != nil {
 		w.Fatalf("match: %v", err)
 	}
 }
 
-// claimDue lets the time of every pending look come, and claims some.
+// claimDue makes every pending recheck due and claims some.
 func (w *world) claimDue(limit int) []orderevent.Hint {
-	w.exec("UPDATE orders SET look_due_at = now() WHERE look_due_at IS NOT NULL")
+	w.exec("UPDATE orders SET recheck_at = now() WHERE recheck_at IS NOT NULL")
 	hints, err := postgres.NewOrders(w.pool).ClaimDue(w.ctx, limit, time.Hour)
 	if err != nil {
 		w.Fatalf("claim: %v", err)
@@ -151,20 +150,20 @@ func (w *world) claimDue(limit int) []orderevent.Hint {
 
 func (w *world) stateOf(id courier.OrderID) string {
 	var state string
-	err := w.pool.QueryRow(w.ctx, "SELECT coalesce((SELECT state FROM orders WHERE order_id = $1), '')", id).Scan(&state)
+	err := w.pool.QueryRow(w.ctx, "SELECT coalesce((SELECT state::text FROM orders WHERE order_id = $1), '')", id).Scan(&state)
 	if err != nil {
 		w.Fatalf("state of %s: %v", id, err)
 	}
 	return state
 }
 
-func (w *world) sound() {
+func (w *world) invariantsHold() {
 	violations, err := postgres.CheckInvariants(w.ctx, w.pool)
 	if err != nil {
 		w.Fatalf("%v", err)
 	}
 	for _, v := range violations {
-		w.Errorf("%s: %s", v.Promise, v.Who)
+		w.Errorf("%s: %s", v.Invariant, v.Subject)
 	}
 }
 
@@ -178,8 +177,10 @@ func (w *world) count(sql string) int {
 
 type observer struct{}
 
-func (observer) Reconciled(orderevent.Outcome)   {}
-func (observer) Matched([]orderevent.Assignment) {}
+func (observer) Reconciled(orderevent.BatchResult) {}
+func (observer) Matched([]orderevent.Assignment)   {}
+func (observer) Coalesced(int)                     {}
+func (observer) Panicked()                         {}
 func (observer) Begin(ctx context.Context, _ orderevent.Phase, _ ...orderevent.Hint) (context.Context, orderevent.End) {
 	return ctx, func(int, error) {}
 }

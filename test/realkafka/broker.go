@@ -10,9 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"service-courier/internal/dev"
+	"service-courier/test/e2e/program"
 )
 
 const (
@@ -20,9 +24,8 @@ const (
 	stopTimeout  = 15 * time.Second
 )
 
-// Broker is one Kafka node, with a ZooKeeper where its flavour has one. It is running after Start and Restart, and down
-// after Stop and Kill, which keep its data and its ports for Restart. Its
-// methods are for one goroutine at a time.
+// Broker is one Kafka node, with ZooKeeper in that flavour. Stop and Kill keep its data
+// and ports for Restart. Its methods must not be called concurrently.
 type Broker struct {
 	flavour   Flavour
 	options   Options
@@ -30,16 +33,15 @@ type Broker struct {
 	jars      string
 	dir       string
 	ports     ports
-	zookeeper *process // nil without one
-	process   *process
+	zookeeper *program.Process // nil in KRaft mode
+	process   *program.Process
 }
 
-// Start starts a broker and returns when it serves clients. ctx bounds the
-// start, and not the broker's life: Close ends that. The first start on a
-// machine also fetches the jars. An error that wraps ErrMissing says that the
-// machine has no suitable Java, or no Maven to fetch them with.
+// Start starts a broker and returns when it serves clients. ctx bounds the start only.
+// The first start on a machine downloads the jars. ErrMissing: the machine has no
+// suitable Java, or no Maven for the download.
 func Start(ctx context.Context, options Options) (*Broker, error) {
-	flavour, err := flavourOfEnv()
+	flavour, err := flavourFromEnv()
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +56,7 @@ func Start(ctx context.Context, options Options) (*Broker, error) {
 	const attempts = 3 // a free port may be taken before the broker binds it
 	for attempt := 1; ; attempt++ {
 		broker := &Broker{flavour: flavour, options: options.withDefaults(), java: java, jars: jars}
-		err := broker.first(ctx)
+		err := broker.firstStart(ctx)
 		if err == nil {
 			return broker, nil
 		}
@@ -66,35 +68,44 @@ func Start(ctx context.Context, options Options) (*Broker, error) {
 	}
 }
 
-// Addr is where clients find the broker, as host:port.
+// Addr of the broker, host:port.
 func (b *Broker) Addr() string { return fmt.Sprintf("127.0.0.1:%d", b.ports.broker) }
 
-// Listener is where clients find a listener of Options.Listeners, as host:port.
+// Listener returns the address of a listener of Options.Listeners, host:port.
 func (b *Broker) Listener(name string) string {
 	return fmt.Sprintf("127.0.0.1:%d", b.ports.others[name])
 }
 
-// LogPath is the file that holds what the broker printed.
+// LogPath is the file with the broker's output.
 func (b *Broker) LogPath() string { return filepath.Join(b.dir, "broker.log") }
 
-// Stop ends the broker as an operator would, with SIGTERM.
+// Stop stops the broker with SIGTERM.
 func (b *Broker) Stop() error {
 	if b.process == nil {
 		return nil
 	}
-	return b.process.stop(stopTimeout)
+	// A paused process sees SIGTERM only after SIGCONT.
+	if err := errors.Join(b.process.Signal(syscall.SIGTERM), b.process.Signal(syscall.SIGCONT)); err != nil {
+		return err
+	}
+	select {
+	case <-b.process.Done():
+		return nil
+	case <-time.After(stopTimeout):
+		return errors.Join(fmt.Errorf("the broker did not end within %s after SIGTERM and was killed", stopTimeout), b.process.Kill())
+	}
 }
 
-// Kill ends the broker with SIGKILL, as a crash would.
+// Kill kills the broker with SIGKILL.
 func (b *Broker) Kill() error {
 	if b.process == nil {
 		return nil
 	}
-	return b.process.kill()
+	return b.process.Kill()
 }
 
-// Restart starts the broker again on the same ports with the same data, and
-// stops it first if it runs. It returns when the broker serves clients.
+// Restart stops the broker if it runs, starts it with the same ports and data, and
+// returns when it serves clients.
 func (b *Broker) Restart(ctx context.Context) error {
 	if err := b.Stop(); err != nil {
 		return err
@@ -102,20 +113,20 @@ func (b *Broker) Restart(ctx context.Context) error {
 	return b.launch(ctx)
 }
 
-// Pause freezes the broker with SIGSTOP: its connections stay open and answer
-// nothing, as those of a machine that hangs. After a pause of more than a second
-// the node's own controller may shut it out for a moment; clients have to retry.
-func (b *Broker) Pause() error { return b.process.pause() }
+// Pause freezes the broker with SIGSTOP: its connections stay open without answers, as
+// those of a machine that hangs. After more than a second the controller may fence the
+// broker for a moment; clients must retry.
+func (b *Broker) Pause() error { return b.process.Signal(syscall.SIGSTOP) }
 
-// Resume goes on after Pause.
-func (b *Broker) Resume() error { return b.process.resume() }
+// Resume ends Pause.
+func (b *Broker) Resume() error { return b.process.Signal(syscall.SIGCONT) }
 
-// Close stops the broker, and its ZooKeeper, and removes its directory. It may be
-// called twice.
+// Close stops the broker and ZooKeeper and removes the directory. Further calls do
+// nothing.
 func (b *Broker) Close() error {
 	err := b.Stop()
 	if b.zookeeper != nil {
-		err = errors.Join(err, b.zookeeper.kill()) // nothing of it is kept
+		err = errors.Join(err, b.zookeeper.Kill()) // its data is removed
 	}
 	if b.dir == "" {
 		return err
@@ -123,8 +134,7 @@ func (b *Broker) Close() error {
 	return errors.Join(err, os.RemoveAll(b.dir))
 }
 
-// CreateTopic makes a topic and returns when each of its partitions has a
-// leader; the broker makes none by itself.
+// CreateTopic creates a topic and returns when each partition has a leader.
 func (b *Broker) CreateTopic(ctx context.Context, name string, partitions int) (err error) {
 	admin, err := sarama.NewClusterAdmin([]string{b.Addr()}, clientConfig())
 	if err != nil {
@@ -138,13 +148,13 @@ func (b *Broker) CreateTopic(ctx context.Context, name string, partitions int) (
 	return b.waitReady(ctx, map[string]int{name: partitions})
 }
 
-// first prepares a new directory and launches the broker there.
-func (b *Broker) first(ctx context.Context) (err error) {
+// firstStart creates the directory and starts the broker.
+func (b *Broker) firstStart(ctx context.Context) (err error) {
 	if b.ports, err = b.options.freePorts(ctx); err != nil {
 		return err
 	}
 	if b.dir, err = os.MkdirTemp("", "service-courier-kafka-"); err != nil {
-		return fmt.Errorf("make the broker's directory: %w", err)
+		return fmt.Errorf("create the broker's directory: %w", err)
 	}
 	properties := b.options.properties(b.flavour, filepath.Join(b.dir, "data"), b.ports)
 	if err := os.WriteFile(b.propertiesPath(), []byte(properties), 0o600); err != nil {
@@ -156,13 +166,13 @@ func (b *Broker) first(ctx context.Context) (err error) {
 	return b.launch(ctx)
 }
 
-// prepare makes what the broker wants to find when it first starts.
+// prepare formats the data directory, or starts ZooKeeper.
 func (b *Broker) prepare(ctx context.Context) error {
 	if b.flavour == KRaft {
 		return b.format(ctx)
 	}
 	if len(b.options.Format) > 0 {
-		return errors.New("Options.Format is for KRaft: there is nothing to format for ZooKeeper")
+		return errors.New("Options.Format needs KRaft mode")
 	}
 	log, err := b.openLog()
 	if err != nil {
@@ -174,8 +184,7 @@ func (b *Broker) prepare(ctx context.Context) error {
 
 func (b *Broker) propertiesPath() string { return filepath.Join(b.dir, "server.properties") }
 
-// format writes the cluster id into the empty data directory, without which a
-// KRaft node refuses to start.
+// format writes the cluster id into the data directory; a KRaft node needs it.
 func (b *Broker) format(ctx context.Context) error {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
@@ -185,24 +194,24 @@ func (b *Broker) format(ctx context.Context) error {
 	}, b.options.Format...)
 	cmd := exec.CommandContext(ctx, b.java, b.jvm("kafka.tools.StorageTool", args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("format the broker's data directory (if classes are missing, remove %s): %w\n%s", b.jars, err, out)
+		return fmt.Errorf("format the data directory of the broker (if classes are missing, remove %s): %w\n%s", b.jars, err, out)
 	}
 	return nil
 }
 
-// launch starts the process and waits until it serves clients.
+// launch starts the process and waits until the broker serves clients.
 func (b *Broker) launch(ctx context.Context) error {
 	log, err := b.openLog()
 	if err != nil {
 		return err
 	}
 	defer log.Close() // the child has its own descriptor
-	b.process, err = startProcess(ctx, b.dir, b.java, b.jvm("kafka.Kafka", b.propertiesPath()), log)
+	b.process, err = b.startJava(ctx, log, "kafka.Kafka", b.propertiesPath())
 	if err != nil {
 		return err
 	}
 	if err := b.waitReady(ctx, nil); err != nil {
-		return errors.Join(err, b.process.kill())
+		return errors.Join(err, b.process.Kill())
 	}
 	return nil
 }
@@ -215,8 +224,14 @@ func (b *Broker) openLog() (*os.File, error) {
 	return log, nil
 }
 
-// jvm is a Java command line; the serial collector leaves the machine's other
-// cores to the tests.
+// startJava starts a Java process; if this process is killed, it ends and the broker's
+// directory is removed.
+func (b *Broker) startJava(ctx context.Context, log *os.File, main string, args ...string) (*program.Process, error) {
+	return program.Start(ctx, program.Command{Path: b.java, Args: b.jvm(main, args...), Env: os.Environ(), Log: log, RemoveDir: b.dir})
+}
+
+// jvm is the arguments of Java; the serial collector leaves the other cores to the
+// tests.
 func (b *Broker) jvm(main string, args ...string) []string {
 	return append([]string{
 		fmt.Sprintf("-Xmx%dm", b.options.HeapMB), "-XX:+UseSerialGC", "-Djava.awt.headless=true",
@@ -225,28 +240,30 @@ func (b *Broker) jvm(main string, args ...string) []string {
 	}, args...)
 }
 
-// waitReady polls until the broker serves clients and has the topics in want,
-// and gives up at once when its process ends.
+// waitReady waits until the broker serves clients and has the topics in want. It fails
+// at once when the process ends.
 func (b *Broker) waitReady(ctx context.Context, want map[string]int) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	var last error // why it was not ready when last asked
-	err := poll(ctx, 25*time.Millisecond, func() (bool, error) {
-		if !b.process.running() {
-			return false, fmt.Errorf("its process ended: %v", b.process.cmd.ProcessState)
+	for {
+		err := checkReady(ctx, b.Addr(), want)
+		if err == nil {
+			return nil
 		}
-		last = checkReady(ctx, b.Addr(), want)
-		return last == nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait for the broker at %s: %w; its log ends with:\n%s", b.Addr(), errors.Join(err, last), b.logTail())
+		if !b.process.Running() {
+			err = errors.Join(fmt.Errorf("its process ended with exit code %d", b.process.ExitCode()), err)
+		} else if ended := dev.Sleep(ctx, 25*time.Millisecond); ended != nil {
+			err = errors.Join(ended, err)
+		} else {
+			continue
+		}
+		return fmt.Errorf("wait for the broker at %s: %w; end of its log:\n%s", b.Addr(), err, b.logTail())
 	}
-	return nil
 }
 
 // logTail returns the end of the broker's log.
 func (b *Broker) logTail() string {
-	const most = 4000
+	const limit = 4000
 	if b.dir == "" {
 		return ""
 	}
@@ -254,5 +271,23 @@ func (b *Broker) logTail() string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(content[max(0, len(content)-most):])
+	return string(content[max(0, len(content)-limit):])
+}
+
+// startZooKeeper starts a ZooKeeper that outlives the broker and shares its log.
+func (b *Broker) startZooKeeper(ctx context.Context, log *os.File) error {
+	path := filepath.Join(b.dir, "zookeeper.properties")
+	settings := strings.Join([]string{
+		"dataDir=" + filepath.Join(b.dir, "zookeeper"),
+		"clientPortAddress=127.0.0.1",
+		fmt.Sprintf("clientPort=%d", b.ports.controller),
+		"tickTime=250", // a session lasts at least two ticks
+		"admin.enableServer=false",
+	}, "\n")
+	if err := os.WriteFile(path, []byte(settings), 0o600); err != nil {
+		return fmt.Errorf("write ZooKeeper's settings: %w", err)
+	}
+	var err error
+	b.zookeeper, err = b.startJava(ctx, log, "org.apache.zookeeper.server.ZooKeeperServerMain", path)
+	return err
 }

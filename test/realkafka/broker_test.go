@@ -14,8 +14,8 @@ import (
 
 const topic = "order.status.changed"
 
-// TestBroker goes through a broker's life with one broker, since a start costs
-// seconds: each step needs what the one before left.
+// TestBroker uses one broker, since a start takes seconds: each subtest needs the state of
+// the previous one.
 func TestBroker(t *testing.T) {
 	broker := realkafka.Require(t, realkafka.Options{})
 	addr := broker.Addr()
@@ -33,8 +33,8 @@ func TestBroker(t *testing.T) {
 		}
 	})
 	t.Run("a consumer group forms at once", func(t *testing.T) { consumeInGroup(t, addr) })
-	t.Run("paused, it answers only after Resume", func(t *testing.T) { pauseAndResume(t, broker) })
-	t.Run("killed and restarted, it keeps address and data", func(t *testing.T) {
+	t.Run("a paused broker answers only after Resume", func(t *testing.T) { pauseAndResume(t, broker) })
+	t.Run("address and data survive Kill and Restart", func(t *testing.T) {
 		if err := broker.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestBroker(t *testing.T) {
 		}
 		wantMessages(t, addr, "first", "while paused")
 	})
-	t.Run("stopped and restarted, it takes new messages", func(t *testing.T) {
+	t.Run("new messages after Stop and Restart", func(t *testing.T) {
 		if err := broker.Stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestBroker(t *testing.T) {
 		produce(t, addr, "last")
 		wantMessages(t, addr, "first", "while paused", "last")
 	})
-	t.Run("it may be closed twice", func(t *testing.T) {
+	t.Run("Close twice", func(t *testing.T) {
 		for range 2 {
 			if err := broker.Close(); err != nil {
 				t.Error(err)
@@ -74,11 +74,11 @@ func restart(t *testing.T, broker *realkafka.Broker) {
 	t.Logf("serving again after %s", time.Since(began).Round(time.Millisecond))
 }
 
-// pauseAndResume sends a message while the broker hangs: it arrives after Resume.
+// pauseAndResume sends a message during a pause: it arrives after Resume.
 func pauseAndResume(t *testing.T, broker *realkafka.Broker) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	// Not sarama's producer: once, on a loaded machine, it never answered at all.
+	// sarama's producer once never returned, on a loaded machine.
 	producer, err := kgo.NewClient(
 		kgo.SeedBrokers(broker.Addr()), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
@@ -102,11 +102,11 @@ func pauseAndResume(t *testing.T, broker *realkafka.Broker) {
 		t.Fatal(err)
 	}
 	if err := <-sent; err != nil {
-		t.Errorf("send over a pause: %v", err)
+		t.Errorf("send during a pause: %v", err)
 	}
 }
 
-// consumeInGroup reads one message as a member of a consumer group.
+// consumeInGroup reads one message in a consumer group.
 func consumeInGroup(t *testing.T, addr string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
@@ -129,11 +129,11 @@ func consumeInGroup(t *testing.T, addr string) {
 			t.Errorf("got %q, want %q", got, "first")
 		}
 	default:
-		t.Error("no message came")
+		t.Error("no message")
 	}
 }
 
-// firstMessage ends its session when a message came.
+// firstMessage ends its session after a message.
 type firstMessage struct {
 	got  chan string
 	stop context.CancelFunc
@@ -161,7 +161,7 @@ func config() *sarama.Config {
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.MaxWaitTime = 50 * time.Millisecond
 	config.Producer.Return.Successes = true
-	// All in one partition, so that the order of messages is known.
+	// One partition: the order of the messages is known.
 	config.Producer.Partitioner = sarama.NewManualPartitioner
 	return config
 }
@@ -198,7 +198,7 @@ func send(producer sarama.SyncProducer, value string) error {
 	return err
 }
 
-// wantMessages reads partition 0 from its beginning.
+// wantMessages reads partition 0 from the start.
 func wantMessages(t *testing.T, addr string, want ...string) {
 	t.Helper()
 	consumer, err := sarama.NewConsumer([]string{addr}, config())

@@ -10,10 +10,10 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// nodeID is the one node's id.
+// nodeID of the only node.
 const nodeID = "1"
 
-// clientConfig is how the harness itself talks to the broker.
+// clientConfig is for the package's own requests.
 func clientConfig() *sarama.Config {
 	config := sarama.NewConfig()
 	config.ClientID = "realkafka"
@@ -21,17 +21,15 @@ func clientConfig() *sarama.Config {
 	config.Net.DialTimeout = 2 * time.Second
 	config.Net.ReadTimeout = 10 * time.Second
 	config.Net.WriteTimeout = 10 * time.Second
-	// The callers poll.
-	config.Metadata.Retry.Max = 0
+	config.Metadata.Retry.Max = 0 // the callers retry
 	return config
 }
 
-// checkReady returns nil when the broker at addr serves clients, who then need
-// no retries of their own: it has joined its cluster, takes consumer groups, and
-// leads every partition. An open port says none of that. want names partitions
-// that must be there, by topic.
+// checkReady returns nil when the broker has joined its cluster, accepts consumer groups
+// and leads every partition, so that clients need no retries. want is the number of
+// partitions by topic.
 func checkReady(ctx context.Context, addr string, want map[string]int) (err error) {
-	// Most of the wait is for the port, and sarama would log each refusal.
+	// sarama would log each refused connection.
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return err
@@ -58,9 +56,8 @@ func checkReady(ctx context.Context, addr string, want map[string]int) (err erro
 	return checkLeading(broker, config.Version, metadata.Topics)
 }
 
-// checkCoordinator asks who coordinates some consumer group. The first to ask
-// makes the broker create the topic of the groups' offsets, over which sarama
-// would wait in steps of 2 s.
+// checkCoordinator requests a group's coordinator. The first request makes the broker
+// create the offsets topic, for which sarama would wait in steps of 2 s.
 func checkCoordinator(broker *sarama.Broker) error {
 	response, err := broker.FindCoordinator(&sarama.FindCoordinatorRequest{Version: 1, CoordinatorKey: "realkafka"})
 	if err != nil {
@@ -72,8 +69,8 @@ func checkCoordinator(broker *sarama.Broker) error {
 	return nil
 }
 
-// checkMetadata sees that the broker has joined, which it has not while it is
-// fenced, and that the topics in want have their partitions.
+// checkMetadata checks that the broker has joined (is not fenced) and that the topics in
+// want have their partitions.
 func checkMetadata(metadata *sarama.MetadataResponse, want map[string]int) error {
 	if len(metadata.Brokers) == 0 {
 		return errors.New("the broker has not joined its cluster yet")
@@ -84,14 +81,14 @@ func checkMetadata(metadata *sarama.MetadataResponse, want map[string]int) error
 	}
 	for topic, count := range want {
 		if partitions[topic] != count {
-			return fmt.Errorf("topic %s has %d partitions yet, not %d", topic, partitions[topic], count)
+			return fmt.Errorf("topic %s has %d of %d partitions", topic, partitions[topic], count)
 		}
 	}
 	return nil
 }
 
-// checkLeading asks for an offset of every partition: the metadata names its
-// leader a moment before the leader knows of it and refuses no longer.
+// checkLeading requests an offset of every partition: a leader accepts requests a moment
+// after the metadata names it.
 func checkLeading(broker *sarama.Broker, version sarama.KafkaVersion, topics []*sarama.TopicMetadata) error {
 	request := sarama.NewOffsetRequest(version)
 	for _, topic := range topics {

@@ -1,3 +1,24 @@
+// Package realkafka starts a real Apache Kafka broker for tests and the benchmark: one
+// node, a child process on free ports of 127.0.0.1 with a temporary directory. The
+// quick tests use kfake, which is not the broker of production.
+//
+// # When it runs
+//
+// A broker needs Java 17 and some seconds, so `go test ./...` skips these tests. Two
+// variables enable them (see Require):
+//
+//	SERVICE_COURIER_TEST_KAFKA=1     run; skip without Java or Maven
+//	SERVICE_COURIER_REQUIRE_KAFKA=1  run; fail without Java or Maven (set in CI)
+//
+// `make test-kafka` sets the first. A third chooses the release (see Flavour):
+//
+//	SERVICE_COURIER_TEST_KAFKA_FLAVOUR=kraft      Kafka 4 in KRaft mode, the default
+//	SERVICE_COURIER_TEST_KAFKA_FLAVOUR=zookeeper  Kafka 3.9 with ZooKeeper
+//
+// # What it leaves behind
+//
+// Only the jars named by pom.xml, in the user's cache directory. A watchdog process
+// stops the broker and removes its directory when the test process is killed.
 package realkafka
 
 import (
@@ -6,19 +27,17 @@ import (
 	"testing"
 )
 
-// The variables that decide whether tests on a real broker run; the package
-// comment has the rule.
+// The variables that enable the tests on a real broker, see the package comment.
 const (
-	// EnvTest asks for the tests on a real broker.
+	// EnvTest enables the tests on a real broker.
 	EnvTest = "SERVICE_COURIER_TEST_KAFKA"
-	// EnvRequire asks for them and lets none be skipped.
+	// EnvRequire enables them and does not let them be skipped.
 	EnvRequire = "SERVICE_COURIER_REQUIRE_KAFKA"
 )
 
-// Require returns a running broker that is closed when the test ends. It skips
-// the test unless EnvTest or EnvRequire is 1. Where Java or Maven is missing it
-// skips too, unless EnvRequire is 1: then the test fails. A broker that does not
-// start though the machine has all it needs always fails the test.
+// Require returns a running broker that is closed when the test ends. It skips the test
+// unless EnvTest or EnvRequire is 1, and also without Java or Maven unless EnvRequire
+// is 1. Otherwise a broker that does not start fails the test.
 func Require(tb testing.TB, options Options) *Broker {
 	tb.Helper()
 	Enabled(tb)
@@ -32,7 +51,7 @@ func Require(tb testing.TB, options Options) *Broker {
 	}
 	tb.Cleanup(func() {
 		if log := broker.logTail(); tb.Failed() && log != "" {
-			tb.Logf("the broker's log ends with:\n%s", log)
+			tb.Logf("end of the broker's log:\n%s", log)
 		}
 		if err := broker.Close(); err != nil {
 			tb.Errorf("close the real Kafka broker: %v", err)
@@ -41,11 +60,11 @@ func Require(tb testing.TB, options Options) *Broker {
 	return broker
 }
 
-// Enabled skips the test unless tests on a real broker were asked for. It is for
-// tests that are slow for the same reason but start their broker otherwise.
+// Enabled skips the test unless tests on a real broker are enabled. It is for tests that
+// start their broker in another way.
 func Enabled(tb testing.TB) {
 	tb.Helper()
 	if os.Getenv(EnvTest) != "1" && os.Getenv(EnvRequire) != "1" {
-		tb.Skipf("a real Kafka broker is started only with %s=1, as `make test-kafka` does", EnvTest)
+		tb.Skipf("needs a real Kafka broker: set %s=1, or run `make test-kafka`", EnvTest)
 	}
 }

@@ -1,3 +1,5 @@
+// Package release tests the output of `make snapshot`: the archives, their
+// checksums and the SBOMs.
 package release
 
 import (
@@ -16,7 +18,7 @@ import (
 	"testing"
 )
 
-// envDir is where `make snapshot` has made a release; it runs these tests itself.
+// envDir names the directory of a release. `make snapshot` sets it and runs the tests.
 const envDir = "SERVICE_COURIER_TEST_RELEASE"
 
 var platforms = []string{"linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"}
@@ -25,13 +27,13 @@ func dir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv(envDir)
 	if dir == "" {
-		t.Skipf("%s does not name a release: `make snapshot` makes one and tests it", envDir)
+		t.Skipf("%s is not set: run `make snapshot`", envDir)
 	}
 	return dir
 }
 
-// only returns the one file of a pattern.
-func only(t *testing.T, pattern string) string {
+// single returns the only file that matches the pattern.
+func single(t *testing.T, pattern string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir(t), pattern))
 	if err != nil || len(found) != 1 {
@@ -40,12 +42,12 @@ func only(t *testing.T, pattern string) string {
 	return found[0]
 }
 
-// TestArchives: each has both programs, the pages of the manual, the completions,
-// the settings and the documents; the one of this machine runs, and says its commit.
+// TestArchives: each archive has both programs, manual pages, completions, settings
+// and documents. The programs for this machine run and print their commit.
 func TestArchives(t *testing.T) {
 	for _, platform := range platforms {
 		unpacked := t.TempDir()
-		unpack(t, only(t, "service-courier_*_"+platform+".tar.gz"), unpacked)
+		unpack(t, single(t, "service-courier_*_"+platform+".tar.gz"), unpacked)
 		for _, name := range []string{
 			"service-courier", "service-order", "README.md", ".env.example", "docs/runbook.md",
 			"man/man1/service-courier.1", "man/man1/service-courier-serve.1",
@@ -100,15 +102,15 @@ func unpack(t *testing.T, path, into string) {
 	}
 }
 
-// TestChecksums: every archive and every SBOM has its line, and each line is right.
+// TestChecksums: every archive and SBOM has a correct checksum.
 func TestChecksums(t *testing.T) {
-	content, err := os.ReadFile(only(t, "checksums.txt"))
+	content, err := os.ReadFile(single(t, "checksums.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
 	if want := len(platforms) * 3; len(lines) != want {
-		t.Errorf("%d lines, want %d: an archive and two SBOMs a platform", len(lines), want)
+		t.Errorf("%d lines, want %d: an archive and two SBOMs per platform", len(lines), want)
 	}
 	for _, line := range lines {
 		sum, name, _ := strings.Cut(line, "  ")
@@ -117,18 +119,18 @@ func TestChecksums(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := sha256.Sum256(file); hex.EncodeToString(got[:]) != sum {
-			t.Errorf("%s: another checksum", name)
+			t.Errorf("%s: wrong checksum", name)
 		}
 	}
 }
 
-// TestSBOMs: each names the program and what it is made of.
+// TestSBOMs: each SBOM lists the dependencies of its program.
 func TestSBOMs(t *testing.T) {
 	for _, platform := range platforms {
-		for program, made := range map[string]string{
+		for program, dependency := range map[string]string{
 			"service-courier": "github.com/jackc/pgx/v5", "service-order": "github.com/spf13/cobra",
 		} {
-			content, err := os.ReadFile(only(t, program+"_*_"+platform+".cdx.json"))
+			content, err := os.ReadFile(single(t, program+"_*_"+platform+".cdx.json"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,8 +145,8 @@ func TestSBOMs(t *testing.T) {
 			for _, c := range bom.Components {
 				versions[c.Name] = c.Version
 			}
-			if versions[made] == "" || versions["std"] == "" {
-				t.Errorf("%s for %s: no %s or no std among %d components", program, platform, made, len(versions))
+			if versions[dependency] == "" || versions["std"] == "" {
+				t.Errorf("%s for %s: no %s or no std among %d components", program, platform, dependency, len(versions))
 			}
 		}
 	}

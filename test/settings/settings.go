@@ -1,5 +1,5 @@
-// Package settings holds an environment that a deployment sets (a compose file,
-// a manifest) against the service's own configuration. It is for tests.
+// Package settings checks the environment of a deployment (a compose file, a
+// manifest) against the configuration of the service. It is for tests.
 package settings
 
 import (
@@ -22,15 +22,15 @@ func Known() map[string]bool {
 	return names
 }
 
-// Load reads an environment as `serve` would, and nothing else. A name that the
-// service does not know fails the test: it would be believed and do nothing.
+// Load reads the given environment as `serve` would. An unknown name fails the
+// test: it would have no effect.
 func Load(t *testing.T, environment map[string]string) (config.Config, error) {
 	t.Helper()
 	set(t, environment)
 	return config.Load()
 }
 
-// LoadDatabaseURL reads an environment as `migrate` would.
+// LoadDatabaseURL reads the given environment as `migrate` would.
 func LoadDatabaseURL(t *testing.T, environment map[string]string) (string, error) {
 	t.Helper()
 	set(t, environment)
@@ -39,17 +39,17 @@ func LoadDatabaseURL(t *testing.T, environment map[string]string) (string, error
 
 func set(t *testing.T, environment map[string]string) {
 	t.Helper()
-	t.Chdir(t.TempDir()) // away from a .env
+	t.Chdir(t.TempDir()) // without a .env
 	known := Known()
 	for name := range known {
-		t.Setenv(name, "") // restores it afterwards
+		t.Setenv(name, "") // restores it after the test
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, value := range environment {
 		if !known[name] {
-			t.Errorf("%s is no setting of the service", name)
+			t.Errorf("%s is not a setting of the service", name)
 		}
 		t.Setenv(name, value)
 	}

@@ -11,28 +11,28 @@ import (
 	"testing"
 )
 
-// promised are the faults and hostile inputs that a test or a step of chaos must
-// make, with the one that does.
-var promised = map[string]string{
+// requiredFaults are the faults and hostile inputs that must be tested, with the test
+// of each.
+var requiredFaults = map[string]string{
 	"every event 5 times, shuffled over partitions, 2 replicas":       "TestEventsFiveTimesShuffled",
-	"10 % of created and completed never published":                   "TestLostEventsAreSwept",
+	"10 % of created and completed never published":                   "TestLostEventsAreResynced",
 	"a deleted never published":                                       "TestDeletedIsNeverPublished",
-	"… freed under DELIVERY_OVERDUE=release":                          "TestLateDeliveriesAreReleased",
-	"deleted while service-order cannot be asked, replica crashes":    "TestDeletedWhileServiceOrderIsAway",
-	"an order ends while an older answer about it is on its way":      "TestAnyHistoryEndsInTheTruth",
-	"event ahead of the truth":                                        "TestEventAheadOfTheTruth",
-	"service-order refuses, hangs, answers 503, drips":                "TestServiceOrderIsDownForEverybody",
+	"… freed under DELIVERY_OVERDUE=hold":                             "TestOverdueDeliveriesAreHeld",
+	"deleted while service-order is unavailable, replica crashes":     "TestDeletedWhileServiceOrderIsUnavailable",
+	"an order ends while an older answer about it is on its way":      "TestAnyHistoryConverges",
+	"event ahead of the truth":                                        "TestEventAheadOfServiceOrder",
+	"service-order refuses, hangs, answers 503, drips":                "TestServiceOrderIsDown",
 	"one order answers 500 for ever":                                  "TestOneOrderThatAlwaysFails",
-	"service-order restarted empty":                                   "TestForgetfulServiceOrder",
+	"service-order restarted empty":                                   "TestServiceOrderLosesItsState",
 	"kill -9 at each moment, kfake":                                   "TestKillMinusNine",
 	"kill -9 at each moment, real Kafka":                              "TestTogether/kill_-9_at_each_moment_of_a_batch",
 	"broker killed, stopped for 30 s":                                 "TestTogether/Kafka_dies_and_hangs",
 	"coordinator moved":                                               "TestCoordinatorAndLeadersMove",
-	"members join and leave":                                          "TestMembersComeAndGo",
+	"members join and leave":                                          "TestMembersJoinAndLeave",
 	"partition revoked in mid-batch":                                  "TestRevokedWhileGETStalls",
 	"PostgreSQL stopped at once and restarted under load":             "TestPostgresCrashesUnderLoad",
 	"COMMIT's answer lost":                                            "TestCommitAnswerIsLost",
-	"deadlock and serialization errors injected":                      "TestErrorsThatSayNotNow",
+	"deadlock and serialization errors injected":                      "TestTemporaryDatabaseErrors",
 	"read-only, pool exhausted; health and metrics still answer":      "TestHealthAndMetricsAnswerWithoutPostgres",
 	"bad records in a batch of 500 that only PostgreSQL refuses":      "TestRecordsThatOnlyPostgresRefuses",
 	"offsets expired":                                                 "TestOffsetsExpire",
@@ -43,7 +43,7 @@ var promised = map[string]string{
 	"a crash between COMMIT and match":                                "TestCrashBetweenCommitAndMatch",
 	"a row held by another batch while match runs":                    "TestWaitingOrderIsLockedWhileMatchRuns",
 	"… 10,000 random trials":                                          "TestRandomMeetings",
-	"more orders than couriers":                                       "TestTogether/the_line_drains_in_order_of_arrival",
+	"more orders than couriers":                                       "TestTogether/waiting_orders_are_assigned_in_order",
 	"X completed, its courier has Y, X cancelled, or completed again": "TestFreeingIsByOrder",
 	"clocks off by 10 min":                                            "TestClocksDiffer",
 	"SIGTERM under load, twice":                                       "TestTogether/SIGTERM_under_load",
@@ -54,8 +54,8 @@ var promised = map[string]string{
 	"a flood of random ids":                                           "TestFloodOfUnknownIDs",
 }
 
-// TestGuaranteesAreTested: every test and file that docs/guarantees.md names is
-// there, and no promised fault is without its row.
+// TestGuaranteesAreTested: every test and file that docs/guarantees.md names exists,
+// and every required fault has a row.
 func TestGuaranteesAreTested(t *testing.T) {
 	named := make(map[string]bool)
 	for _, row := range rows(document(t, "guarantees.md")) {
@@ -86,15 +86,15 @@ func TestGuaranteesAreTested(t *testing.T) {
 			t.Errorf("a row names no test: %q", row)
 		}
 	}
-	for fault, test := range promised {
+	for fault, test := range requiredFaults {
 		if !named[test] {
 			t.Errorf("docs/guarantees.md has no row of %s for %q", test, fault)
 		}
 	}
 }
 
-// hasTest reports that a file has a test. A subtest may be named anywhere in the
-// file's package; its parent must be a test of the package.
+// hasTest reports whether a file declares a test. A subtest's name may be anywhere in
+// the file's package; its parent must be a test of the package.
 func hasTest(t *testing.T, file, name string) bool {
 	t.Helper()
 	test, sub, isSub := strings.Cut(name, "/")
@@ -110,7 +110,7 @@ func hasTest(t *testing.T, file, name string) bool {
 		if strings.HasSuffix(entry.Name(), "_test.go") {
 			source := parse(t, filepath.Join(filepath.Dir(file), entry.Name()))
 			parent = parent || declares(source, test)
-			literal = literal || says(source, strings.ReplaceAll(sub, "_", " "))
+			literal = literal || hasLiteral(source, strings.ReplaceAll(sub, "_", " "))
 		}
 	}
 	return parent && literal && parse(t, file) != nil
@@ -132,8 +132,8 @@ func declares(source *ast.File, test string) bool {
 	})
 }
 
-// says reports a string of exactly this text.
-func says(source *ast.File, want string) (found bool) {
+// hasLiteral reports whether the source has exactly this string literal.
+func hasLiteral(source *ast.File, want string) (found bool) {
 	ast.Inspect(source, func(n ast.Node) bool {
 		if literal, ok := n.(*ast.BasicLit); ok && text(literal) == want {
 			found = true

@@ -1,5 +1,5 @@
-// Package sources holds the documents to the sources, and the sources to rules
-// that no compiler knows. It reads files and runs nothing.
+// Package sources checks documents against the sources, and the sources against rules
+// that no compiler enforces. It only reads files.
 package sources
 
 import (
@@ -7,7 +7,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,8 +16,8 @@ import (
 // root of the repository.
 const root = "../.."
 
-// eachSource calls do with every source file of the product: not its tests, nor
-// service-order's simulator and the embedded servers of dev.
+// eachSource calls do with every source file of the product, without tests and the
+// development environment.
 func eachSource(t *testing.T, do func(path string, file *ast.File)) {
 	t.Helper()
 	for _, folder := range []string{"internal", "cmd"} {
@@ -30,9 +29,9 @@ func eachSource(t *testing.T, do func(path string, file *ast.File)) {
 				return err
 			case relErr != nil:
 				return relErr
-			case name == "internal/ordersim", name == "internal/devstack", name == "cmd/service-order":
+			case name == "internal/dev/ordersim", name == "internal/dev", name == "cmd/service-order":
 				return fs.SkipDir
-			case entry.IsDir(), !strings.HasSuffix(name, ".go"), strings.HasSuffix(name, "_test.go"):
+			case entry.IsDir(), !strings.HasSuffix(name, ".go"), strings.HasSuffix(name, "_test.go"), strings.HasSuffix(name, ".pb.go"):
 				return nil
 			}
 			file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
@@ -47,23 +46,19 @@ func eachSource(t *testing.T, do func(path string, file *ast.File)) {
 	}
 }
 
-// isSelector reports pkg.name.
+// isSelector reports whether e is pkg.name.
 func isSelector(e *ast.SelectorExpr, pkg, name string) bool {
 	x, ok := e.X.(*ast.Ident)
 	return ok && x.Name == pkg && e.Sel.Name == name
 }
 
-// document reads one of docs/.
+// document reads a file of docs/.
 func document(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "docs", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return read(t, filepath.Join(root, "docs", name))
 }
 
-// rows are the lines of the document's tables, a row a slice of cells.
+// rows returns the table rows of a document as slices of cells.
 func rows(text string) (all [][]string) {
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "| ") {
@@ -75,7 +70,7 @@ func rows(text string) (all [][]string) {
 
 var code = regexp.MustCompile("`([^`]+)`")
 
-// spans are the texts between backticks.
+// spans returns the texts between backticks.
 func spans(cell string) (all []string) {
 	for _, found := range code.FindAllStringSubmatch(cell, -1) {
 		all = append(all, found[1])

@@ -3,35 +3,42 @@ package sources
 import (
 	"go/ast"
 	"go/token"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"service-courier/internal/logging"
 )
 
-// TestEveryAlarmIsInTheRunbook: every message that the product logs at warn or
-// error, and everything whose outage it tells, is a line of the runbook's tables,
-// word for word up to an ellipsis. A message that is not a constant fails too.
+// TestEveryAlarmIsInTheRunbook: every message that the product logs at warn or error,
+// and every name of an outage, is in a table of the runbook, word for word up to an
+// ellipsis. A message that is not a constant fails too.
 func TestEveryAlarmIsInTheRunbook(t *testing.T) {
-	var lines []string
-	for _, row := range rows(document(t, "runbook.md")) {
-		lines = append(lines, spans(row[0])...)
-	}
-	known := func(message string) bool {
-		return slices.ContainsFunc(lines, func(line string) bool {
+	sections := sectionsOfSymptoms(document(t, "runbook.md"))
+	known := func(message string) (section string, ok bool) {
+		for line, section := range sections {
 			begin, cut := strings.CutSuffix(line, "…")
-			return line == message || cut && len(begin) > 20 && strings.HasPrefix(message, strings.TrimSpace(begin))
-		})
+			if line == message || cut && len(begin) > 20 && strings.HasPrefix(message, strings.TrimSpace(begin)) {
+				return section, true
+			}
+		}
+		return "", false
 	}
 	found := 0
 	eachSource(t, func(path string, file *ast.File) {
 		for _, message := range alarmsOf(file) {
 			found++
-			switch {
+			section, ok := known(message)
+			switch logged := logging.Section(slog.NewRecord(time.Time{}, slog.LevelWarn, message, 0)); {
 			case message == "":
 				t.Errorf("%s logs an alarm whose message is not a constant", path)
-			case !known(message):
+			case !ok:
 				t.Errorf("docs/runbook.md does not say what to do about %q (%s)", message, path)
+			case logged != section && message != everyOutage:
+				t.Errorf("internal/logging/runbook.go: %q: %q, want %q (%s)", message, logged, section, path)
 			}
 		}
 	})
@@ -40,10 +47,33 @@ func TestEveryAlarmIsInTheRunbook(t *testing.T) {
 	}
 }
 
+// everyOutage is logged with a component, whose section counts.
+const everyOutage = "dependency unavailable, retrying"
+
+// sectionsOfSymptoms returns the section of each text between backticks in the first
+// cells of the tables.
+func sectionsOfSymptoms(text string) map[string]string {
+	sections, section := make(map[string]string), ""
+	for line := range strings.Lines(text) {
+		if title, ok := strings.CutPrefix(line, "## "); ok {
+			section = "#" + anchor(strings.TrimSpace(title))
+		}
+		for _, row := range rows(line) {
+			for _, span := range spans(row[0]) {
+				sections[span] = section
+			}
+		}
+	}
+	return sections
+}
+
 // alarmsOf returns the messages that a file logs at warn or error, "" for one that
 // is no constant, and the names of its outages.
 func alarmsOf(file *ast.File) (messages []string) {
 	ast.Inspect(file, func(n ast.Node) bool {
+		if task, ok := n.(*ast.CompositeLit); ok {
+			messages = append(messages, nameOfTask(task)...)
+		}
 		call, ok := n.(*ast.CallExpr)
 		if !ok {
 			return true
@@ -54,7 +84,9 @@ func alarmsOf(file *ast.File) (messages []string) {
 		}
 		switch name := function.Sel.Name; {
 		case isSelector(function, "outage", "New"):
-			messages = append(messages, text(call.Args[1]))
+			if name, ok := call.Args[1].(*ast.SelectorExpr); !ok || name.Sel.Name != "Name" { // of a Task: see above
+				messages = append(messages, text(call.Args[1]))
+			}
 		case name == "WarnContext", name == "ErrorContext":
 			messages = append(messages, text(call.Args[1]))
 		case name == "Warn", name == "Error" && len(call.Args) > 0:
@@ -65,6 +97,21 @@ func alarmsOf(file *ast.File) (messages []string) {
 		return true
 	})
 	return messages
+}
+
+// nameOfTask returns the name of a worker.Task, which its outage reporter logs.
+func nameOfTask(literal *ast.CompositeLit) []string {
+	if name, ok := literal.Type.(*ast.Ident); !ok || name.Name != "Task" {
+		return nil
+	}
+	for _, field := range literal.Elts {
+		if pair, ok := field.(*ast.KeyValueExpr); ok {
+			if key, ok := pair.Key.(*ast.Ident); ok && key.Name == "Name" {
+				return []string{text(pair.Value)}
+			}
+		}
+	}
+	return nil
 }
 
 // isAlarm reports slog's levels of alarms. One that is computed counts as well.

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/outage"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/transport/rest"
@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 // world is the server and its database.
 type world struct {
 	*testing.T
+	url    string
 	pool   *pgxpool.Pool
 	hub    *livefeed.Hub
 	server *rest.Server
@@ -45,14 +46,14 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	w := &world{T: t, url: pgtest.NewDatabase(t, postgres.Migrate), client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	var err error
-	w.pool, err = postgres.Open(t.Context(), pgtest.NewDatabase(t, postgres.Migrate), 16)
+	w.pool, err = postgres.Open(t.Context(), w.url, 16)
 	w.must(err)
 	t.Cleanup(w.pool.Close)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	w.hub = livefeed.NewHub(postgres.NewJournal(w.pool), rest.StreamEncoder{}, outage.New(log, "live feed"))
-	w.server = rest.New(rest.Config{Addr: "127.0.0.1:0"}, rest.Dependencies{Stream: w.hub, Log: log})
+	w.hub = livefeed.NewHub(postgres.NewJournal(w.pool), rest.StreamEncoder{}, outage.New(log, "live feed"), log)
+	w.server = rest.New(rest.Config{Addr: "127.0.0.1:0"}, rest.Dependencies{Stream: w.hub, Consumption: noConsumption{}, Log: log})
 	w.must(w.server.Start(t.Context()))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -72,7 +73,12 @@ func (w *world) must(err error) {
 	}
 }
 
-// event is one that a client was sent.
+// noConsumption is that of a server without consumer.
+type noConsumption struct{}
+
+func (noConsumption) Status(context.Context) (s rest.ConsumerStatus, err error) { return s, nil }
+
+// event is a server-sent event.
 type event struct{ id, kind, data string }
 
 // listener is a client of the stream.
@@ -101,7 +107,7 @@ func (w *world) listen(lastID string) (*listener, error) {
 	return &listener{answer.Body, bufio.NewReader(answer.Body)}, nil
 }
 
-// next reads an event; comments are passed over.
+// next reads an event and skips comments.
 func (l *listener) next() (e event, err error) {
 	for {
 		line, err := l.in.ReadString('\n')
@@ -124,17 +130,17 @@ func (l *listener) next() (e event, err error) {
 	}
 }
 
-// order is the order that a change is of.
+// order is the order id of a change.
 func (e event) order() string {
 	_, id, _ := strings.Cut(e.data, `"order_id":"`)
 	id, _, _ = strings.Cut(id, `"`)
 	return id
 }
 
-// appended is what every transaction here does.
-const appended = "INSERT INTO journal (order_id, what, source) VALUES ($1, 'waiting', 'test')"
+// appended is the statement of every transaction here.
+const appended = "INSERT INTO journal (order_id, state, source) VALUES ($1, 'waiting', 'test')"
 
-// within fails the test when do takes too long.
+// within fails the test if do takes too long.
 func (w *world) within(limit time.Duration, what string, do func()) {
 	w.Helper()
 	var done sync.WaitGroup

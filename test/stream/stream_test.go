@@ -13,7 +13,7 @@ import (
 // orders reads n changes and returns their orders with the last id.
 func (w *world) orders(l *listener, n int) (orders []string, lastID string) {
 	w.Helper()
-	w.within(patience, "the changes are told", func() {
+	w.within(patience, "the changes are sent", func() {
 		for len(orders) < n {
 			e, err := l.next()
 			if err != nil {
@@ -31,10 +31,10 @@ func (w *world) orders(l *listener, n int) (orders []string, lastID string) {
 	return orders, lastID
 }
 
-// TestReplayWaitsForTheLateTransaction: a transaction with a lower id commits
-// after one with a higher, and a client leaves in between. Back with its last
-// id, it is told both, once.
-func TestReplayWaitsForTheLateTransaction(t *testing.T) {
+// TestReplayWaitsForEarlierTransaction: a transaction with a lower id commits after one
+// with a higher id, and a client disconnects in between. With its last id it receives
+// both, once.
+func TestReplayWaitsForEarlierTransaction(t *testing.T) {
 	w := newWorld(t)
 	first, err := w.listen("")
 	w.must(err)
@@ -42,35 +42,35 @@ func TestReplayWaitsForTheLateTransaction(t *testing.T) {
 	w.must(err)
 	got, last := w.orders(first, 1)
 	if got[0] != "before" || last == "" {
-		t.Fatalf("told %v, last id %q", got, last)
+		t.Fatalf("received %v, last id %q", got, last)
 	}
-	late, err := w.pool.Begin(t.Context())
+	slow, err := w.pool.Begin(t.Context())
 	w.must(err)
-	defer func() { _ = late.Rollback(context.WithoutCancel(t.Context())) }()
-	_, err = late.Exec(t.Context(), appended, "late")
+	defer func() { _ = slow.Rollback(context.WithoutCancel(t.Context())) }()
+	_, err = slow.Exec(t.Context(), appended, "slow")
 	w.must(err)
 	_, err = w.pool.Exec(t.Context(), appended, "quick")
 	w.must(err)
 	w.must(first.body.Close())
 	again, err := w.listen(last)
 	w.must(err)
-	w.must(late.Commit(t.Context()))
-	if got, _ := w.orders(again, 2); !slices.Equal(got, []string{"late", "quick"}) {
-		t.Errorf("told %v, want late and quick", got)
+	w.must(slow.Commit(t.Context()))
+	if got, _ := w.orders(again, 2); !slices.Equal(got, []string{"slow", "quick"}) {
+		t.Errorf("received %v, want slow and quick", got)
 	}
 	w.must(again.body.Close())
-	anew, err := w.listen("0")
+	fresh, err := w.listen("0")
 	w.must(err)
-	e, err := anew.next()
+	e, err := fresh.next()
 	w.must(err)
 	if e.kind != "snapshot" || !json.Valid([]byte(e.data)) {
-		t.Errorf("an unknown id was told %+v, want a snapshot", e)
+		t.Errorf("an unknown id got %+v, want a snapshot", e)
 	}
-	w.must(anew.body.Close())
+	w.must(fresh.body.Close())
 }
 
-// TestStopDoesNotWaitForStreams: Server.Stop waits for requests, and a stream
-// has no end of its own. Without RegisterOnShutdown it takes 5 s (tried).
+// TestStopDoesNotWaitForStreams: Server.Stop waits for requests, and a stream never
+// ends by itself. Without RegisterOnShutdown it takes 5 s (tried).
 func TestStopDoesNotWaitForStreams(t *testing.T) {
 	w := newWorld(t)
 	l, err := w.listen("")
@@ -83,7 +83,7 @@ func TestStopDoesNotWaitForStreams(t *testing.T) {
 		t.Errorf("stopping took %v", took)
 	}
 	if _, err := io.Copy(io.Discard, l.in); err != nil && !errors.Is(err, io.EOF) {
-		t.Errorf("the stream did not end, it broke off: %v", err)
+		t.Errorf("the stream ended with an error: %v", err)
 	}
 	w.must(l.body.Close())
 }

@@ -12,120 +12,204 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/outage"
 )
 
 const (
-	// distinctFailures is how many different orders must fail, nobody being answered
-	// while they are asked for, before the breaker looks whether this is an outage for
-	// everybody: it opens when the probe fails too. So neither one order that fails for
-	// ever opens it, nor many, nor a crowd of which some are answered too late.
+	// distinctFailures is how many different orders must fail without any answer in
+	// between before the breaker sends a probe; it opens if the probe fails too. So
+	// neither orders that always fail nor a few slow answers open it.
 	distinctFailures = 8
-	probeEvery       = time.Second
-	// probeID names no order: a 404 about it is an answer.
+	probeInterval    = time.Second
+
+	// foreignQuiet is how long another server must not have answered before its outage is
+	// reported as over: behind a load balancer, answers of both may alternate.
+	foreignQuiet = time.Minute
+
+	// probeID is no order: a probe expects a 404.
 	probeID courier.OrderID = "probe"
 )
 
-// ErrOpen says that service-order is taken to be down for everybody.
-var ErrOpen = fmt.Errorf("%w: it is down for everybody", ErrUnavailable)
+// ErrBreakerOpen means that the order was not fetched.
+var ErrBreakerOpen = fmt.Errorf("%w: the circuit breaker is open", ErrUnavailable)
 
-// Breaker is an OrderClient that notices when service-order is down for
-// everybody, and then asks it nothing but one probe a second.
+// Breaker is a circuit breaker around an OrderClient. It opens when service-order
+// is down for all orders; then it sends one probe a second and nothing else.
 type Breaker struct {
-	next  OrderClient
-	state circuitbreaker.CircuitBreaker[any]
+	next   OrderClient
+	probes OrderClient // next without its metrics: a probe is no fetch
+	state  circuitbreaker.CircuitBreaker[any]
+	outage *outage.Reporter
 
-	mu       sync.Mutex
-	failing  map[courier.OrderID]struct{} // distinct orders, since the last answer
-	answered time.Time                    // the last answer
+	mu          sync.Mutex
+	failing     map[courier.OrderID]struct{} // since the last answer
+	lastAnswer  time.Time
+	lastForeign time.Time // last answer that is not service-order's
+	lastUsable  time.Time // last answer with an order, or 404 for it
+	cause       error     // of the last failed probe
+	list        error     // nil, or ErrNotServiceOrder of the last list
 }
 
 var _ OrderClient = (*Breaker)(nil)
 
-// NewBreaker returns a closed breaker around next. It logs when it opens and
-// when it closes.
-func NewBreaker(next OrderClient, log *slog.Logger) *Breaker {
+// NewBreaker returns a closed breaker around next. It probes through probes: next
+// unmeasured. It logs opening and closing, and outages with their cause.
+func NewBreaker(next, probes OrderClient, log *slog.Logger) *Breaker {
 	state := circuitbreaker.NewBuilder[any]().
 		WithSuccessThreshold(1).
-		WithDelay(probeEvery).
+		WithDelay(probeInterval).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 			switch {
 			case e.OldState == circuitbreaker.ClosedState:
-				log.Warn("service-order is down for everybody; order events wait in Kafka until it answers")
+				log.Warn("circuit breaker opened, consumption paused")
 			case e.NewState == circuitbreaker.ClosedState:
-				log.Info("service-order answers again; order events go on")
+				log.Info("circuit breaker closed, consumption resumed")
 			}
 		}).
 		Build()
-	return &Breaker{next: next, state: state, failing: make(map[courier.OrderID]struct{})}
+	return &Breaker{
+		next: next, probes: probes, state: state, failing: make(map[courier.OrderID]struct{}), outage: outage.New(log, "service-order"),
+	}
 }
 
-// Get implements OrderClient. While the breaker is open it fails at once with
-// ErrOpen.
+// Get implements OrderClient. It returns ErrBreakerOpen while the breaker is open.
 func (b *Breaker) Get(ctx context.Context, id courier.OrderID) (Order, error) {
 	if !b.state.IsClosed() {
-		return Order{}, ErrOpen
+		return Order{}, ErrBreakerOpen
 	}
 	began := time.Now()
-	o, err := b.next.Get(ctx, id)
+	o, err := b.get(ctx, b.next, id)
 	switch {
 	case answered(err):
-		b.succeeded()
-	case ctx.Err() != nil: // a GET that its caller gave up says nothing
-	case b.suspects(id, began):
-		b.alive(context.WithoutCancel(ctx)) // neither does such a probe, and nobody else would send it
+		b.recordAnswer()
+	case ctx.Err() != nil: // cancelled by the caller
+	case b.suspectOutage(id, began):
+		b.probe(context.WithoutCancel(ctx)) // a cancelled probe would say nothing
 	}
 	return o, err
 }
 
-// Tripped reports whether service-order is taken to be down for everybody.
+// get fetches an order through client. It reports an outage when the answer is not
+// service-order's, and the end of one.
+func (b *Breaker) get(ctx context.Context, client OrderClient, id courier.OrderID) (Order, error) {
+	o, err := client.Get(ctx, id)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if usable(err) {
+		b.lastUsable = time.Now()
+	}
+	switch {
+	case errors.Is(err, ErrNotServiceOrder):
+		b.lastForeign = time.Now()
+		b.outage.Failed(ctx, Explain(err))
+	case answered(err) && time.Since(b.lastForeign) > foreignQuiet:
+		b.outage.Recovered(ctx)
+	}
+	return o, err
+}
+
+// Tripped reports whether the breaker is open or half-open.
 func (b *Breaker) Tripped() bool { return !b.state.IsClosed() }
 
-// Ready returns nil when service-order can be asked, else ErrOpen. When the
-// breaker is open and a probe is due, the caller makes it.
+// Check returns nil if service-order answers. It sends a probe, unless the breaker is open
+// or the fetches of the last second show the answer. An answer closes the breaker as any
+// other does; a failure is reported as an outage, but does not open it, since it concerns
+// no order.
+func (b *Breaker) Check(ctx context.Context) error {
+	b.mu.Lock()
+	foreign, isUsable, cause, list := time.Since(b.lastForeign) < probeInterval, time.Since(b.lastUsable) < probeInterval, b.cause, b.list
+	b.mu.Unlock()
+	switch {
+	case b.Tripped() && cause != nil:
+		return fmt.Errorf("%w: %w", ErrBreakerOpen, cause)
+	case foreign:
+		return ErrNotServiceOrder
+	case isUsable:
+		return list
+	}
+	_, err := b.get(ctx, b.probes, probeID)
+	switch {
+	case answered(err):
+		b.recordAnswer()
+	case ctx.Err() == nil:
+		b.outage.Failed(ctx, Explain(err))
+	}
+	if usable(err) {
+		return list
+	}
+	return err
+}
+
+// Watch returns a Lister whose lists Check considers: another service may answer every
+// fetch with a 404 in service-order's form, but has no list of orders.
+func (b *Breaker) Watch(l Lister) Lister { return watched{l, b} }
+
+type watched struct {
+	Lister
+
+	breaker *Breaker
+}
+
+// List implements Lister.
+func (w watched) List(ctx context.Context, from time.Time, each func(Order) error) error {
+	err := w.Lister.List(ctx, from, each)
+	w.breaker.mu.Lock()
+	defer w.breaker.mu.Unlock()
+	switch {
+	case err == nil:
+		w.breaker.list = nil
+	case errors.Is(err, ErrNotServiceOrder):
+		w.breaker.list = ErrNotServiceOrder
+	}
+	return err
+}
+
+// Ready returns nil if the breaker is closed, else ErrBreakerOpen. When a probe
+// is due (half-open), Ready sends it and returns its outcome.
 func (b *Breaker) Ready(ctx context.Context) error {
 	if b.state.IsClosed() {
 		return nil
 	}
-	if !b.state.TryAcquirePermit() {
-		return ErrOpen
-	}
-	if !b.alive(ctx) {
-		return ErrOpen
+	if !b.state.TryAcquirePermit() || !b.probe(ctx) {
+		return ErrBreakerOpen
 	}
 	return nil
 }
 
-// alive sends the probe, and opens the breaker when it fails.
-func (b *Breaker) alive(ctx context.Context) bool {
+// probe closes the breaker if service-order answers, else opens it.
+func (b *Breaker) probe(ctx context.Context) bool {
 	began := time.Now()
-	if _, err := b.next.Get(ctx, probeID); answered(err) {
-		b.succeeded()
+	_, err := b.get(ctx, b.probes, probeID)
+	if answered(err) {
+		b.recordAnswer()
 		return true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.answered.After(began) { // somebody else
+	if b.lastAnswer.After(began) { // another GET was answered meanwhile
 		return true
 	}
+	b.cause = err
+	b.outage.Failed(ctx, Explain(err))
 	b.state.Open()
 	return false
 }
 
-func (b *Breaker) succeeded() {
+func (b *Breaker) recordAnswer() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.failing)
-	b.answered = time.Now()
+	b.lastAnswer = time.Now()
 	b.state.RecordSuccess()
 }
 
-// suspects reports that the failure of a GET that began then makes an outage
-// likely: it is the last of distinctFailures. It does not count when somebody was
-// answered meanwhile, or the order has failed since the last answer already.
-func (b *Breaker) suspects(id courier.OrderID, began time.Time) bool {
+// suspectOutage counts the failure of a GET and reports whether it is the last of
+// distinctFailures. A failure does not count if another GET was answered since
+// it began, or if the order has failed since the last answer.
+func (b *Breaker) suspectOutage(id courier.OrderID, began time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.answered.After(began) {
+	if b.lastAnswer.After(began) {
 		return false
 	}
 	if _, again := b.failing[id]; again || len(b.failing) >= distinctFailures {
@@ -135,16 +219,14 @@ func (b *Breaker) suspects(id courier.OrderID, began time.Time) bool {
 	return len(b.failing) == distinctFailures
 }
 
-// answered reports an outcome that shows service-order alive: an order, a 404,
-// or any other complaint about the request itself.
+// usable reports whether service-order returned an order, or 404 for it.
+func usable(err error) bool { return err == nil || errors.Is(err, ErrNotFound) }
+
+// answered reports whether service-order works: it returned an order, 404 or another
+// client error. A 404 of another server counts as well, so that it opens no breaker.
 func answered(err error) bool {
 	if status, ok := errors.AsType[statusError](err); ok {
 		return status >= http.StatusBadRequest && status < http.StatusInternalServerError && status != http.StatusTooManyRequests
 	}
-	return err == nil || errors.Is(err, ErrNotFound)
+	return usable(err)
 }
-
-// statusError is an HTTP status that is neither an order nor a 404.
-type statusError int
-
-func (s statusError) Error() string { return fmt.Sprintf("HTTP status %d", int(s)) }

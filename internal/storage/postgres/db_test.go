@@ -7,13 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/orderevent"
 )
 
-// TestFilesAreReadAgain: what a file of DATABASE_URL holds may be mended while
-// the pool is open. (Certificates go the same way; TestSecure in test/e2e has
-// them.) Without renew the second look fails as the first.
+// TestFilesAreReadAgain: the files that DATABASE_URL names may change while the pool is
+// open. (TestSecure in test/e2e does the same with certificates.) It fails without
+// renew.
 func TestFilesAreReadAgain(t *testing.T) {
 	u, err := url.Parse(pgtest.NewDatabase(t, postgres.Migrate))
 	if err != nil {
@@ -44,13 +45,30 @@ func TestFilesAreReadAgain(t *testing.T) {
 	}
 }
 
-// TestNobodyHoldsALockForEver: a session that waits, or that a hung process left in
-// its transaction, is ended by the server. It fails without these timeouts in Open.
-func TestNobodyHoldsALockForEver(t *testing.T) {
+// TestServerEndsHangingSessions: the server ends a session that waits too long, or that
+// a hanging process left in a transaction. It fails without the timeouts in Open.
+func TestServerEndsHangingSessions(t *testing.T) {
 	f := newFixture(t)
 	for name, want := range map[string]string{
 		"lock_timeout": "2s", "statement_timeout": "15s", "idle_in_transaction_session_timeout": "15s",
 	} {
 		f.expect(want, "SELECT current_setting('"+name+"')")
 	}
+}
+
+// TestPanicRollsBack: a panic in a transaction releases its locks and its connection. It
+// fails without the deferred Rollback in inTx.
+func TestPanicRollsBack(t *testing.T) {
+	pool, err := postgres.Open(t.Context(), pgtest.NewDatabase(t, postgres.Migrate), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_ = postgres.NewOrders(pool).InTx(t.Context(), func(orderevent.Tx) error { panic("fault") })
+	}()
+	if n := pool.Stat().AcquiredConns(); n != 0 {
+		t.Fatalf("%d connections are still in use", n) // Close would wait for them
+	}
+	pool.Close()
 }

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"service-courier/internal/courier"
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/orderevent"
 )
@@ -28,9 +28,9 @@ func TestMain(m *testing.M) {
 // fixture is a migrated database of the test's own.
 type fixture struct {
 	*testing.T
-	pool   *pgxpool.Pool
-	orders *postgres.Orders
-	line   *postgres.Line
+	pool     *pgxpool.Pool
+	orders   *postgres.Orders
+	matching *postgres.Matching
 }
 
 func newFixture(t *testing.T) fixture {
@@ -40,10 +40,10 @@ func newFixture(t *testing.T) fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return fixture{t, pool, postgres.NewOrders(pool), postgres.NewLine(pool)}
+	return fixture{t, pool, postgres.NewOrders(pool), postgres.NewMatching(pool)}
 }
 
-// couriers registers n free couriers by plain SQL, as an operator might.
+// couriers inserts n available couriers by plain SQL.
 func (f fixture) couriers(n int) {
 	f.Helper()
 	f.exec(`INSERT INTO couriers (name, phone, status, transport_type)
@@ -68,7 +68,7 @@ func (f fixture) begin() pgx.Tx {
 	return tx
 }
 
-// holding begins a transaction that has done this.
+// holding begins a transaction that has run a statement.
 func (f fixture) holding(sql string, args ...any) pgx.Tx {
 	f.Helper()
 	tx := f.begin()
@@ -98,8 +98,8 @@ func (f fixture) expect(want, sql string) {
 	}
 }
 
-// save moves orders, each to the state given, as a batch would.
-func (f fixture) save(steps ...orderevent.Record) orderevent.Saved {
+// save moves orders to the states given, as a batch does.
+func (f fixture) save(steps ...orderevent.Order) orderevent.Effects {
 	f.Helper()
 	saved, err := f.trySave(f.Context(), steps...)
 	if err != nil {
@@ -108,7 +108,7 @@ func (f fixture) save(steps ...orderevent.Record) orderevent.Saved {
 	return saved
 }
 
-func (f fixture) trySave(ctx context.Context, steps ...orderevent.Record) (saved orderevent.Saved, err error) {
+func (f fixture) trySave(ctx context.Context, steps ...orderevent.Order) (saved orderevent.Effects, err error) {
 	err = f.orders.InTx(ctx, func(tx orderevent.Tx) error {
 		ids := make([]courier.OrderID, len(steps))
 		for i, s := range steps {
@@ -125,15 +125,13 @@ func (f fixture) trySave(ctx context.Context, steps ...orderevent.Record) (saved
 			}
 			changes = append(changes, orderevent.Change{From: records[s.OrderID].State, Next: s, Source: "0@1", Reason: "test"})
 		}
-		saved, err = tx.Save(ctx, changes, nil)
+		saved, err = tx.Save(ctx, changes, nil, 0)
 		return err
 	})
 	return saved, err
 }
 
-// possible reports whether the use cases would take an order that step: none goes
-// down the ladder, none that has a courier back in line, and only an active one
-// is held.
+// possible reports whether the use cases allow the step.
 func possible(from, to courier.State) bool {
 	switch to {
 	case courier.StateNone:
@@ -147,27 +145,27 @@ func possible(from, to courier.State) bool {
 	return to.Class() >= from.Class()
 }
 
-func to(id courier.OrderID, s courier.State) orderevent.Record {
-	return orderevent.Record{OrderID: id, State: s}
+func to(id courier.OrderID, s courier.State) orderevent.Order {
+	return orderevent.Order{OrderID: id, State: s}
 }
 
 func (f fixture) match(limit int) []orderevent.Assignment {
 	f.Helper()
-	a, err := f.line.Match(f.Context(), limit)
+	a, err := f.matching.Match(f.Context(), limit)
 	if err != nil {
 		f.Fatal(err)
 	}
 	return a
 }
 
-// sound fails the test when the database breaks a promise.
-func (f fixture) sound() {
+// expectNoViolations fails the test when the database violates an invariant.
+func (f fixture) expectNoViolations() {
 	f.Helper()
 	violations, err := postgres.CheckInvariants(f.Context(), f.pool)
 	if err != nil {
 		f.Fatal(err)
 	}
 	for _, v := range violations {
-		f.Errorf("%s: %s", v.Promise, v.Who)
+		f.Errorf("%s: %s", v.Invariant, v.Subject)
 	}
 }

@@ -3,8 +3,9 @@ package postgres
 import (
 	"context"
 	_ "embed" // for the statements
-	"fmt"
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,15 +15,15 @@ import (
 )
 
 var (
-	//go:embed sql/statistics_fleet.sql
-	statisticsFleet string
+	//go:embed sql/statistics_daily.sql
+	statisticsDaily string
 	//go:embed sql/statistics_courier.sql
 	statisticsCourier string
 	//go:embed sql/statistics_couriers.sql
 	statisticsCouriers string
 )
 
-// Statistics reads what the triggers on courier_orders have counted.
+// Statistics reads what the triggers on courier_orders count.
 type Statistics struct{ pool *pgxpool.Pool }
 
 var _ statistics.Store = (*Statistics)(nil)
@@ -30,79 +31,93 @@ var _ statistics.Store = (*Statistics)(nil)
 // NewStatistics returns the statistics of pool's database.
 func NewStatistics(pool *pgxpool.Pool) *Statistics { return &Statistics{pool} }
 
-// Fleet implements statistics.Store.
-func (s *Statistics) Fleet(ctx context.Context, p statistics.Period) ([]statistics.Day, error) {
-	return s.days(ctx, statisticsFleet, p.From, p.To)
+// Days implements statistics.Store.
+func (s *Statistics) Days(ctx context.Context, p statistics.Period) ([]statistics.Day, error) {
+	return query(ctx, s.pool, rowToDay, "read statistics", statisticsDaily, p.From, p.To)
 }
 
 // Courier implements statistics.Store.
 func (s *Statistics) Courier(ctx context.Context, id int64, p statistics.Period) ([]statistics.Day, error) {
-	days, err := s.days(ctx, statisticsCourier, id, p.From, p.To)
+	days, err := query(ctx, s.pool, rowToDay, "read statistics", statisticsCourier, id, p.From, p.To)
 	if err != nil || len(days) > 0 {
 		return days, err
 	}
-	var known bool
-	if err := s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM couriers WHERE id = $1)`, id).Scan(&known); err != nil {
-		return nil, fmt.Errorf("find courier: %w", orUnavailable(err))
+	known, err := queryRow(ctx, s.pool, pgx.RowTo[bool], "find courier", `SELECT EXISTS (SELECT FROM couriers WHERE id = $1)`, id)
+	if err == nil && !known {
+		err = courier.ErrNotFound
 	}
-	if !known {
-		return nil, courier.ErrNotFound
-	}
-	return nil, nil
+	return nil, err
 }
 
 // Couriers implements statistics.Store.
-func (s *Statistics) Couriers(ctx context.Context, p statistics.Period, after int64, limit int) ([]statistics.OfCourier, error) {
-	rows, err := s.pool.Query(ctx, statisticsCouriers, p.From, p.To, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read statistics: %w", orUnavailable(err))
-	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c statistics.OfCourier, err error) {
-		return c, scanFigures(row, &c.CourierID, &c.Figures)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read statistics: %w", orUnavailable(err))
-	}
-	return all, nil
+func (s *Statistics) Couriers(ctx context.Context, p statistics.Period, after int64, limit int) ([]statistics.CourierFigures, error) {
+	return query(ctx, s.pool, rowToCourierFigures, "read statistics", statisticsCouriers, p.From, p.To, after, limit)
 }
 
-func (s *Statistics) days(ctx context.Context, sql string, args ...any) ([]statistics.Day, error) {
-	rows, err := s.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read statistics: %w", orUnavailable(err))
-	}
-	days, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d statistics.Day, err error) {
-		return d, scanFigures(row, &d.Day, &d.Figures)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read statistics: %w", orUnavailable(err))
-	}
-	return days, nil
+// figuresRow is a row of the statements, which have either a day or a courier.
+type figuresRow struct {
+	Day          time.Time
+	CourierID    int64
+	Deliveries   float64
+	Overdue      float64
+	DeliveryTime float64
+	Waits        float64
+	WaitingTime  float64
+	Histogram    string
 }
 
-func scanFigures(row pgx.CollectableRow, key any, f *statistics.Figures) (err error) {
-	var histogram string
-	if err := row.Scan(key, &f.Deliveries, &f.Late, &f.DeliveryTime, &f.Waits, &f.WaitingTime, &histogram); err != nil {
-		return err
+func (r figuresRow) figures() statistics.Figures {
+	return statistics.Figures{
+		Deliveries: count(r.Deliveries), Overdue: count(r.Overdue), Waits: count(r.Waits),
+		DeliveryTime: clamp(r.DeliveryTime), WaitingTime: clamp(r.WaitingTime), Histogram: unpackHistogram(r.Histogram),
 	}
-	f.Histogram, err = unpackHistogram(histogram)
-	return err
 }
 
-// bucketDigits is how many decimal digits a bucket has in the number that holds
-// a histogram; the lowest bucket comes last.
+// mostFigure is beyond any count or sum of seconds that is true: another program may have
+// written more, or infinity, which JSON cannot express.
+const mostFigure = 1e15
+
+func clamp(v float64) float64 {
+	if math.IsNaN(v) {
+		return 0
+	}
+	return min(max(v, -mostFigure), mostFigure)
+}
+
+func count(v float64) int64 { return int64(clamp(v)) }
+
+func rowToDay(row pgx.CollectableRow) (d statistics.Day, err error) {
+	r, err := pgx.RowToStructByNameLax[figuresRow](row)
+	if err == nil {
+		d.Day, d.Figures = r.Day, r.figures()
+	}
+	return d, err
+}
+
+func rowToCourierFigures(row pgx.CollectableRow) (c statistics.CourierFigures, err error) {
+	r, err := pgx.RowToStructByNameLax[figuresRow](row)
+	if err == nil {
+		c.CourierID, c.Figures = r.CourierID, r.figures()
+	}
+	return c, err
+}
+
+// bucketDigits is the number of decimal digits of a bucket in the number that holds a
+// histogram; the lowest bucket comes last.
 const bucketDigits = 9
 
-func unpackHistogram(number string) (h statistics.Histogram, err error) {
+// unpackHistogram returns an empty histogram for what is none.
+func unpackHistogram(number string) (h statistics.Histogram) {
 	for i := range h {
 		from := max(len(number)-bucketDigits, 0)
 		if from == len(number) {
 			break
 		}
-		if h[i], err = strconv.ParseInt(number[from:], 10, 64); err != nil {
-			return h, fmt.Errorf("histogram: %w", err)
+		n, err := strconv.ParseUint(number[from:], 10, 32)
+		if err != nil {
+			return statistics.Histogram{}
 		}
-		number = number[:from]
+		h[i], number = int64(n), number[:from]
 	}
-	return h, nil
+	return h
 }

@@ -8,15 +8,15 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"service-courier/internal/devstack/pgtest"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/statistics"
 )
 
 var deliveries = flag.Int("deliveries", 100_000, "finished deliveries behind BenchmarkStatistics")
 
-// BenchmarkStatistics asks for the statistics of a year in which 2,000 couriers
-// made all the deliveries, and logs how long counting them anew takes:
+// BenchmarkStatistics reads the statistics of a year in which 2,000 couriers made all
+// deliveries, and logs how long counting them again takes:
 //
 //	go test ./internal/storage/postgres -run '^$' -bench Statistics -v -deliveries 10000000
 func BenchmarkStatistics(b *testing.B) {
@@ -30,8 +30,8 @@ func BenchmarkStatistics(b *testing.B) {
 	year := statistics.Period{From: day("2025-01-01"), To: day("2025-12-31")}
 	month := statistics.Period{From: day("2025-06-01"), To: day("2025-06-30")}
 	for name, ask := range map[string]func(context.Context) (int, error){
-		"fleet, a year by day": func(ctx context.Context) (int, error) {
-			days, err := store.Fleet(ctx, year)
+		"all couriers, a year by day": func(ctx context.Context) (int, error) {
+			days, err := store.Days(ctx, year)
 			return len(days), err
 		},
 		"a courier, a year by day": func(ctx context.Context) (int, error) {
@@ -80,10 +80,10 @@ func fillStatistics(b *testing.B, pool *pgxpool.Pool) {
 			SELECT 'o' || i, 1 + i % 2000, at, at + interval '15 min', at + interval '1 min' * (3 + 17 * random()), at - interval '1 min' * random()
 			FROM generate_series(1, $1::int) i, LATERAL (SELECT timestamptz '2025-01-01 12:00Z' + interval '364 days' * (i::float8 / $1)) x (at)`, []any{*deliveries}},
 		{"", `ALTER TABLE courier_orders ENABLE TRIGGER USER`, nil},
-		{"counting them", `CALL mend_statistics()`, nil},
-		// As if sixteen sessions had counted.
-		{"", `INSERT INTO fleet_days SELECT day, s, deliveries, late, delivery_time, waits, waiting_time, histogram
-			FROM fleet_days, generate_series(0, 15) s`, nil},
+		{"counting them", `CALL repair_statistics()`, nil},
+		// as if sixteen sessions had counted
+		{"", `INSERT INTO daily_statistics SELECT day, s, deliveries, overdue, delivery_time, waits, waiting_time, histogram
+			FROM daily_statistics, generate_series(0, 15) s`, nil},
 		{"", `VACUUM ANALYZE`, nil},
 		{"", `SET enable_seqscan = off`, nil},
 	} {

@@ -14,21 +14,19 @@ import (
 	"pgregory.net/rapid"
 
 	"service-courier/internal/courier"
-	"service-courier/internal/devstack/pgtest"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/orderevent"
 	"service-courier/internal/usecase/statistics"
 )
 
-// TestStatisticsEqualARecount: after any history (batches of several replicas at
-// once, matches, a person's corrections, deliveries of several days and of the
-// version before, which tells no waiting time) the statistics are what a recount
-// in Go finds in courier_orders. It fails without any one of the triggers that
-// count updates and deletions.
+// TestStatisticsEqualARecount: after any history (concurrent batches, matching, manual
+// corrections, deliveries of several days and without a waiting time) the statistics
+// equal a recount of courier_orders in Go. It fails without any one of the triggers on
+// updates and deletions.
 func TestStatisticsEqualARecount(t *testing.T) {
 	f := newFixture(t)
 	rapid.Check(t, func(r *rapid.T) {
-		for _, table := range []string{"courier_orders", "orders", "couriers", "courier_days", "fleet_days"} { // cheaper than TRUNCATE
+		for _, table := range []string{"courier_orders", "orders", "couriers", "courier_statistics", "daily_statistics"} { // cheaper than TRUNCATE
 			f.exec("DELETE FROM " + table)
 		}
 		f.couriers(4)
@@ -37,7 +35,7 @@ func TestStatisticsEqualARecount(t *testing.T) {
 			f.match(10)
 			f.correct(r)
 		}
-		f.sound()
+		f.expectNoViolations()
 		f.statisticsAreRight()
 	})
 }
@@ -49,7 +47,7 @@ func (f fixture) batchesAtOnce(r *rapid.T) {
 	for n := range 4 {
 		ids := rapid.SliceOfNDistinct(rapid.IntRange(1, 12), 1, 8, rapid.ID[int]).Draw(r, fmt.Sprintf("orders of batch %d", n))
 		state := rapid.SampledFrom(states).Draw(r, "state")
-		steps := make([]orderevent.Record, len(ids))
+		steps := make([]orderevent.Order, len(ids))
 		for i, id := range ids {
 			steps[i] = to(courier.OrderID(fmt.Sprintf("o%d", id)), state)
 		}
@@ -62,7 +60,7 @@ func (f fixture) batchesAtOnce(r *rapid.T) {
 	wg.Wait()
 }
 
-// correct changes the times of some deliveries, as only a person would.
+// correct changes the times of some deliveries, as an operator might.
 func (f fixture) correct(r *rapid.T) {
 	for range rapid.IntRange(0, 4).Draw(r, "corrections") {
 		f.exec(`UPDATE courier_orders
@@ -110,7 +108,7 @@ func (b figuresBy) count(who int64, assigned, deadline, completed time.Time, wai
 	n.Deliveries++
 	n.DeliveryTime += took.Seconds()
 	if completed.After(deadline) {
-		n.Late++
+		n.Overdue++
 	}
 	if waiting != nil {
 		n.Waits++
@@ -124,7 +122,7 @@ func (b figuresBy) count(who int64, assigned, deadline, completed time.Time, wai
 	b[who][day] = n
 }
 
-// statisticsAreRight holds what is answered against the recount.
+// statisticsAreRight compares the statistics with the recount.
 func (f fixture) statisticsAreRight() {
 	f.Helper()
 	store := postgres.NewStatistics(f.pool)
@@ -141,7 +139,7 @@ func (f fixture) statisticsAreRight() {
 			got[who][d.Day] = d.Figures
 		}
 	}
-	days, err := store.Fleet(f.Context(), all)
+	days, err := store.Days(f.Context(), all)
 	keep(0, days, err)
 	couriers, err := store.Couriers(f.Context(), all, 0, 100)
 	if err != nil {
@@ -162,22 +160,22 @@ func (f fixture) statisticsAreRight() {
 // nearly allows for the rounding of sums of seconds in Go.
 var nearly = cmpopts.EquateApprox(0, 1e-3)
 
-// TestOldDeliveriesKeepCounting: what is deleted because it is old was delivered
-// all the same; what is deleted because its order was cancelled was not.
-func TestOldDeliveriesKeepCounting(t *testing.T) {
+// TestRemovedDeliveriesStayCounted: a delivery that RETENTION deletes stays in the
+// statistics; one of a cancelled order does not.
+func TestRemovedDeliveriesStayCounted(t *testing.T) {
 	f := newFixture(t)
 	f.couriers(2)
 	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting))
 	f.match(2)
 	f.save(to("a", courier.StateCompleted), to("b", courier.StateCompleted))
 	f.exec("DELETE FROM courier_orders WHERE order_id = 'a'")
-	f.expect("2 2", "SELECT (SELECT sum(deliveries) FROM courier_days) || ' ' || (SELECT sum(deliveries) FROM fleet_days)")
+	f.expect("2 2", "SELECT (SELECT sum(deliveries) FROM courier_statistics) || ' ' || (SELECT sum(deliveries) FROM daily_statistics)")
 	f.save(to("b", courier.StateCancelled))
-	f.expect("1 1", "SELECT (SELECT sum(deliveries) FROM courier_days) || ' ' || (SELECT sum(deliveries) FROM fleet_days)")
+	f.expect("1 1", "SELECT (SELECT sum(deliveries) FROM courier_statistics) || ' ' || (SELECT sum(deliveries) FROM daily_statistics)")
 }
 
-// TestStatisticsHaveNoHotRow: a batch that is not committed yet does not keep
-// another session from counting. It fails with one row a day for the fleet.
+// TestStatisticsHaveNoHotRow: an open transaction does not keep other sessions from
+// counting. It fails with one row per day.
 func TestStatisticsHaveNoHotRow(t *testing.T) {
 	f := newFixture(t)
 	f.couriers(2)
@@ -206,50 +204,30 @@ func TestStatisticsHaveNoHotRow(t *testing.T) {
 	}
 }
 
-// TestMigrationCountsBesideWriters: the deliveries there are get counted while
-// the version before, which knows nothing of statistics, completes and cancels.
-func TestMigrationCountsBesideWriters(t *testing.T) {
-	url := pgtest.NewDatabase(t, postgres.Migrate)
-	m, err := postgres.NewMigrator(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = m.Close() })
-	for name := ""; name != "00005_statistics.sql"; {
-		if name, err = m.Down(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pool, err := postgres.Open(t.Context(), url, 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	f := fixture{t, pool, postgres.NewOrders(pool), postgres.NewLine(pool)}
+// TestRepairStatisticsBesideWriters: repair_statistics() makes the statistics equal to the
+// deliveries while other sessions complete and cancel.
+func TestRepairStatisticsBesideWriters(t *testing.T) {
+	f := newFixture(t)
 	f.exec(`INSERT INTO orders (order_id, state) SELECT 'o' || i, 'completed' FROM generate_series(0, 19999) i`)
 	f.exec(`INSERT INTO courier_orders (order_id, courier_id, assigned_at, deadline, completed_at)
 		SELECT 'o' || i, i, now() - i * interval '3 min', now(), CASE WHEN i % 2 = 0 THEN now() - i * interval '2 min' END
 		FROM generate_series(0, 19999) i`)
+	f.exec("DELETE FROM daily_statistics")
+	f.exec("DELETE FROM courier_statistics WHERE courier_id % 3 = 0")
+	f.exec("UPDATE courier_statistics SET overdue = overdue + 1 WHERE courier_id % 3 = 1")
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { f.writeUntil(done) })
-	_, err = m.Up(t.Context())
+	f.exec("CALL repair_statistics()")
 	close(done)
 	wg.Wait()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.nothingLacks()
-	f.exec("DELETE FROM fleet_days")
-	f.exec("UPDATE courier_days SET late = late + 1 WHERE courier_id = 4")
-	f.exec("CALL mend_statistics()")
 	f.nothingLacks()
 }
 
 func (f fixture) nothingLacks() {
 	f.Helper()
-	f.expect("0 0", "SELECT (SELECT count(*) FROM courier_days_lack) || ' ' || (SELECT count(*) FROM fleet_days_lack)")
-	f.expect(f.one("SELECT count(*) FROM courier_orders WHERE completed_at IS NOT NULL"), "SELECT sum(deliveries) FROM fleet_days")
+	f.expect("0 0", "SELECT (SELECT count(*) FROM courier_statistics_diff) || ' ' || (SELECT count(*) FROM daily_statistics_diff)")
+	f.expect(f.one("SELECT count(*) FROM courier_orders WHERE completed_at IS NOT NULL"), "SELECT sum(deliveries) FROM daily_statistics")
 }
 
 // writeUntil completes the odd deliveries and cancels every fourth, one by one.
@@ -265,9 +243,8 @@ func (f fixture) writeUntil(done <-chan struct{}) {
 	}
 }
 
-// TestBucketsAreTheUseCases: the database sorts by the bounds that the use case
-// answers by.
-func TestBucketsAreTheUseCases(t *testing.T) {
+// TestHistogramBuckets: the database and the use case have the same bounds.
+func TestHistogramBuckets(t *testing.T) {
 	f := newFixture(t)
 	var want, got []int
 	for i := range len(statistics.Histogram{}) {

@@ -3,9 +3,10 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
-	"sync/atomic"
+	"runtime/debug"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -14,98 +15,104 @@ import (
 	"service-courier/internal/usecase/orderevent"
 )
 
-// ConsumeClaim is one partition's loop: take what is there, hand it over, mark
-// it after the COMMIT. There is one batch of a partition at a time, so marks
-// never overtake. It returns when the partition is revoked, which shows as the
-// closed channel, or the session ends; an error would end the session of all
-// partitions and is never returned.
-func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	ctx := session.Context()
-	var next atomic.Int64 // the record to be saved next; negative until the first, where none is committed
-	next.Store(claim.InitialOffset())
-	c.observer.Claimed(claim.Partition(), func() (records int64, known bool) {
-		n := next.Load()
-		return max(0, claim.HighWaterMarkOffset()-n), n >= 0
-	})
-	defer c.observer.Forget(claim.Partition())
-	if claim.InitialOffset() == sarama.OffsetOldest {
-		if oldest, lost := c.lostPlace(ctx, claim.Partition()); lost {
-			// Nothing is before it, so it is where the next start goes on: that this
-			// partition's place was lost is told once, not at every start until a record comes.
-			session.ResetOffset(claim.Topic(), claim.Partition(), oldest, "")
-			session.MarkOffset(claim.Topic(), claim.Partition(), oldest, "")
-		}
-	}
-	in := reader{claim: claim, group: c.group}
-	defer in.resume() // sarama would begin the next claim of a paused partition paused, and that one would not know
-	records := make([]*sarama.ConsumerMessage, 0, maxRecords)
-	for {
-		records = in.take(ctx, records[:0])
-		if len(records) == 0 {
-			return nil
-		}
-		c.denied.over()
-		c.read.Works(ctx)
-		next.Store(records[0].Offset)
-		if !c.handOver(ctx, &in, records) {
-			return nil // nothing is marked: the next owner reads these again
-		}
-		c.worked.Store(true)
-		c.observer.Saved(len(records))
-		if claim.InitialOffset() == sarama.OffsetOldest {
-			// What was committed may lie beyond the end of a topic that was truncated: marks below it would be ignored.
-			session.ResetOffset(claim.Topic(), claim.Partition(), records[0].Offset, "")
-		}
-		last := records[len(records)-1]
-		session.MarkOffset(last.Topic, last.Partition, last.Offset+1, "")
-		next.Store(last.Offset + 1)
-	}
-}
-
-// shutdownGrace is how long a batch in hand may go on when the session ends:
-// time for its GETs and its transaction, so that it is marked and not repeated.
-const shutdownGrace = 3 * time.Second
-
-// outliving returns a context that ends grace after ctx does.
-func outliving(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
-	return longer, func() { stop(); cancel() }
-}
-
-// The waits between tries of a batch that could not be saved.
 const (
+	// maxRecords bounds a batch.
+	maxRecords = 500
+
+	// maxReadAhead: fetching of a partition pauses at this many records in memory;
+	// those already fetched are added.
+	maxReadAhead = maxRecords
+
+	// shutdownGrace: a running batch may finish its GETs and its transaction after
+	// the session has ended, so that it is marked and not repeated.
+	shutdownGrace = 3 * time.Second
+
+	// The waits between attempts to save a batch.
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 2 * time.Second
 )
 
-// handOver submits the records until it is saved and returns false when ctx ends
-// or the partition is revoked first. What cannot be saved is PostgreSQL's or
-// service-order's doing, never the records': they wait here, and the partition
-// with them; Kafka is the buffer. Only records that the database will never take
-// become dead letters.
-func (c *Consumer) handOver(ctx context.Context, in *reader, records []*sarama.ConsumerMessage) bool {
-	b, bad := decode(records, nil), make(map[courier.OrderID]error)
-	inHand, done := outliving(ctx, shutdownGrace)
-	defer done()
+// ConsumeClaim implements sarama.ConsumerGroupHandler for one partition: take a
+// batch, submit it, mark it after the commit, one batch at a time. It returns when
+// the partition is revoked (the channel is closed) or the session ends. It never
+// returns an error, which would end the session of all partitions.
+func (c *Consumer) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	ctx := session.Context()
+	in := c.newReader(claim)
+	defer in.close()
+	c.observer.Claimed(claim.Partition(), in.lag)
+	defer c.observer.Released(claim.Partition())
+	if claim.InitialOffset() == sarama.OffsetOldest {
+		if oldest, lost := c.checkOffsetLost(ctx, claim.Partition()); lost {
+			// Commit the oldest offset at once: otherwise every start would report
+			// the loss until the first record arrives.
+			session.ResetOffset(claim.Topic(), claim.Partition(), oldest, "")
+			session.MarkOffset(claim.Topic(), claim.Partition(), oldest, "")
+		}
+	}
+	records := make([]*sarama.ConsumerMessage, 0, maxRecords)
+	for {
+		p := in.take(ctx, records[:0])
+		if p == nil {
+			return nil
+		}
+		c.denied.clear()
+		c.readOutage.Recovered(ctx)
+		in.next.Store(p.from)
+		if !c.save(ctx, in, p) {
+			return nil // nothing is marked: the next owner reads these records again
+		}
+		if n := p.size(); n > 0 {
+			c.hasRead.Store(true)
+			c.observer.Saved(n)
+		}
+		if claim.InitialOffset() == sarama.OffsetOldest {
+			// The committed offset may be beyond the end of a truncated topic; then
+			// sarama would ignore lower marks.
+			session.ResetOffset(claim.Topic(), claim.Partition(), p.from, "")
+		}
+		session.MarkOffset(claim.Topic(), claim.Partition(), p.next, "")
+		in.next.Store(p.next)
+	}
+}
+
+// save submits what was read until it is saved; it returns false if ctx ends or
+// the partition is revoked first. A failure is due to PostgreSQL or service-order,
+// not to the records: the partition waits, and Kafka is the buffer. Only records
+// that the database refuses become dead letters.
+func (c *Consumer) save(ctx context.Context, in *reader, p *part) bool {
+	refused := make(map[courier.OrderID]error)
+	b := p.batch(refused)
+	if p.size() == 0 {
+		return true // offsets without records
+	}
+	submitCtx, cancel := withGrace(ctx, shutdownGrace)
+	defer cancel()
+	partition := in.claim.Partition()
+	defer c.stalled.ended(partition)
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		err := c.sink.Submit(inHand, b)
+		err := c.submit(submitCtx, b)
 		if err == nil {
 			in.resume()
-			c.saving.Works(ctx)
-			c.tellLetters(ctx, b.Letters)
+			if c.stalled.ended(partition) {
+				c.submitOutage.Recovered(ctx)
+			}
+			c.logDeadLetters(ctx, b.DeadLetters)
 			return true
 		}
 		if ctx.Err() != nil {
 			return false
 		}
-		if refused, ok := errors.AsType[*orderevent.RefusedError](err); ok {
-			maps.Copy(bad, refused.Orders)
-			b = decode(records, bad)
+		if refusal, ok := errors.AsType[*orderevent.RefusedError](err); ok {
+			maps.Copy(refused, refusal.Orders)
+			b = p.batch(refused)
 			continue
 		}
-		if !errors.Is(err, orderevent.ErrPaused) { // which the breaker has told
-			c.saving.Failed(ctx, err)
+		if errors.Is(err, orderevent.ErrPaused) { // the breaker has logged that
+			c.stalled.ended(partition)
+		} else {
+			c.stalled.failed(partition, err)
+			c.submitOutage.Failed(ctx, err)
 		}
 		if !in.pause(ctx, wait) {
 			return false
@@ -113,14 +120,32 @@ func (c *Consumer) handOver(ctx context.Context, in *reader, records []*sarama.C
 	}
 }
 
-// tellLetters says once a batch that it had records which can never be processed,
-// and of the first of them why; slog quotes what came from outside.
-func (c *Consumer) tellLetters(ctx context.Context, letters []orderevent.DeadLetter) {
-	if len(letters) == 0 {
+// submit turns a panic into an error: in sarama's goroutine it would end the process.
+func (c *Consumer) submit(ctx context.Context, b orderevent.Batch) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.ErrorContext(ctx, "panic recovered", slog.String("component", "consumer"), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			c.observer.Panicked()
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return c.sink.Submit(ctx, b)
+}
+
+// withGrace returns a context that ends grace after ctx.
+func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	delayed, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return delayed, func() { stop(); cancel() }
+}
+
+// logDeadLetters logs the dead letters of a batch once, with the first of them.
+func (c *Consumer) logDeadLetters(ctx context.Context, deadLetters []orderevent.DeadLetter) {
+	if len(deadLetters) == 0 {
 		return
 	}
-	first := letters[0]
-	c.log.WarnContext(ctx, "records can never be processed; they are dead letters", slog.Int("letters", len(letters)),
+	first := deadLetters[0]
+	c.log.WarnContext(ctx, "dead letters stored", slog.Int("count", len(deadLetters)),
 		slog.Int("partition", int(first.Partition)), slog.Int64("offset", first.Offset),
 		slog.String("reason", first.Reason), slog.String("detail", first.Detail))
 }

@@ -1,6 +1,6 @@
-// Package kafka is the consumer of order events: it decodes records and hands
-// them over in batches, and marks what was saved. It knows nothing of couriers,
-// and decides only what can never be an event.
+// Package kafka consumes order events: it decodes records, submits them in
+// batches and marks their offsets after the commit. It also inspects topic and
+// group, and publishes dead letters again. It knows nothing of couriers.
 package kafka
 
 import (
@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,111 +18,142 @@ import (
 	"service-courier/internal/usecase/orderevent"
 )
 
-// Sink is where batches go.
+// Sink processes batches.
 type Sink interface {
-	// Submit returns nil when the batch is disposed of in committed
-	// transactions. After an error nothing is known: the batch is submitted again.
+	// Submit returns nil when the batch is committed. After an error the state is
+	// unknown, and the batch is submitted again.
 	Submit(ctx context.Context, b orderevent.Batch) error
 }
 
-// Observer is told how the topic is read.
+// Observer observes the progress of the consumer.
 type Observer interface {
-	// Claimed is called when a partition becomes this member's. lag tells, whenever
-	// it is called, how many records of it are to be saved, where that is known.
+	// Claimed is called when this member gets a partition. lag returns the number
+	// of records not yet saved, if known; it may be called at any time.
 	Claimed(partition int32, lag func() (records int64, known bool))
-	// Forget is called when the partition is no longer this member's.
-	Forget(partition int32)
-	// Saved tells that so many records are disposed of, as events or dead letters.
+	// Released is called when this member gives the partition back.
+	Released(partition int32)
+	// Saved is called with the number of records saved, as events or dead letters.
 	Saved(records int)
+	// Panicked is called when a panic was recovered.
+	Panicked()
 }
 
 // Consumer is a member of the consumer group.
 type Consumer struct {
-	cfg        Config
-	sink       Sink
-	observer   Observer
-	resets     ResetObserver
-	log        *slog.Logger
-	kafka      *outage.Log
-	topic      *outage.Log
-	read       *outage.Log
-	saving     *outage.Log
-	group      sarama.ConsumerGroup // of the membership; its claims end before it is another
-	joined     atomic.Bool
-	stuck      stuck
-	denied     stuck
-	joining    atomic.Bool // from the wish to be a member until the session begins
-	resetsSaid said
+	cfg      Config
+	sink     Sink
+	observer Observer
+	resets   ResetObserver
+	log      *slog.Logger
 
-	worked       atomic.Bool // events were handled, by this process or one before
-	workedBefore atomic.Bool // … before this session, so that their offsets are committed
+	groupOutage  *outage.Reporter
+	topicOutage  *outage.Reporter
+	readOutage   *outage.Reporter
+	submitOutage *outage.Reporter
+
+	cause   atomic.Pointer[error] // why it is not joined, if known
+	group   sarama.ConsumerGroup  // of the present membership, which outlives its claims
+	joining atomic.Bool           // from the attempt to join until the session begins
+	joined  atomic.Bool
+	stuck   condition // records cannot be decoded, and the batch at fault is not found
+	denied  condition // not allowed to read the topic
+	stalled stalled
+
+	failingMu  sync.Mutex
+	failingFor map[int32]*atomic.Bool // by partition: sarama reported an error
+
+	silentLog     rateLimiter
+	unowned       unowned
+	resetLog      rateLimiter
+	hasRead       atomic.Bool // this or an earlier process handled events
+	hadReadAtJoin atomic.Bool // hasRead when the session began; then offsets were committed before
 }
 
 var _ sarama.ConsumerGroupHandler = (*Consumer)(nil)
 
-// NewConsumer returns a consumer that hands batches to sink. It connects in Run.
+// NewConsumer returns a consumer. It connects in Run.
 func NewConsumer(cfg Config, sink Sink, observer Observer, resets ResetObserver, log *slog.Logger) *Consumer {
 	return &Consumer{
 		cfg: cfg, sink: sink, observer: observer, resets: resets, log: log,
-		kafka:  outage.New(log, "kafka consumer group"),
-		topic:  outage.New(log, "kafka topic"),
-		read:   outage.New(log, "reading of the kafka topic"),
-		saving: outage.New(log, "saving of order events"),
+		stuck: condition{after: stuckAfter}, failingFor: make(map[int32]*atomic.Bool),
+		groupOutage:  outage.New(log, "kafka consumer group"),
+		topicOutage:  outage.New(log, "kafka topic"),
+		readOutage:   outage.New(log, "reading the kafka topic"),
+		submitOutage: outage.New(log, "saving order events"),
 	}
 }
 
-// Status returns nil while the consumer is a member of its group and reads, else
-// a word on what keeps it from that; it names no host.
-func (c *Consumer) Status() error {
-	switch {
-	case !c.joined.Load():
-		return errNotJoined
-	case c.stuck.now():
-		return errStuck
-	case c.denied.now():
-		return errDenied
-	}
-	return nil
-}
+// Needs makes the consumer report an outage of the storage together with its other users.
+func (c *Consumer) Needs(storage *outage.Dependency) { c.submitOutage.On(storage) }
+
+// ErrNotJoined matches the status of a consumer that is no member of its group.
+var ErrNotJoined = errors.New("not joined")
 
 var (
-	errNotJoined = errors.New("not joined: Kafka or the topic is absent, or the group is being joined")
-	errStuck     = errors.New("stuck: a compressed batch is too large to unpack; the runbook says how to step over it")
+	errNotJoined = fmt.Errorf("%w: Kafka or the topic is missing, or the group is rebalancing", ErrNotJoined)
+	errStuck     = errors.New("stuck: records cannot be decoded; see the log")
 	errDenied    = errors.New("joined, but not allowed to read the topic")
 )
 
-// rejoinAfter is the wait between tries to reach Kafka.
-const rejoinAfter = time.Second
+// Status returns nil while the consumer is a member of its group and can read,
+// else the reason, without host names.
+func (c *Consumer) Status() error {
+	switch {
+	case !c.joined.Load():
+		if cause := c.cause.Load(); cause != nil {
+			return fmt.Errorf("%w: %s", ErrNotJoined, outage.Public(*cause, "the log has the error"))
+		}
+		return errNotJoined
+	case c.stuck.active():
+		return errStuck
+	case c.denied.active():
+		return errDenied
+	}
+	return c.stalled.err()
+}
 
-// Run consumes until ctx ends; then it commits what is marked and leaves the
-// group. Absent brokers or an absent topic are waited for. worked says that
-// events were handled before: a group without offsets has then lost them.
-func (c *Consumer) Run(ctx context.Context, worked bool) {
-	c.worked.Store(worked)
+// rejoinInterval is the wait between attempts to join the group.
+const rejoinInterval = time.Second
+
+// Run consumes until ctx ends, then commits the marked offsets and leaves the
+// group. It waits for missing brokers or a missing topic. hasRead: events were
+// handled before, so a group without committed offsets has lost them.
+func (c *Consumer) Run(ctx context.Context, hasRead bool) {
+	c.hasRead.Store(hasRead)
+	watched := make(chan struct{})
+	go func() { defer close(watched); c.watchUnowned(ctx, unownedInterval) }()
+	defer func() { <-watched }()
 	for ctx.Err() == nil {
-		err := c.member(ctx)
+		err := c.consume(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		c.failed(ctx, err)
+		c.reportOutage(ctx, err)
 		select {
-		case <-time.After(rejoinAfter):
+		case <-time.After(rejoinInterval):
 		case <-ctx.Done():
 		}
 	}
 }
 
-// member joins the group and consumes until that fails or ctx ends.
-func (c *Consumer) member(ctx context.Context) (err error) {
+// consume joins the group and consumes until it fails or ctx ends.
+func (c *Consumer) consume(ctx context.Context) (err error) {
 	conf, err := c.cfg.sarama()
 	if err != nil {
 		return err
 	}
 	c.joining.Store(true)
-	bound, done := c.outlivingUnlessJoining(ctx)
-	defer done()
-	boundBy(bound, conf)
-	group, err := sarama.NewConsumerGroup(c.cfg.Brokers, c.cfg.GroupID, conf)
+	seeds, silent, err := c.cfg.seeds(ctx)
+	if err != nil {
+		return err
+	}
+	if len(silent) > 0 && c.silentLog.allow("") {
+		c.log.WarnContext(ctx, "kafka brokers do not answer, using the others", slog.Any("brokers", silent))
+	}
+	connections, cancel := c.connectionContext(ctx)
+	defer cancel()
+	bindFetches(connections, conf, c.cfg.Brokers, nil)
+	group, err := sarama.NewConsumerGroup(seeds, c.cfg.GroupID, conf)
 	if err != nil {
 		return err
 	}
@@ -130,7 +162,7 @@ func (c *Consumer) member(ctx context.Context) (err error) {
 	go func() {
 		defer close(drained)
 		for err := range group.Errors() {
-			c.clientError(ctx, err)
+			c.handleClientError(ctx, err)
 		}
 	}()
 	defer func() {
@@ -139,7 +171,7 @@ func (c *Consumer) member(ctx context.Context) (err error) {
 	}()
 	for ctx.Err() == nil {
 		c.joining.Store(true)
-		// Consume returns nil when the session ended and is to be joined anew.
+		// Consume returns nil at the end of a session, to join again.
 		if err := group.Consume(ctx, []string{c.cfg.Topic}, c); err != nil {
 			return err
 		}
@@ -147,69 +179,143 @@ func (c *Consumer) member(ctx context.Context) (err error) {
 	return nil
 }
 
-// outlivingUnlessJoining returns a context that ends when ctx has ended and the
-// group is still not joined shutdownGrace later. A join lasts as long as the
-// rebalance, in which one member may let all the others wait; a stop does not.
-// There is no batch in hand then that could lose by it.
-func (c *Consumer) outlivingUnlessJoining(ctx context.Context) (longer context.Context, done func()) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	late, forget := outliving(ctx, shutdownGrace)
-	stop := context.AfterFunc(late, func() {
+// connectionContext outlives ctx, so that offsets are committed after the last
+// batch. While the group is being joined it ends shutdownGrace after ctx: another
+// member may delay the rebalance for long, and there is no batch to finish.
+func (c *Consumer) connectionContext(ctx context.Context) (_ context.Context, cancel func()) {
+	connections, end := context.WithCancel(context.WithoutCancel(ctx))
+	delayed, release := withGrace(ctx, shutdownGrace)
+	stop := context.AfterFunc(delayed, func() {
 		if c.joining.Load() {
-			cancel()
+			end()
 		}
 	})
-	return longer, func() { stop(); forget(); cancel() }
+	return connections, func() { stop(); release(); end() }
 }
 
-// clientError looks at what sarama cannot do by itself. It retries most things,
-// so they are for whoever debugs; a batch that is too large and a missing right it
-// retries for ever.
-func (c *Consumer) clientError(ctx context.Context, err error) {
+// stuckAfter is longer than it takes to find and skip a batch.
+const stuckAfter = 20 * time.Second
+
+// handleClientError handles the errors that sarama retries for ever and reports here.
+func (c *Consumer) handleClientError(ctx context.Context, err error) {
+	if failed, ok := errors.AsType[*sarama.ConsumerError](err); ok {
+		c.failing(failed.Partition).Store(true)
+	}
 	switch {
-	case errors.Is(err, sarama.ErrDecompressedBatchTooLarge):
-		if c.stuck.again() {
-			c.log.ErrorContext(ctx, "stuck at a compressed batch that is too large to unpack; the runbook says how to step over it",
-				slog.Int("limit_bytes", maxDecompressedBatch), slog.Any("error", err))
+	case errors.Is(err, sarama.ErrInvalidMessage): // of checkedConn
+		if c.stuck.observe() {
+			c.log.ErrorContext(ctx, "records cannot be decoded, partitions stuck", slog.Any("error", err))
 		}
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
-		c.denied.again()
-		c.read.Failed(ctx, explain(err))
+		c.denied.observe()
+		c.readOutage.Failed(ctx, explain(err))
 	default:
 		c.log.DebugContext(ctx, "kafka client error", slog.Any("error", err))
 	}
 }
 
-// failed tells an absent topic, or one that is not ours to see, which somebody
-// has to mend there, from whatever else keeps the consumer out.
-func (c *Consumer) failed(ctx context.Context, err error) {
+// failing returns the flag of a partition that sarama could not read. It is set for every
+// partition of a broker, since sarama does not say which one is at fault.
+func (c *Consumer) failing(partition int32) *atomic.Bool {
+	c.failingMu.Lock()
+	defer c.failingMu.Unlock()
+	if c.failingFor[partition] == nil {
+		c.failingFor[partition] = new(atomic.Bool)
+	}
+	return c.failingFor[partition]
+}
+
+// reportOutage separates a missing or forbidden topic from other causes.
+func (c *Consumer) reportOutage(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	if errors.Is(err, sarama.ErrInconsistentGroupProtocol) || errors.Is(err, sarama.ErrGroupAuthorizationFailed) {
+		err = fmt.Errorf("group %s: %w", c.cfg.GroupID, err)
+	}
+	explained := explain(err)
+	c.cause.Store(&explained)
 	switch {
-	case err == nil:
-	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
-		c.kafka.Works(ctx)
-		c.topic.Failed(ctx, explain(fmt.Errorf("topic %s: %w", c.cfg.Topic, err)))
-	case errors.Is(err, sarama.ErrTopicAuthorizationFailed): // which names the topic
-		c.kafka.Works(ctx)
-		c.topic.Failed(ctx, explain(err))
+	case errors.Is(err, sarama.ErrUnknownTopicOrPartition), errors.Is(err, sarama.ErrTopicAuthorizationFailed): // names the topic
+		c.groupOutage.Recovered(ctx)
+		c.topicOutage.Failed(ctx, explained)
 	default:
-		c.kafka.Failed(ctx, explain(err))
+		c.groupOutage.Failed(ctx, explained)
 	}
 }
 
-// Setup is called by sarama when the group was joined.
+// Setup implements sarama.ConsumerGroupHandler: the group was joined.
 func (c *Consumer) Setup(session sarama.ConsumerGroupSession) error {
 	c.joining.Store(false)
 	c.joined.Store(true)
-	c.workedBefore.Store(c.worked.Load())
-	c.kafka.Works(session.Context())
-	c.topic.Works(session.Context())
-	c.log.InfoContext(session.Context(), "joined the consumer group",
+	c.cause.Store(nil)
+	c.hadReadAtJoin.Store(c.hasRead.Load())
+	c.groupOutage.Recovered(session.Context())
+	c.topicOutage.Recovered(session.Context())
+	c.log.InfoContext(session.Context(), "consumer group joined",
 		slog.String("group", c.cfg.GroupID), slog.Any("claims", session.Claims()[c.cfg.Topic]))
 	return nil
 }
 
-// Cleanup is called by sarama when the session ended and its claims have returned.
+// Cleanup implements sarama.ConsumerGroupHandler: the session has ended.
 func (c *Consumer) Cleanup(sarama.ConsumerGroupSession) error {
 	c.joined.Store(false)
 	return nil
+}
+
+// conditionFor is how long a condition lasts after its last error; sarama repeats
+// the error every Retry.Backoff.
+const conditionFor = 10 * time.Second
+
+// condition is a state that is known only by repeated errors.
+type condition struct {
+	after time.Duration // errors for a shorter time do not count
+	log   rateLimiter
+
+	mu          sync.Mutex
+	first, last time.Time
+}
+
+// observe notes the error and reports whether to log it.
+func (c *condition) observe() (logIt bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.last) >= conditionFor {
+		c.first = time.Now()
+	}
+	c.last = time.Now()
+	return c.lasts() && c.log.allow("")
+}
+
+func (c *condition) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = time.Time{}
+}
+
+func (c *condition) active() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.last) < conditionFor && c.lasts()
+}
+
+func (c *condition) lasts() bool { return c.last.Sub(c.first) >= c.after }
+
+// rateLimiter allows one log message per key and minute.
+type rateLimiter struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+func (r *rateLimiter) allow(key string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last, ok := r.last[key]; ok && time.Since(last) < time.Minute {
+		return false
+	}
+	if r.last == nil {
+		r.last = make(map[string]time.Time)
+	}
+	r.last[key] = time.Now()
+	return true
 }

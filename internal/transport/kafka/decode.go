@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -12,9 +13,8 @@ import (
 	"service-courier/internal/usecase/orderevent"
 )
 
-// event is a record of the topic: {"order_id","status","created_at"}. The time
-// is of publishing and decides nothing, so it is not read; nor does the status
-// have to be one, since the GET decides.
+// event is a record of the topic: {"order_id","status","created_at"}. The time of
+// publishing is not used, and any status is accepted: the fetched order decides.
 type event struct {
 	OrderID any `json:"order_id"`
 	Status  any `json:"status"`
@@ -24,44 +24,48 @@ type event struct {
 func (e event) id() (courier.OrderID, error) {
 	s, ok := e.OrderID.(string)
 	if !ok {
-		return "", fmt.Errorf("%w: it is no string", courier.ErrBadOrderID)
+		return "", fmt.Errorf("%w: not a string", courier.ErrBadOrderID)
 	}
 	return courier.ParseOrderID(s)
 }
 
-// said returns what the event claims of its order.
-func (e event) said() courier.Class {
+// class returns the class of the status in the event.
+func (e event) class() courier.Class {
 	s, _ := e.Status.(string)
 	return courier.ClassOf(s)
 }
 
-// decode turns records into a batch: a hint each, or a dead letter. Records of
-// orders that the database has refused become dead letters too.
+// decode turns each record into a hint or a dead letter. Records of orders that
+// can never be saved become dead letters.
 func decode(records []*sarama.ConsumerMessage, refused map[courier.OrderID]error) orderevent.Batch {
 	b := orderevent.Batch{Hints: make([]orderevent.Hint, 0, len(records))}
 	for _, r := range records {
 		var e event
 		if err := json.Unmarshal(r.Value, &e); err != nil {
-			b.Letters = append(b.Letters, letter(r, deadletters.NotJSON, err))
+			b.DeadLetters = append(b.DeadLetters, deadLetter(r, deadletters.NotJSON, err))
 			continue
 		}
 		id, err := e.id()
 		if err != nil {
-			b.Letters = append(b.Letters, letter(r, deadletters.BadOrderID, err))
+			b.DeadLetters = append(b.DeadLetters, deadLetter(r, deadletters.BadOrderID, err))
 			continue
 		}
-		if why, bad := refused[id]; bad {
-			b.Letters = append(b.Letters, letter(r, deadletters.RefusedByDatabase, why))
+		if why, ok := refused[id]; ok {
+			reason := deadletters.RefusedByDatabase
+			if errors.Is(why, orderevent.ErrPanicked) {
+				reason = deadletters.ProcessingPanicked
+			}
+			b.DeadLetters = append(b.DeadLetters, deadLetter(r, reason, why))
 			continue
 		}
 		b.Hints = append(b.Hints, orderevent.Hint{
-			OrderID: id, Said: e.said(), Source: source(r), Trace: traceparent(r), Received: r.BlockTimestamp,
+			OrderID: id, EventClass: e.class(), Source: source(r), Trace: traceparent(r), Received: r.BlockTimestamp,
 		})
 	}
 	return b
 }
 
-// traceparent returns the header of that name, shared with the record.
+// traceparent returns the header without copying it.
 func traceparent(r *sarama.ConsumerMessage) []byte {
 	for _, h := range r.Headers {
 		if string(h.Key) == "traceparent" {
@@ -71,18 +75,36 @@ func traceparent(r *sarama.ConsumerMessage) []byte {
 	return nil
 }
 
-// source names a record in the journal: partition@offset.
+// source names a record in the journal, as partition@offset.
 func source(r *sarama.ConsumerMessage) string {
 	return strconv.FormatInt(int64(r.Partition), 10) + "@" + strconv.FormatInt(r.Offset, 10)
 }
 
-func letter(r *sarama.ConsumerMessage, reason string, err error) orderevent.DeadLetter {
-	headers := make([]orderevent.Header, len(r.Headers))
+func deadLetter(r *sarama.ConsumerMessage, reason string, err error) orderevent.DeadLetter {
+	headers := make([]deadletters.Header, len(r.Headers))
 	for i, h := range r.Headers {
-		headers[i] = orderevent.Header{Key: h.Key, Value: h.Value}
+		headers[i] = deadletters.Header{Key: h.Key, Value: h.Value}
 	}
 	return orderevent.DeadLetter{
 		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, ProducedAt: r.Timestamp,
 		Key: r.Key, Payload: r.Value, Headers: headers, Reason: reason, Detail: err.Error(),
 	}
+}
+
+// undecodable is the dead letter of a whole batch.
+func undecodable(topic string, partition int32, b batchHeader, err error) *orderevent.DeadLetter {
+	return &orderevent.DeadLetter{
+		Topic: topic, Partition: partition, Offset: b.first, ProducedAt: b.at, Reason: deadletters.Undecodable,
+		Detail: fmt.Sprintf("batch of offsets %d to %d, %d bytes: %v", b.first, b.last, b.size, err),
+	}
+}
+
+// DeadLetterReason returns why a record with this payload would become a dead
+// letter, or "" if it can be decoded.
+func DeadLetterReason(payload []byte) string {
+	b := decode([]*sarama.ConsumerMessage{{Value: payload}}, nil)
+	if len(b.DeadLetters) == 0 {
+		return ""
+	}
+	return b.DeadLetters[0].Reason + ": " + b.DeadLetters[0].Detail
 }

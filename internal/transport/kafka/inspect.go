@@ -5,30 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/IBM/sarama"
+
+	"service-courier/internal/outage"
 )
 
-// Inspection is what Kafka says of the topic and of the group that reads it.
+// Inspection is the state of the topic and of its consumer group.
 type Inspection struct {
 	Brokers    int
-	Partitions []PartitionState // empty: the topic is absent
+	Silent     []string         // configured brokers that accept connections and answer nothing
+	Partitions []PartitionState // empty: the topic does not exist
 	Group      GroupState
-	GroupErr   error // the group could not be asked about
+	GroupErr   error // the group could not be inspected
 }
 
-// PartitionState is how far a partition goes and how far the group has read it.
+// PartitionState is the range of a partition and the progress of the group in it.
 type PartitionState struct {
 	ID             int32
-	Leaderless     bool // no broker serves it; nothing else is known then
+	Leaderless     bool // no broker leads it; the offsets are unknown
 	Oldest, Newest int64
-	Committed      int64 // the next record to read; -1 when nothing is committed
+	Committed      int64 // the next record to read; -1 if none is committed
 }
 
-// Lag is how many records are still to be read.
+// Lag is the number of records not yet read.
 func (p PartitionState) Lag() int64 { return max(0, p.Newest-max(p.Oldest, p.Committed)) }
 
-// Lost is how many records Kafka removed before the group had read them.
+// Lost is the number of records that Kafka removed before the group read them.
 func (p PartitionState) Lost() int64 {
 	if p.Committed < 0 {
 		return 0
@@ -36,76 +41,88 @@ func (p PartitionState) Lost() int64 {
 	return max(0, p.Oldest-p.Committed)
 }
 
-// Ahead reports that the group has committed what is not there: the topic was
-// deleted and made anew.
+// Ahead reports that the committed offset is beyond the end: the topic was
+// recreated or truncated.
 func (p PartitionState) Ahead() bool { return p.Committed > p.Newest }
+
+// Unowned returns the partitions that no member of a stable group reads, such as those
+// that were just added.
+func (in Inspection) Unowned() []int32 {
+	if in.Group.State != "Stable" || in.GroupErr != nil {
+		return nil
+	}
+	owned := make(map[int32]bool)
+	for _, m := range in.Group.Members {
+		for _, id := range m.Partitions {
+			owned[id] = true
+		}
+	}
+	var unowned []int32
+	for _, p := range in.Partitions {
+		if !owned[p.ID] {
+			unowned = append(unowned, p.ID)
+		}
+	}
+	return unowned
+}
 
 // GroupState is a consumer group.
 type GroupState struct {
-	State   string // Kafka's word: Stable, Empty, PreparingRebalance, …; Dead or "" for one that never was
-	Members []Member
+	State    string // as in Kafka: Stable, Empty, PreparingRebalance, …; Dead or "" if unknown to it
+	Protocol string // that its members agreed on
+	Members  []Member
 }
 
 // Member is a consumer of the group.
 type Member struct {
 	Host       string
+	Client     string // the client id
 	Partitions []int32
 }
 
-// Inspect asks Kafka once and changes nothing. ctx bounds it, whatever hangs.
+// Inspect reads the state from Kafka. ctx bounds it.
 func Inspect(ctx context.Context, cfg Config) (Inspection, error) {
 	conf, err := cfg.sarama()
 	if err != nil {
 		return Inspection{}, err
 	}
-	client, err := sarama.NewClient(cfg.Brokers, impatient(ctx, conf))
+	seeds, silent, err := cfg.seeds(ctx)
 	if err != nil {
-		return Inspection{}, unless(ctx, err)
+		return Inspection{}, err
+	}
+	client, err := sarama.NewClient(seeds, withoutRetries(ctx, conf, cfg.Brokers))
+	if err != nil {
+		return Inspection{}, explainTimeout(ctx, err)
 	}
 	defer func() { _ = client.Close() }()
-	in := Inspection{Brokers: len(client.Brokers())}
+	in := Inspection{Brokers: len(client.Brokers()), Silent: silent}
 	ids, err := client.Partitions(cfg.Topic)
 	switch {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 	case err != nil:
-		return in, unless(ctx, err)
+		return in, explainTimeout(ctx, err)
 	}
 	for _, id := range ids {
 		state, err := partition(client, cfg.Topic, id)
 		if err != nil {
-			return in, unless(ctx, err)
+			return in, explainTimeout(ctx, err)
 		}
 		in.Partitions = append(in.Partitions, state)
 	}
-	if in.GroupErr = in.askGroup(client, cfg); errors.Is(in.GroupErr, sarama.ErrGroupIDNotFound) {
-		in.GroupErr = nil // brokers differ in whether a group that never was is an error
+	if in.GroupErr = in.inspectGroup(client, cfg); errors.Is(in.GroupErr, sarama.ErrGroupIDNotFound) {
+		in.GroupErr = nil // some brokers return an error for an unknown group
 	}
-	in.GroupErr = explain(in.GroupErr)
+	if in.GroupErr != nil {
+		in.GroupErr = explain(fmt.Errorf("group %s: %w", cfg.GroupID, in.GroupErr))
+	}
 	return in, nil
-}
-
-// impatient gives up at the first failure: the operator asks again.
-func impatient(ctx context.Context, c *sarama.Config) *sarama.Config {
-	c.Metadata.Retry.Max = 0
-	c.Admin.Retry.Max = 0
-	boundBy(ctx, c)
-	return c
-}
-
-// unless says that the time was over, where that is why it failed, else how to
-// mend it.
-func unless(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("no answer in time: %w", ctx.Err())
-	}
-	return explain(err)
 }
 
 func partition(client sarama.Client, topic string, id int32) (PartitionState, error) {
 	p := PartitionState{ID: id, Committed: -1}
 	if _, err := client.Leader(topic, id); err != nil {
 		p.Leaderless = true
-		return p, nil //nolint:nilerr // it is what was to be found out
+		return p, nil //nolint:nilerr // reported as Leaderless
 	}
 	var err error
 	if p.Oldest, err = client.GetOffset(topic, id, sarama.OffsetOldest); err != nil {
@@ -115,8 +132,8 @@ func partition(client sarama.Client, topic string, id int32) (PartitionState, er
 	return p, err
 }
 
-// askGroup adds the group's members and what it has committed.
-func (in *Inspection) askGroup(client sarama.Client, cfg Config) error {
+// inspectGroup adds the members of the group and its committed offsets.
+func (in *Inspection) inspectGroup(client sarama.Client, cfg Config) error {
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
 		return err
@@ -126,11 +143,16 @@ func (in *Inspection) askGroup(client sarama.Client, cfg Config) error {
 		return err
 	}
 	for _, g := range groups {
-		in.Group.State = g.State
+		in.Group.State, in.Group.Protocol = g.State, g.Protocol
 		for _, m := range g.Members {
 			in.Group.Members = append(in.Group.Members, member(m, cfg.Topic))
 		}
 	}
+	return in.readCommitted(admin, cfg)
+}
+
+// readCommitted adds the committed offsets of the group.
+func (in *Inspection) readCommitted(admin sarama.ClusterAdmin, cfg Config) error {
 	ids := make([]int32, len(in.Partitions))
 	for i, p := range in.Partitions {
 		ids[i] = p.ID
@@ -147,12 +169,41 @@ func (in *Inspection) askGroup(client sarama.Client, cfg Config) error {
 	return nil
 }
 
-// member reads what a member was given, which is nothing while it still joins.
+// member returns a member with its partitions; it has none while it joins.
 func member(m *sarama.GroupMemberDescription, topic string) Member {
-	out := Member{Host: m.ClientHost}
-	if given, err := m.GetMemberAssignment(); err == nil && given != nil {
-		out.Partitions = given.Topics[topic]
+	out := Member{Host: m.ClientHost, Client: m.ClientId}
+	if assigned, err := m.GetMemberAssignment(); err == nil && assigned != nil {
+		out.Partitions = assigned.Topics[topic]
 		slices.Sort(out.Partitions)
 	}
 	return out
+}
+
+// GroupProblem returns why this service cannot join the group, with the fix; nil when it can.
+func (in Inspection) GroupProblem(group string) error {
+	if in.Group.Protocol == "" || in.Group.Protocol == protocol || len(in.Group.Members) == 0 {
+		return nil
+	}
+	return explain(fmt.Errorf("group %s: its members use the protocol %s: %w", group, in.Group.Protocol, sarama.ErrInconsistentGroupProtocol))
+}
+
+// TopicProblem returns why the topic cannot be read, with the fix; nil when every
+// partition can be read.
+func (in Inspection) TopicProblem(topic string) error {
+	if len(in.Partitions) == 0 {
+		return explain(fmt.Errorf("%s: %w", topic, sarama.ErrUnknownTopicOrPartition))
+	}
+	var down []string
+	for _, p := range in.Partitions {
+		if p.Leaderless {
+			down = append(down, strconv.Itoa(int(p.ID)))
+		}
+	}
+	if len(down) > 0 {
+		return outage.Fixable{
+			Err: fmt.Errorf("%s: no broker serves partition %s", topic, strings.Join(down, ", ")),
+			Fix: "start the brokers that have these partitions",
+		}
+	}
+	return nil
 }

@@ -12,20 +12,20 @@ import (
 	"service-courier/test/realkafka"
 )
 
-func TestInspectOnKfake(t *testing.T) { inspects(t, startKfake(t).Addr()) }
+func TestInspectOnKfake(t *testing.T) { testInspect(t, startKfake(t).Addr()) }
 
 func TestInspectOnRealKafka(t *testing.T) {
 	b := realkafka.Require(t, realkafka.Options{})
 	if err := b.CreateTopic(t.Context(), topic, partitions); err != nil {
 		t.Fatal(err)
 	}
-	inspects(t, b.Addr())
+	testInspect(t, b.Addr())
 }
 
-func inspects(t *testing.T, addr string) {
+func testInspect(t *testing.T, addr string) {
 	t.Helper()
-	b := bench{t, broker{addr: addr}, Config{Brokers: []string{addr}, Topic: topic, GroupID: "inspected"}}
-	look := func(cfg Config) Inspection {
+	b := fixture{t, broker{addr: addr}, Config{Brokers: []string{addr}, Topic: topic, GroupID: "inspected"}}
+	inspect := func(cfg Config) Inspection {
 		t.Helper()
 		in, err := Inspect(t.Context(), cfg)
 		if err != nil || in.GroupErr != nil {
@@ -33,24 +33,24 @@ func inspects(t *testing.T, addr string) {
 		}
 		return in
 	}
-	if in := look(Config{Brokers: b.cfg.Brokers, Topic: "absent", GroupID: "absent"}); in.Brokers != 1 || len(in.Partitions)+len(in.Group.Members) != 0 {
-		t.Errorf("an absent topic: %+v", in)
+	if in := inspect(Config{Brokers: b.cfg.Brokers, Topic: "absent", GroupID: "absent"}); in.Brokers != 1 || len(in.Partitions)+len(in.Group.Members) != 0 {
+		t.Errorf("a missing topic: %+v", in)
 	}
 	b.produce(events(0, 12)...)
-	if in := look(b.cfg); len(in.Partitions) != partitions || lagOf(in) != 12 || in.Partitions[0].Committed != -1 || len(in.Group.Members) != 0 {
+	if in := inspect(b.cfg); len(in.Partitions) != partitions || lagOf(in) != 12 || in.Partitions[0].Committed != -1 || len(in.Group.Members) != 0 {
 		t.Errorf("nothing read yet: %+v", in)
 	}
 	var s sink
 	stop := b.consume(&s)
-	b.eventually("all is read and committed", func() bool { return lagOf(look(b.cfg)) == 0 })
-	in := look(b.cfg)
+	b.eventually("all is read and committed", func() bool { return lagOf(inspect(b.cfg)) == 0 })
+	in := inspect(b.cfg)
 	if in.Group.State != "Stable" || len(in.Group.Members) != 1 || len(in.Group.Members[0].Partitions) != partitions {
-		t.Errorf("a member at work: %+v", in.Group)
+		t.Errorf("one member: %+v", in.Group)
 	}
 	stop()
-	b.eventually("the group is empty", func() bool { in := look(b.cfg); return len(in.Group.Members) == 0 && lagOf(in) == 0 })
+	b.eventually("the group is empty", func() bool { in := inspect(b.cfg); return len(in.Group.Members) == 0 && lagOf(in) == 0 })
 	lose(t, b.cfg)
-	in = look(b.cfg)
+	in = inspect(b.cfg)
 	if p := in.Partitions[0]; p.Lost() != 2 || p.Lag() != 0 || p.Ahead() || in.Partitions[1].Lost() != 0 {
 		t.Errorf("records removed before they were read: %+v", in.Partitions)
 	}
@@ -63,7 +63,7 @@ func lagOf(in Inspection) (lag int64) {
 	return lag
 }
 
-// lose takes the group back to the beginning of partition 0 and removes what is there.
+// lose resets the group to the start of partition 0 and removes its records.
 func lose(t *testing.T, cfg Config) {
 	t.Helper()
 	client, err := sarama.NewClient(cfg.Brokers, saramaConfig())
@@ -90,9 +90,9 @@ func lose(t *testing.T, cfg Config) {
 	}
 }
 
-// TestInspectIsBounded: a broker that accepts and says nothing is left at the
-// end of ctx, not when sarama's own timeouts have run out.
-func TestInspectIsBounded(t *testing.T) {
+// TestInspectEndsWithContext: a broker that never answers delays Inspect until the
+// end of ctx, not until sarama's own timeouts.
+func TestInspectEndsWithContext(t *testing.T) {
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

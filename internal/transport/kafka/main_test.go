@@ -14,28 +14,34 @@ import (
 	"github.com/IBM/sarama"
 	"go.uber.org/goleak"
 
-	"service-courier/internal/devstack"
+	"service-courier/internal/dev/devkafka"
 	"service-courier/internal/usecase/orderevent"
 	"service-courier/test/realkafka"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, lasting...) }
+// testDecompressedBatch is the limit of the tests, which decompress faster.
+const testDecompressedBatch = 4 << 20
 
-// lasting is what sarama leaves behind.
+func TestMain(m *testing.M) {
+	maxDecoded = testDecompressedBatch
+	goleak.VerifyTestMain(m, lasting...)
+}
+
+// lasting are the goroutines that sarama leaves running.
 var lasting = []goleak.Option{
-	// sarama's metrics start one ticker for the whole process and never stop it.
+	// sarama's metrics start one ticker per process and never stop it.
 	goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
-	// sarama's circuit breaker sleeps out its ten seconds after an outage.
+	// sarama's circuit breaker sleeps for ten seconds after an outage.
 	goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
 }
 
 const (
 	topic      = "order.status.changed"
 	partitions = 6
-	patience   = 30 * time.Second // at the border to another process
+	patience   = 30 * time.Second // with another process
 )
 
-// broker is a Kafka that the suite runs on.
+// broker is a broker of the suite.
 type broker struct {
 	addr        string
 	createTopic func(t *testing.T, name string)
@@ -45,7 +51,7 @@ type broker struct {
 func TestOnKfake(t *testing.T) {
 	suite(t, func(t *testing.T) broker {
 		t.Helper()
-		k, err := devstack.StartKafka(t.Context(), devstack.KafkaConfig{Port: devstack.AnyPort, Logger: slog.New(slog.DiscardHandler)})
+		k, err := devkafka.Start(t.Context(), devkafka.Config{Port: devkafka.AnyPort, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +74,7 @@ func TestOnKfake(t *testing.T) {
 	})
 }
 
-// TestOnRealKafka runs the same suite on Apache Kafka: one broker, a topic a test.
+// TestOnRealKafka runs the same suite on Apache Kafka: one broker, a topic per test.
 func TestOnRealKafka(t *testing.T) {
 	b := realkafka.Require(t, realkafka.Options{})
 	suite(t, func(*testing.T) broker {
@@ -81,16 +87,16 @@ func TestOnRealKafka(t *testing.T) {
 	})
 }
 
-// bench is one test's topic and group on a broker.
-type bench struct {
+// fixture is the topic and group of one test.
+type fixture struct {
 	*testing.T
 	broker
 	cfg Config
 }
 
-// produce sends the values round the partitions, unkeyed, and returns nothing
-// before the broker has them all.
-func (b bench) produce(values ...string) {
+// produce sends the values to the partitions in turn, without keys, and returns when
+// the broker has acknowledged them.
+func (b fixture) produce(values ...string) {
 	b.Helper()
 	cfg := saramaConfig()
 	cfg.Producer.Return.Successes = true
@@ -111,7 +117,7 @@ func (b bench) produce(values ...string) {
 	}
 }
 
-// event is a valid record about order n.
+// eventOf is a valid record about order n.
 func eventOf(n int) string { return fmt.Sprintf(`{"order_id":"o%d","status":"created"}`, n) }
 
 func events(from, to int) []string {
@@ -122,15 +128,15 @@ func events(from, to int) []string {
 	return out
 }
 
-// consume starts a member of the group and returns how to stop it. Stopping
-// fails the test when it takes over five seconds.
-func (b bench) consume(sink Sink) (stop func()) {
+// consume starts a member of the group and returns the function that stops it, which
+// fails the test if that takes over five seconds.
+func (b fixture) consume(sink Sink) (stop func()) {
 	b.Helper()
 	return b.consumeWith(sink, unobserved{}, slog.New(slog.DiscardHandler))
 }
 
-// consumeWith is consume for a test that hears what the member tells.
-func (b bench) consumeWith(sink Sink, o Observer, log *slog.Logger) (stop func()) {
+// consumeWith is consume with an observer and a log.
+func (b fixture) consumeWith(sink Sink, o Observer, log *slog.Logger) (stop func()) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
 	wait := b.run(ctx, sink, o, log)
@@ -142,14 +148,14 @@ func (b bench) consumeWith(sink Sink, o Observer, log *slog.Logger) (stop func()
 	return stop
 }
 
-// consumeUntil starts a member that stops when ctx ends, and returns how to
-// wait for that.
-func (b bench) consumeUntil(ctx context.Context, sink Sink) (wait func()) {
+// consumeUntil starts a member that stops when ctx ends, and returns the function
+// that waits for it.
+func (b fixture) consumeUntil(ctx context.Context, sink Sink) (wait func()) {
 	b.Helper()
 	return b.run(ctx, sink, unobserved{}, slog.New(slog.DiscardHandler))
 }
 
-func (b bench) run(ctx context.Context, sink Sink, o Observer, log *slog.Logger) (wait func()) {
+func (b fixture) run(ctx context.Context, sink Sink, o Observer, log *slog.Logger) (wait func()) {
 	b.Helper()
 	c := NewConsumer(b.cfg, sink, o, unobserved{}, log)
 	done := make(chan struct{})
@@ -168,7 +174,7 @@ func (b bench) run(ctx context.Context, sink Sink, o Observer, log *slog.Logger)
 }
 
 // committed returns the sum of the group's committed offsets.
-func (b bench) committed() int64 {
+func (b fixture) committed() int64 {
 	b.Helper()
 	all := map[string][]int32{b.cfg.Topic: {0, 1, 2, 3, 4, 5}}
 	resp, err := b.admin().ListConsumerGroupOffsets(b.cfg.GroupID, all)
@@ -182,9 +188,9 @@ func (b bench) committed() int64 {
 	return sum
 }
 
-// memberThatNeverRejoins is the only member of the group, for half a minute. It
-// does not come when the group is to be balanced anew.
-func (b bench) memberThatNeverRejoins() {
+// joinWithoutRejoining adds a member that is alone in the group for half a minute and
+// ignores the next rebalance.
+func (b fixture) joinWithoutRejoining() {
 	b.Helper()
 	const halfAMinute = 30_000
 	client, err := sarama.NewClient([]string{b.addr}, saramaConfig())
@@ -215,8 +221,8 @@ func (b bench) memberThatNeverRejoins() {
 	}
 }
 
-// groupState is a broker's word for it.
-func (b bench) groupState() string {
+// groupState returns the state of the group, in Kafka's terms.
+func (b fixture) groupState() string {
 	b.Helper()
 	groups, err := b.admin().DescribeConsumerGroups([]string{b.cfg.GroupID})
 	if err != nil {
@@ -225,7 +231,7 @@ func (b bench) groupState() string {
 	return groups[0].State
 }
 
-func (b bench) admin() sarama.ClusterAdmin {
+func (b fixture) admin() sarama.ClusterAdmin {
 	b.Helper()
 	admin, err := sarama.NewClusterAdmin([]string{b.addr}, saramaConfig())
 	if err != nil {
@@ -235,7 +241,7 @@ func (b bench) admin() sarama.ClusterAdmin {
 	return admin
 }
 
-func (b bench) eventually(what string, ok func() bool) {
+func (b fixture) eventually(what string, ok func() bool) {
 	b.Helper()
 	deadline := time.After(patience)
 	for !ok() {
@@ -251,19 +257,20 @@ func (b bench) eventually(what string, ok func() bool) {
 type unobserved struct{}
 
 func (unobserved) Claimed(int32, func() (int64, bool)) {}
-func (unobserved) Forget(int32)                        {}
+func (unobserved) Released(int32)                      {}
 func (unobserved) Saved(int)                           {}
 func (unobserved) Reset(string, int64)                 {}
+func (unobserved) Panicked()                           {}
 
-// observed remembers what a member tells.
-type observed struct {
-	saved atomic.Int64
+// recorder is an Observer that records the calls.
+type recorder struct {
+	saved, panics atomic.Int64
 
 	mu     sync.Mutex
 	claims map[int32]func() (int64, bool)
 }
 
-func (o *observed) Claimed(partition int32, lag func() (int64, bool)) {
+func (o *recorder) Claimed(partition int32, lag func() (int64, bool)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.claims == nil {
@@ -272,21 +279,21 @@ func (o *observed) Claimed(partition int32, lag func() (int64, bool)) {
 	o.claims[partition] = lag
 }
 
-func (o *observed) Forget(partition int32) {
+func (o *recorder) Released(partition int32) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.claims, partition)
 }
 
-// held is how many partitions it has.
-func (o *observed) held() int {
+// held is the number of claimed partitions.
+func (o *recorder) held() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.claims)
 }
 
-// lag is the sum of what is known, and of how many partitions that is.
-func (o *observed) lag() (sum int64, of int) {
+// lag returns the sum of the known lags and their number.
+func (o *recorder) lag() (sum int64, of int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, lag := range o.claims {
@@ -297,23 +304,25 @@ func (o *observed) lag() (sum int64, of int) {
 	return sum, of
 }
 
-func (o *observed) Saved(records int) { o.saved.Add(int64(records)) }
+func (o *recorder) Saved(records int) { o.saved.Add(int64(records)) }
 
-// sink remembers what it was handed; while failing it accepts nothing.
+func (o *recorder) Panicked() { o.panics.Add(1) }
+
+// sink records the batches; while failing it accepts none.
 type sink struct {
-	mu      sync.Mutex
-	seen    map[string]int
-	letters []orderevent.DeadLetter
-	failing bool
-	tries   int
+	mu       sync.Mutex
+	seen     map[string]int
+	letters  []orderevent.DeadLetter
+	failing  bool
+	attempts int
 }
 
 func (s *sink) Submit(_ context.Context, b orderevent.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tries++
+	s.attempts++
 	if s.failing {
-		return errors.New("the database is away")
+		return errors.New("database unavailable")
 	}
 	if s.seen == nil {
 		s.seen = make(map[string]int)
@@ -321,11 +330,17 @@ func (s *sink) Submit(_ context.Context, b orderevent.Batch) error {
 	for _, h := range b.Hints {
 		s.seen[string(h.OrderID)]++
 	}
-	s.letters = append(s.letters, b.Letters...)
+	s.letters = append(s.letters, b.DeadLetters...)
 	return nil
 }
 
-func (s *sink) mend() {
+func (s *sink) fail() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = true
+}
+
+func (s *sink) recover() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing = false
@@ -337,13 +352,13 @@ func (s *sink) orders() int {
 	return len(s.seen)
 }
 
-func (s *sink) tried() int {
+func (s *sink) attempted() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tries
+	return s.attempts
 }
 
-// lockedBuffer is a log that may be read while it is written.
+// lockedBuffer is a log that can be read while it is written.
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

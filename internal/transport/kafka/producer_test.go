@@ -15,23 +15,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
-	"service-courier/internal/devstack"
+	"service-courier/internal/dev/devkafka"
 	"service-courier/internal/usecase/deadletters"
 	"service-courier/test/realkafka"
 )
 
 // startKfake starts the embedded broker with the topic of the tests.
-func startKfake(t *testing.T) *devstack.Kafka {
-	t.Helper()
-	k, err := devstack.StartKafka(t.Context(), devstack.KafkaConfig{
-		Port: devstack.AnyPort, Topics: map[string]int{topic: partitions}, Logger: slog.New(slog.DiscardHandler),
+func startKfake(tb testing.TB) *devkafka.Broker {
+	tb.Helper()
+	k, err := devkafka.Start(tb.Context(), devkafka.Config{
+		Port: devkafka.AnyPort, Topics: map[string]int{topic: partitions}, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := k.Stop(context.Background()); err != nil { // the test's own context has ended
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return k
@@ -51,20 +51,19 @@ func TestProducerOnKfake(t *testing.T) {
 	publishesByteForByte(t, startKfake(t).Addr())
 }
 
-// TestProducerOnRealKafka: this broker would make a topic for any client that
-// lets it.
+// TestProducerOnRealKafka: this broker creates a topic for any client that allows it.
 func TestProducerOnRealKafka(t *testing.T) {
 	b := realkafka.Require(t, realkafka.Options{Properties: map[string]string{"auto.create.topics.enable": "true"}})
 	if err := b.CreateTopic(t.Context(), topic, partitions); err != nil {
 		t.Fatal(err)
 	}
 	publishesByteForByte(t, b.Addr())
-	t.Run("an absent topic is not made", func(t *testing.T) { refusesAnAbsentTopic(t, b.Addr()) })
-	// The last: its controller may count the broker as dead for a while afterwards.
-	t.Run("a broker that hangs", func(t *testing.T) { survivesAPause(t, b) })
+	t.Run("a missing topic is not created", func(t *testing.T) { failsWithoutTopic(t, b.Addr()) })
+	// Last, since the controller may consider the broker dead for a while.
+	t.Run("a broker that hangs", func(t *testing.T) { survivesHangingBroker(t, b) })
 }
 
-// publishesByteForByte: what is absent stays apart from what is empty.
+// publishesByteForByte: absent and empty bytes stay different.
 func publishesByteForByte(t *testing.T, addr string) {
 	t.Helper()
 	p := newProducer(t, addr, topic)
@@ -86,7 +85,7 @@ func publishesByteForByte(t *testing.T, addr string) {
 }
 
 // recordAt reads one record back.
-func recordAt(t *testing.T, addr string, at deadletters.Position) deadletters.Record {
+func recordAt(t *testing.T, addr string, at deadletters.RecordPosition) deadletters.Record {
 	t.Helper()
 	consumer, err := sarama.NewConsumer([]string{addr}, saramaConfig())
 	if err != nil {
@@ -106,17 +105,17 @@ func recordAt(t *testing.T, addr string, at deadletters.Position) deadletters.Re
 	return r
 }
 
-func TestProducerMakesNoTopic(t *testing.T) { refusesAnAbsentTopic(t, startKfake(t).Addr()) }
+func TestProducerCreatesNoTopic(t *testing.T) { failsWithoutTopic(t, startKfake(t).Addr()) }
 
-func refusesAnAbsentTopic(t *testing.T, addr string) {
+func failsWithoutTopic(t *testing.T, addr string) {
 	t.Helper()
 	_, err := newProducer(t, addr, "mistyped").Publish(t.Context(), deadletters.Record{})
 	if !errors.Is(err, sarama.ErrUnknownTopicOrPartition) || !strings.Contains(err.Error(), "KAFKA_ORDER_TOPIC") {
-		t.Errorf("Publish to an absent topic: %v", err)
+		t.Errorf("Publish to a missing topic: %v", err)
 	}
 }
 
-func TestRefusalIsAnError(t *testing.T) {
+func TestPublishRefusedByBroker(t *testing.T) {
 	k := startKfake(t)
 	p := newProducer(t, k.Addr(), topic)
 	k.Cluster().ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
@@ -131,10 +130,10 @@ func TestRefusalIsAnError(t *testing.T) {
 // refusal answers every partition of a request with an error code.
 func refusal(request *kmsg.ProduceRequest, code int16) kmsg.Response {
 	response := request.ResponseKind().(*kmsg.ProduceResponse)
-	for _, asked := range request.Topics {
+	for _, topic := range request.Topics {
 		answered := kmsg.NewProduceResponseTopic()
-		answered.Topic, answered.TopicID = asked.Topic, asked.TopicID
-		for _, p := range asked.Partitions {
+		answered.Topic, answered.TopicID = topic.Topic, topic.TopicID
+		for _, p := range topic.Partitions {
 			part := kmsg.NewProduceResponseTopicPartition()
 			part.Partition, part.ErrorCode = p.Partition, code
 			answered.Partitions = append(answered.Partitions, part)
@@ -146,36 +145,35 @@ func refusal(request *kmsg.ProduceRequest, code int16) kmsg.Response {
 
 func TestProducerNeedsABroker(t *testing.T) {
 	if _, err := NewProducer(t.Context(), Config{Brokers: []string{"127.0.0.1:1"}, Topic: topic}); err == nil {
-		t.Error("NewProducer gave no error without a broker")
+		t.Error("NewProducer returned no error without a broker")
 	}
 }
 
-func TestWhyDead(t *testing.T) {
+func TestDeadLetterReason(t *testing.T) {
 	for payload, want := range map[string]string{
 		`{"order_id":"o-1","status":"created"}`: "", `{"order_id":"../x"}`: deadletters.BadOrderID, "nope": deadletters.NotJSON, "": deadletters.NotJSON,
 	} {
-		if got := WhyDead([]byte(payload)); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
-			t.Errorf("WhyDead(%q) = %q, want %q", payload, got, want)
+		if got := DeadLetterReason([]byte(payload)); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
+			t.Errorf("DeadLetterReason(%q) = %q, want %q", payload, got, want)
 		}
 	}
 }
 
-// TestProducerWaitsForEveryReplica: with sarama's default a letter would be redriven
-// although its record went with its leader.
+// TestProducerWaitsForEveryReplica: with sarama's default a dead letter could be
+// marked as redriven although its record was lost with the leader.
 func TestProducerWaitsForEveryReplica(t *testing.T) {
-	if got := patient(saramaConfig()).Producer.RequiredAcks; got != sarama.WaitForAll {
-		t.Errorf("acknowledged by %d, want %d: all that are in sync", got, sarama.WaitForAll)
+	if got := producerConfig(saramaConfig()).Producer.RequiredAcks; got != sarama.WaitForAll {
+		t.Errorf("acknowledged by %d, want %d: all in-sync replicas", got, sarama.WaitForAll)
 	}
 }
 
-// TestProducerGivesUpInTime: a broker takes the record and never answers. The
-// wait is bounded, whatever sarama does; the next record arrives over a new
-// connection. Without the bound this takes sarama's own half a minute, and on a
-// broker that was stopped and continued it was seen to take for ever.
-func TestProducerGivesUpInTime(t *testing.T) {
+// TestProducerTimesOut: a broker takes the record and never answers. The wait is
+// bounded, and the next record uses a new connection. Without the timeout this takes
+// half a minute, and with a broker that was stopped and continued for ever.
+func TestProducerTimesOut(t *testing.T) {
 	k := startKfake(t)
 	p := newProducer(t, k.Addr(), topic)
-	p.within = 300 * time.Millisecond
+	p.timeout = 300 * time.Millisecond
 	held := make(chan struct{})
 	k.Cluster().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		k.Cluster().SleepControl(func() { <-held })
@@ -187,22 +185,21 @@ func TestProducerGivesUpInTime(t *testing.T) {
 		t.Errorf("Publish: %v after %v", err, took)
 	}
 	close(held)
-	p.within = publishWithin
+	p.timeout = publishTimeout
 	if _, err := p.Publish(t.Context(), deadletters.Record{Payload: []byte("y")}); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestProducerEndsWithItsContext: whatever hangs, connecting, publishing and closing
-// end when the producer's ctx does. Sarama's own bounds add up to more than the API
-// may take for an answer.
+// TestProducerEndsWithItsContext: connecting, publishing and closing end with the
+// producer's ctx. sarama's own timeouts together are longer than an API request.
 func TestProducerEndsWithItsContext(t *testing.T) {
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	t.Cleanup(func() { // the last: sarama's tries fail now, but take their time
+	t.Cleanup(func() { // last: sarama's retries fail now, but take some time
 		deadline := time.Now().Add(patience)
 		for goleak.Find(lasting...) != nil && time.Now().Before(deadline) {
 			continue
@@ -214,21 +211,21 @@ func TestProducerEndsWithItsContext(t *testing.T) {
 		k.Cluster().SleepControl(func() { <-held })
 		return nil, nil, false
 	})
-	for what, addr := range map[string]string{"a listener that says nothing": silent.Addr().String(), "a broker that takes the record": k.Addr()} {
+	for what, addr := range map[string]string{"a listener that never answers": silent.Addr().String(), "a broker that never acknowledges": k.Addr()} {
 		began := time.Now()
 		if err := publishOnce(t, addr, 500*time.Millisecond); err == nil {
 			t.Errorf("%s: published", what)
 		}
 		if took := time.Since(began); took > 4*time.Second {
-			t.Errorf("%s: it took %v", what, took)
+			t.Errorf("%s: took %v", what, took)
 		}
 	}
 }
 
-// publishOnce publishes over a producer of its own, all within the time given.
-func publishOnce(t *testing.T, addr string, within time.Duration) error {
+// publishOnce publishes with a new producer and a timeout.
+func publishOnce(t *testing.T, addr string, timeout time.Duration) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	p, err := NewProducer(ctx, Config{Brokers: []string{addr}, Topic: topic})
 	if err != nil {
@@ -239,12 +236,11 @@ func publishOnce(t *testing.T, addr string, within time.Duration) error {
 	return err
 }
 
-// survivesAPause: a broker is stopped and continued, again and again, with a
-// record on its way. Each record is acknowledged, or the wait for it ends with an
-// error; and when the broker answers, so does the producer.
-func survivesAPause(t *testing.T, b *realkafka.Broker) {
+// survivesHangingBroker: a broker is stopped and continued several times during a
+// Publish. Each Publish ends, and works again when the broker answers.
+func survivesHangingBroker(t *testing.T, b *realkafka.Broker) {
 	p := newProducer(t, b.Addr(), topic)
-	p.within = 2 * time.Second
+	p.timeout = 2 * time.Second
 	record := deadletters.Record{Payload: []byte("x")}
 	for range 3 {
 		if err := b.Pause(); err != nil {
@@ -252,10 +248,10 @@ func survivesAPause(t *testing.T, b *realkafka.Broker) {
 		}
 		began := time.Now()
 		if _, err := p.Publish(t.Context(), record); err == nil {
-			t.Error("a broker that is stopped acknowledged a record")
+			t.Error("a stopped broker acknowledged a record")
 		}
 		if took := time.Since(began); took > 20*time.Second {
-			t.Errorf("it took %v to give up", took)
+			t.Errorf("the timeout took %v", took)
 		}
 		if err := b.Resume(); err != nil {
 			t.Fatal(err)
@@ -263,7 +259,7 @@ func survivesAPause(t *testing.T, b *realkafka.Broker) {
 		deadline := time.Now().Add(patience)
 		for _, err := p.Publish(t.Context(), record); err != nil; _, err = p.Publish(t.Context(), record) {
 			if time.Now().After(deadline) {
-				t.Fatalf("nothing can be published after %v: %v", patience, err)
+				t.Fatalf("cannot publish after %v: %v", patience, err)
 			}
 		}
 	}

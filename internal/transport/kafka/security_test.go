@@ -19,9 +19,9 @@ import (
 	"service-courier/test/certificates"
 )
 
-// TestSecurity: the ways in that are right, and of those that are wrong what the
-// error says about mending them. That a broker of another kind agrees is for
-// TestSecure in test/e2e.
+// TestSecurity: valid settings connect, and the error of others names the fix, also for
+// the fetcher, which encrypts by itself.
+// TestSecure in test/e2e does the same on Apache Kafka.
 func TestSecurity(t *testing.T) {
 	const user, password = "courier", "sesame"
 	ca := certificates.NewAuthority(t, "the company")
@@ -35,44 +35,50 @@ func TestSecurity(t *testing.T) {
 		return path
 	}
 	right := Security{TLS: true, CAFile: put("ca.pem", ca.PEM), Username: user, Password: password}
-	other := put("other.pem", certificates.NewAuthority(t, "somebody else").PEM)
-	passwords := put("password", []byte(password+"\n"))
+	other := put("other.pem", certificates.NewAuthority(t, "another company").PEM)
+	passwords := put("password", []byte("\uFEFF"+password+"\r\n"))
 	for _, test := range []struct {
 		name    string
 		expired bool
 		change  func(*Security)
-		mend    string // "": it is let in
+		fix     string // "": connects
 	}{
 		{"PLAIN", false, func(s *Security) { s.Mechanism = "PLAIN" }, ""},
 		{"SCRAM-SHA-256", false, func(s *Security) { s.Mechanism = "SCRAM-SHA-256" }, ""},
 		{"SCRAM-SHA-512, password in a file", false, func(s *Security) { s.Mechanism, s.Password, s.PasswordFile = "SCRAM-SHA-512", "", passwords }, ""},
-		// (which kfake refuses by hanging up, where Kafka says so)
+		// kfake closes the connection, Kafka returns an error.
 		{"a wrong password", false, func(s *Security) { s.Mechanism, s.Password = "SCRAM-SHA-512", "other" }, "KAFKA_SASL_"},
 		{"another authority", false, func(s *Security) { s.Mechanism, s.CAFile = "PLAIN", other }, "KAFKA_TLS_CA_FILE"},
-		{"the authority's file has gone", false, func(s *Security) { s.CAFile = "gone" }, "KAFKA_TLS_CA_FILE"},
-		{"the password's file has gone", false, func(s *Security) { s.Mechanism, s.PasswordFile = "PLAIN", "gone" }, "KAFKA_SASL_PASSWORD_FILE"},
+		{"missing authority file", false, func(s *Security) { s.CAFile = "missing" }, "KAFKA_TLS_CA_FILE"},
+		{"missing password file", false, func(s *Security) { s.Mechanism, s.PasswordFile = "PLAIN", "missing" }, "KAFKA_SASL_PASSWORD_FILE"},
 		{"an expired certificate", true, func(s *Security) { s.Mechanism = "PLAIN" }, "renew the server's certificate"},
-		{"in the clear", false, func(s *Security) { s.TLS = false }, "KAFKA_TLS"},
+		{"unencrypted", false, func(s *Security) { s.TLS = false }, "KAFKA_TLS"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := right
 			test.change(&s)
-			_, err := Inspect(t.Context(), Config{Brokers: []string{address[test.expired]}, Topic: topic, GroupID: "g", Security: s})
-			if (err == nil) != (test.mend == "") {
-				t.Fatalf("Inspect: %v", err)
-			}
-			m, ok := errors.AsType[outage.Mendable](err)
-			if ok != (test.mend != "") || !strings.Contains(m.Mend, test.mend) {
-				t.Errorf("to mend it: %q (%v), want %s", m.Mend, err, test.mend)
-			}
-			if err != nil && strings.Contains(err.Error(), password) {
-				t.Errorf("it shows the password: %v", err)
+			cfg := Config{Brokers: []string{address[test.expired]}, Topic: topic, GroupID: "g", Security: s}
+			_, inspectErr := Inspect(t.Context(), cfg)
+			f := fetcher{cfg: cfg}
+			defer f.close()
+			_, fetchErr := f.fetch(t.Context(), 0)
+			for _, err := range []error{inspectErr, fetchErr} {
+				if (err == nil) != (test.fix == "") {
+					t.Fatal(err)
+				}
+				m, ok := errors.AsType[outage.Fixable](err)
+				if ok != (test.fix != "") || !strings.Contains(m.Fix, test.fix) {
+					t.Errorf("fix %q (%v), want %s", m.Fix, err, test.fix)
+				}
+				if err != nil && strings.Contains(err.Error(), password) {
+					t.Errorf("the error shows the password: %v", err)
+				}
 			}
 		})
 	}
 }
 
-// secureKfake is a Kafka behind TLS and SASL, whose certificate is valid so long.
+// secureKfake is a broker with TLS and SASL.
 func secureKfake(t *testing.T, ca *certificates.Authority, validFor time.Duration) (addr string) {
 	t.Helper()
 	const user, password = "courier", "sesame"
@@ -86,8 +92,8 @@ func secureKfake(t *testing.T, ca *certificates.Authority, validFor time.Duratio
 	return k.ListenAddrs()[0]
 }
 
-// TestMechanismThatIsNotOffered: sarama forgets what the broker answered.
-func TestMechanismThatIsNotOffered(t *testing.T) {
+// TestUnsupportedMechanism: sarama drops the broker's answer.
+func TestUnsupportedMechanism(t *testing.T) {
 	const user, password = "courier", "sesame"
 	k, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", user, password))
 	if err != nil {
@@ -108,23 +114,23 @@ func TestMechanismThatIsNotOffered(t *testing.T) {
 	}
 }
 
-// TestConsumerTellsThatItMayNotRead: sarama retries a refused fetch for ever, and
-// the member stays in its group.
-func TestConsumerTellsThatItMayNotRead(t *testing.T) {
+// TestDeniedReadIsReported: sarama retries a refused fetch for ever, and the member
+// stays in its group.
+func TestDeniedReadIsReported(t *testing.T) {
 	var log lockedBuffer
 	c := NewConsumer(Config{Topic: topic}, nil, nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
 	c.joined.Store(true)
 	for range 3 {
-		c.clientError(t.Context(), &sarama.ConsumerError{Topic: topic, Err: sarama.ErrTopicAuthorizationFailed})
+		c.handleClientError(t.Context(), &sarama.ConsumerError{Topic: topic, Err: sarama.ErrTopicAuthorizationFailed})
 	}
 	if n := strings.Count(log.String(), "READ the topic"); n != 1 {
-		t.Errorf("it tells %d times, want once:\n%s", n, log.String())
+		t.Errorf("logged %d times, want once:\n%s", n, log.String())
 	}
 	if err := c.Status(); !errors.Is(err, errDenied) {
 		t.Errorf("Status() = %v, want %v", err, errDenied)
 	}
-	c.denied.over()
+	c.denied.clear()
 	if err := c.Status(); err != nil {
-		t.Errorf("Status() = %v after something was read", err)
+		t.Errorf("Status() = %v after a record was read", err)
 	}
 }

@@ -30,12 +30,15 @@ func guarded(t *testing.T, f *fake, log io.Writer) http.Handler {
 	return rest.New(rest.Config{}, deps).Handler()
 }
 
-// open are the routes that ask for no token; everything else does.
-var open = []string{"GET /ping", "HEAD /healthcheck", "GET /livez", "GET /readyz"}
+// open are the routes that require no token.
+var open = []string{
+	"GET /ping", "HEAD /healthcheck", "GET /livez", "GET /readyz",
+	"GET /api/v1/session", "POST /api/v1/session", "DELETE /api/v1/session",
+}
 
-// TestEveryRouteAsksForItsRole walks the document: without a valid token 401, with
-// one whose role is too low 403, and no other answer is refused.
-func TestEveryRouteAsksForItsRole(t *testing.T) {
+// TestRoutesRequireTheirRole walks the OpenAPI document: without a valid token
+// 401, with an insufficient role 403, otherwise neither.
+func TestRoutesRequireTheirRole(t *testing.T) {
 	var doc struct {
 		Paths map[string]map[string]struct {
 			Security []map[string][]string `json:"security"`
@@ -46,19 +49,19 @@ func TestEveryRouteAsksForItsRole(t *testing.T) {
 	if err := json.Unmarshal(do(h, request(t, "GET /openapi.json", "")).Body.Bytes(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	asked := 0
+	guardedRoutes := 0
 	for path, operations := range doc.Paths {
 		for method, operation := range operations {
 			line := strings.ToUpper(method) + " " + regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(path, "1")
 			isOpen := strings.Contains(strings.Join(open, "\n"), line)
 			if isOpen != (len(operation.Security) == 0) {
-				t.Errorf("%s: described as needing %v", line, operation.Security)
+				t.Errorf("%s: documented security %v", line, operation.Security)
 			}
 			if isOpen {
 				expectRefusal(t, h, line, "", 0)
 				continue
 			}
-			asked++
+			guardedRoutes++
 			role := operation.Security[0]["bearer"][0]
 			if (role == "read") != (method == "get" || method == "head") {
 				t.Errorf("%s needs the role %s", line, role)
@@ -74,8 +77,8 @@ func TestEveryRouteAsksForItsRole(t *testing.T) {
 			}
 		}
 	}
-	if asked < 10 {
-		t.Errorf("only %d routes ask for a token", asked)
+	if guardedRoutes < 10 {
+		t.Errorf("only %d routes require a token", guardedRoutes)
 	}
 }
 
@@ -96,19 +99,19 @@ func expectRefusal(t *testing.T, h http.Handler, line, authorization string, wan
 	}
 }
 
-// TestCallerIsNamed: the log tells who changed something and the use case gets
-// to know, and neither learns the token.
-func TestCallerIsNamed(t *testing.T) {
+// TestCommandLogNamesCaller: the log and the use case get the name of the caller, and
+// neither gets the token.
+func TestCommandLogNamesCaller(t *testing.T) {
 	var log bytes.Buffer
 	f := new(fake)
 	h := guarded(t, f, &log)
 	for _, line := range []string{"POST /courier", "GET /courier/3"} {
 		do(h, request(t, line, anna, "Authorization: Bearer "+operateToken, "X-Request-ID: r1"))
 		if f.actor != "dispatcher" {
-			t.Errorf("%s: the use case was asked by %q", line, f.actor)
+			t.Errorf("%s: the actor is %q", line, f.actor)
 		}
 	}
-	if want := `level=INFO msg=command request_id=r1 route="POST /courier" caller=dispatcher status=201`; strings.Count(log.String(), "level=INFO") != 1 || !strings.Contains(log.String(), want) {
+	if want := `level=INFO msg="api command handled" request_id=r1 route="POST /courier" caller=dispatcher status=201`; strings.Count(log.String(), "level=INFO") != 1 || !strings.Contains(log.String(), want) {
 		t.Errorf("log:\n%s\nwant once %s", &log, want)
 	}
 	if strings.Contains(log.String(), operateToken) {
@@ -116,9 +119,9 @@ func TestCallerIsNamed(t *testing.T) {
 	}
 }
 
-// TestNothingIsDoneForStrangers fails when the body is read or the use case is
-// called before the token is looked at.
-func TestNothingIsDoneForStrangers(t *testing.T) {
+// TestUnauthorizedRequestIsNotRead fails when the body is read or the use case is
+// called before the token is checked.
+func TestUnauthorizedRequestIsNotRead(t *testing.T) {
 	f := new(fake)
 	r := request(t, "POST /courier", anna)
 	body := &untouched{}
@@ -134,8 +137,8 @@ type untouched struct{ touched bool }
 func (u *untouched) Read([]byte) (int, error) { u.touched = true; return 0, io.EOF }
 func (u *untouched) Close() error             { return nil }
 
-// TestCrossOrigin: what a browser says of a page elsewhere is refused for writes;
-// programs and pages of the API's own pass.
+// TestCrossOrigin: writes from pages of another origin are refused; programs and pages
+// of the same origin pass.
 func TestCrossOrigin(t *testing.T) {
 	for _, tt := range []struct {
 		line    string
@@ -147,7 +150,7 @@ func TestCrossOrigin(t *testing.T) {
 		{"POST /courier", []string{"Sec-Fetch-Site: cross-site"}, true},
 		{"POST /courier", []string{"Sec-Fetch-Site: same-site"}, true},
 		{"POST /courier", []string{"Origin: https://evil.example"}, true},
-		{"POST /courier", []string{"Origin: http://example.com"}, false}, // what httptest asks for
+		{"POST /courier", []string{"Origin: http://localhost"}, false}, // the host of the requests
 		{"DELETE /api/v1/couriers/3", []string{"Sec-Fetch-Site: cross-site"}, true},
 		{"PATCH /api/v1/couriers/3", []string{"Sec-Fetch-Site: cross-site"}, true},
 		{"GET /couriers", []string{"Sec-Fetch-Site: cross-site"}, false},
@@ -161,24 +164,37 @@ func TestCrossOrigin(t *testing.T) {
 	}
 }
 
-// TestOwnName: an API on loopback that asks nobody for a token answers to no name
-// that a page elsewhere could have let point to it.
+// TestOwnName: every host name that another site could resolve to this address is
+// refused, with and without tokens; probes and scrapers use any name.
 func TestOwnName(t *testing.T) {
-	own := rest.New(rest.Config{OwnName: true}, dependencies(new(fake), io.Discard)).Handler()
+	deps := dependencies(new(fake), io.Discard)
+	named := rest.New(rest.Config{Addr: "api.example:8082", AllowedHosts: []string{"Courier", "courier.example"}}, deps).Handler()
 	for host, refused := range map[string]bool{
-		"127.0.0.1:8082": false, "localhost": false, "LOCALHOST:80": false, "[::1]:8082": false, "[::1]": false, "127.8.0.1": false,
-		"evil.example:8082": true, "localhost.evil.example": true, "192.168.0.7:8082": true, "": true, "127.0.0.1.nip.io": true,
+		"127.0.0.1:8082": false, "localhost": false, "LOCALHOST:80": false, "localhost.": false, "[::1]:8082": false, "[::1]": false,
+		"127.8.0.1": false, "192.168.0.7:8082": false, "[2001:db8::1]:80": false,
+		"courier:8082": false, "COURIER.example": false, "api.example": false,
+		"evil.example:8082": true, "localhost.evil.example": true, "": true, ":8082": true, "127.0.0.1.nip.io": true, "x.courier.example": true,
+		"courier.example.evil": true, "courier,courier.example": true, "0x7f000001": true, "[evil]": true,
 	} {
-		r := request(t, "GET /couriers", "")
+		r := request(t, "GET /couriers", "", "X-Forwarded-Host: localhost", "Authorization: Bearer "+readToken)
 		r.Host = host
-		w := do(own, r)
-		if got := w.Code == http.StatusMisdirectedRequest; got != refused {
-			t.Errorf("Host %q: %d, refused is to be %t", host, w.Code, refused)
-		} else if got && !strings.Contains(w.Body.String(), `"code":"misdirected_request"`) {
-			t.Errorf("%s", w.Body)
+		for name, h := range map[string]http.Handler{"open": named, "with tokens": guarded(t, new(fake), io.Discard)} {
+			if name == "with tokens" && strings.Contains(strings.ToLower(host), "courier") || host == "api.example" {
+				continue // names of the other
+			}
+			w := do(h, r)
+			if got := w.Code == http.StatusMisdirectedRequest; got != refused {
+				t.Errorf("%s: Host %q: %d, want refused %t", name, host, w.Code, refused)
+			} else if got && !strings.Contains(w.Body.String(), `"code":"misdirected_request"`) {
+				t.Errorf("%s", w.Body)
+			}
 		}
-		if w := do(handler(new(fake), io.Discard), r); w.Code != http.StatusOK {
-			t.Errorf("Host %q, with tokens or for others: %d", host, w.Code)
+		for _, line := range []string{"GET /livez", "GET /readyz", "HEAD /healthcheck", "GET /metrics"} {
+			r := request(t, line, "")
+			r.Host = host
+			if w := do(named, r); w.Code >= http.StatusBadRequest {
+				t.Errorf("%s with Host %q: %d", line, host, w.Code)
+			}
 		}
 	}
 }

@@ -4,46 +4,51 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"service-courier/internal/transport/connections"
 )
-
-// description opens the OpenAPI document.
-const description = `Couriers and the orders they deliver.
-
-Every error is a problem (RFC 9457, ` + "`application/problem+json`" + `) with a stable ` + "`code`" + `; its ` + "`type`" + ` is the page that explains it. ` +
-	`400 is a body that cannot be parsed, 422 one that can and says something unacceptable; ` + "`errors`" + ` then names every place. ` +
-	`Unknown fields are refused, and query parameters that come twice; null is as if an optional field were left out. Every answer carries ` + "`X-Request-ID`" + `, the caller's own if it sent a sane one. ` +
-	`Times are RFC 3339 in UTC. Lists are answered in pages: ` + "`next_cursor`" + ` of one asks for the next.`
 
 // api is what the handlers share.
 type api struct {
 	huma.API
-	log    *slog.Logger
-	mux    *http.ServeMux
-	routes map[string]route // by the mux's pattern
+	log     *slog.Logger
+	timeout time.Duration // of a request
+	mux     *http.ServeMux
+	routes  map[string]route // by pattern
+	// What one caller may have open.
+	requests, streams *shares
+	refusals          *refusals
 }
 
-// route is what is around a handler, beside the handler itself.
+// route has what the surrounding handlers need to know.
 type route struct {
 	role    role
-	endless bool // it has no deadline: it ends when the client leaves, or the server
+	endless bool // without a deadline: it ends with the client or the server
+	form    bool // the body is that of an HTML form
 }
 
-// newHandler builds the whole API with what surrounds it; doc.go has the order.
-func newHandler(cfg Config, deps Dependencies, stopping <-chan struct{}) http.Handler {
+// versioned is the prefix of everything beyond the course's routes.
+const versioned = "/api/v1"
+
+// newHandler builds the API and the handlers around it; doc.go lists them in order.
+func newHandler(cfg Config, deps Dependencies, conns *connections.Limit, stopping <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
-	a := &api{humago.New(mux, humaConfig()), deps.Log, mux, make(map[string]route)}
+	a := &api{
+		API: humago.New(mux, humaConfig()), log: deps.Log, timeout: cfg.RequestTimeout, mux: mux, routes: make(map[string]route),
+		requests: newShares(math.MaxInt, conns.Requests()/4), streams: newShares(conns.Requests()*2/3, conns.Requests()/6),
+		refusals: &refusals{log: deps.Log, observer: deps.Requests},
+	}
 	a.registerHealth(deps.Readiness)
+	a.registerHistory(deps.History)
 	a.registerCouriers(deps.Couriers)
-	a.registerFleet(deps.Couriers)
-	a.registerDeliveries(deps.Deliveries)
 	a.registerOrders(deps.Orders)
 	a.registerStatistics(deps.Statistics)
 	if deps.Stream != nil {
@@ -51,59 +56,73 @@ func newHandler(cfg Config, deps Dependencies, stopping <-chan struct{}) http.Ha
 	}
 	a.registerConsumer(deps.Consumption)
 	a.registerDeadLetters(deps.DeadLetters)
+	a.registerRecords(deps.Records)
 	if deps.Metrics != nil {
 		a.handle("/metrics", route{role: read}, deps.Metrics)
 		a.documentMetrics()
 	}
 	a.registerPages()
-	a.handle("/openapi.json", route{role: public}, openAPIHandler(a.OpenAPI())) // last: it describes all the others
-
-	h := a.deadlined(cfg.RequestTimeout, mux)
-	h = bounded(maxBodyBytes, h)
-	h = a.authorised(deps.Callers, h)
-	h = &router{mux: mux, next: h}
-	h = sameOrigin(h)
-	if cfg.OwnName {
-		h = ownName(h)
+	a.registerSession(deps.Callers, deps.Playground != nil)
+	if deps.Playground != nil {
+		a.registerPlayground(deps.Playground)
 	}
-	h = limited(cfg.RateLimit, h)
-	h = recovered(deps.Log, h)
-	h = logged(deps.Log, h)
-	h = a.measured(deps.Requests, h)
+	if deps.Web != nil {
+		a.handle("/ui/", route{role: public}, deps.Web) // the pages hold no data: they call the API
+		a.handle("/{$}", route{role: public}, http.RedirectHandler("/ui/", http.StatusFound))
+	}
+	if deps.Plain != nil {
+		a.registerPlain(deps.Plain, deps.Callers)
+	}
+	if deps.AsyncAPI != nil {
+		a.handle("/asyncapi.json", route{role: public}, asyncAPIHandler(deps.AsyncAPI))
+	}
+	a.handle("/openapi.json", route{role: public}, openAPIHandler(a.OpenAPI())) // last: it describes all others
+
+	h := a.setDeadline(mux)
+	h = a.boundBody(maxBodyBytes, h)
+	h = a.authorize(deps.Callers, h)
+	h = &router{mux: mux, next: h}
+	h = a.refusals.sameOrigin(h)
+	h = a.refusals.ownName(append(slices.Clone(cfg.AllowedHosts), cfg.Addr), h)
+	h = limitRate(cfg.RateLimit, h)
+	h = limitRequests(conns, h)
+	h = recoverPanics(deps.Log, h)
+	h = logRequests(deps.Log, h)
+	h = a.measureRequests(deps.Requests, h)
 	if deps.Trace != nil {
 		h = deps.Trace(h)
 	}
-	return identified(h)
+	return identifyRequests(h)
 }
 
-// humaConfig is huma's default without what loads from elsewhere (/docs), what
-// puts $schema into bodies (CreateHooks), and its own document route, which
-// renders at the first request without a lock.
-func humaConfig() huma.Config {
-	cfg := huma.DefaultConfig("service-courier", "1.0.0")
-	cfg.Info.Description = description
-	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
-	cfg.CreateHooks = nil
-	cfg.Formats = formats()
-	cfg.Transformers = nil
-	cfg.Components.SecuritySchemes = securitySchemes()
-	return cfg
-}
-
-// handle adds a GET that huma has no part in; the document does not have it
-// unless it is added there.
+// handle adds a GET without huma; it is not in the OpenAPI document by itself.
 func (a *api) handle(path string, r route, h http.Handler) {
 	a.routes["GET "+path] = r
+	if r.endless {
+		h = endingHEAD(h)
+	}
 	a.mux.Handle("GET "+path, h)
 }
 
-// register adds an operation for callers of the role. Its handler answers with an
-// output or an error that the table of problems.go knows. op.Errors lists those
-// statuses only that the use case can end in (404, 409, 503 …): what may happen to
-// any request of its kind is added here.
+// endingHEAD answers HEAD, which the mux routes to a GET, without the handler: it would
+// never end, and the next request on its connection would wait for it.
+func endingHEAD(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			w.Header().Set("Content-Type", eventStream)
+			w.WriteHeader(http.StatusOK) // for the metric and the log; net/http would send it anyway
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// register adds an operation for callers with the role. Its handler returns an
+// output or an error; problems.go maps errors to responses. op.Errors lists the
+// statuses that the use case can cause; commonErrors are added.
 func register[I, O any](a *api, role role, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
-	op.MaxBodyBytes = maxBodyBytes + 1 // huma refuses what is as long as its limit; bounded has the say
-	op.BodyReadTimeout = -1            // bounded has read the body
+	op.MaxBodyBytes = maxBodyBytes + 1 // boundBody enforces the limit; huma refuses bodies of exactly its limit
+	op.BodyReadTimeout = -1            // boundBody has read the body
 	op.RejectUnknownQueryParameters = strings.HasPrefix(op.Path, versioned)
 	op.Errors = slices.Concat(op.Errors, commonErrors(role, op.Method))
 	op.Security = security(role)
@@ -120,33 +139,19 @@ func register[I, O any](a *api, role role, op huma.Operation, handle func(contex
 	documentRetries(op.Responses) // huma.Register has filled them
 }
 
-func documentRetries(responses map[string]*huma.Response) {
-	for _, status := range []string{"429", "503"} {
-		if r := responses[status]; r != nil {
-			r.Headers = map[string]*huma.Header{"Retry-After": {
-				Description: "Seconds to wait before asking again", Schema: &huma.Schema{Type: huma.TypeInteger},
-			}}
-		}
-	}
-}
-
-// versioned is the path that everything beyond the course's routes is under.
-const versioned = "/api/v1"
-
-// commonErrors lists the statuses that the kind of a request alone may end in.
+// commonErrors are the statuses that any request of its kind may end with.
 func commonErrors(role role, method string) []int {
-	all := []int{http.StatusMisdirectedRequest, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
+	all := []int{http.StatusBadRequest, http.StatusMisdirectedRequest, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusInternalServerError}
 	if role != public {
-		all = append(all, http.StatusUnauthorized, http.StatusForbidden)
+		all = append(all, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable)
 	}
 	if hasBody(method) {
-		all = append(all, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		all = append(all, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	return all
 }
 
-// refuse logs what the operator has to know of err and returns what the caller
-// gets to know.
+// refuse logs err if the operator should know, and returns the client's problem.
 func (a *api) refuse(ctx context.Context, operation string, err error) *Problem {
 	p := problemOf(err)
 	p.RequestID = requestID(ctx)
@@ -156,36 +161,22 @@ func (a *api) refuse(ctx context.Context, operation string, err error) *Problem 
 	switch {
 	case p.Status == http.StatusInternalServerError:
 		a.log.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
-	case p.Status == http.StatusServiceUnavailable && !errors.Is(err, context.Canceled): // nothing is wrong when the caller leaves
-		a.log.LogAttrs(ctx, slog.LevelWarn, "request cannot be served now", attrs...)
+	case p.Status == http.StatusServiceUnavailable && !errors.Is(err, context.Canceled): // a client that disconnects is no fault
+		a.log.LogAttrs(ctx, slog.LevelWarn, "request failed, dependency unavailable", attrs...)
 	}
 	return p
 }
 
-func (a *api) documentMetrics() {
-	a.OpenAPI().AddOperation(&huma.Operation{
-		OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Tags: []string{"health"},
-		Summary: "Metrics in the Prometheus text format", Security: security(read),
-		Responses: a.unregistered("text/plain", "OK"),
-	})
-}
+// input is a request that consists of its body.
+type input[B any] struct{ Body B }
 
-// unregistered are the answers of a GET that huma has no part in: text, or a refusal
-// by what is around every handler, or one of those given.
-func (a *api) unregistered(media, description string, errs ...int) map[string]*huma.Response {
-	responses := map[string]*huma.Response{"200": {
-		Description: description, Content: map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString}}},
-	}}
-	around := []int{
-		http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusInternalServerError,
+// output is a response that consists of its body.
+type output[B any] struct{ Body B }
+
+// respond returns err, or else a response with the body.
+func respond[B any](body B, err error) (*output[B], error) {
+	if err != nil {
+		return nil, err
 	}
-	for _, status := range append(around, errs...) {
-		responses[strconv.Itoa(status)] = &huma.Response{
-			Description: http.StatusText(status), Content: map[string]*huma.MediaType{"application/problem+json": {
-				Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, ""),
-			}},
-		}
-	}
-	documentRetries(responses)
-	return responses
+	return &output[B]{body}, nil
 }

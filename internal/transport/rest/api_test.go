@@ -39,27 +39,29 @@ type exchange struct {
 	retry   string
 }
 
-// told is the problem of a code, with its own words or, for its detail, others.
-func told(code string, details ...string) string {
+// problemBody is the problem with a code, with its own or another detail.
+func problemBody(code string, details ...string) string {
 	for _, k := range rest.Kinds() {
 		if k.Code == code {
-			return fmt.Sprintf(`{"type":"/problems/%s","title":%q,"status":%d,"code":%q,"detail":%q,"request_id":"r1"}`,
-				strings.ReplaceAll(code, "_", "-"), k.Title, k.Status, code, append(details, k.Detail)[0])
+			return fmt.Sprintf(`{"type":"/problems/%s","title":%q,"status":%d,"code":%q,"detail":%q,"remedy":%q,"request_id":"r1"}`,
+				strings.ReplaceAll(code, "_", "-"), k.Title, k.Status, code, append(details, k.Detail)[0], k.Remedy)
 		}
 	}
 	return "no such code: " + code
 }
 
-// toldFields is the problem of a code that names the places given.
-func toldFields(code, detail, fields string) string {
-	return strings.Replace(told(code, detail), `,"request_id"`, `,"errors":[`+fields+`],"request_id"`, 1)
+// problemWithErrors is the problem with a code and errors.
+func problemWithErrors(code, detail, fields string) string {
+	return strings.Replace(problemBody(code, detail), `,"request_id"`, `,"errors":[`+fields+`],"request_id"`, 1)
 }
 
 func invalid(fields string) string {
-	return toldFields("validation_failed", "validation failed", fields)
+	return problemWithErrors("validation_failed", "validation failed", fields)
 }
 
-func allowed(methods string) string { return told("method_not_allowed", "this path allows "+methods) }
+func allowed(methods string) string {
+	return problemBody("method_not_allowed", "this path allows "+methods)
+}
 
 func exchanges() []exchange {
 	invalidCourier := fmt.Errorf("%w: %w", courier.ErrInvalidCourier, errors.Join(errors.New("name is empty"), errors.New("phone is empty")))
@@ -79,20 +81,20 @@ func exchanges() []exchange {
 		post("registered, no Content-Type", fake{}, anna, 201, jsonType, `{"id":7}`, "Content-Type: "),
 		post("registered, charset", fake{}, anna, 201, jsonType, `{"id":7}`, "Content-Type: Application/JSON ; charset=utf-8"),
 		post("registered, whatever is accepted", fake{}, anna, 201, jsonType, `{"id":7}`, "Accept: text/html"),
-		post("as long as may be", fake{}, anna+strings.Repeat(" ", 64<<10-len(anna)), 201, jsonType, `{"id":7}`),
-		post("too long", fake{}, anna+strings.Repeat(" ", 64<<10+1-len(anna)), 413, problemType, told("body_too_large")),
-		post("form", fake{}, "name=Anna", 415, problemType, told("unsupported_media_type"), "Content-Type: application/x-www-form-urlencoded"),
-		post("nonsense type", fake{}, anna, 415, problemType, told("unsupported_media_type"), "Content-Type: ;"),
+		post("longest body", fake{}, anna+strings.Repeat(" ", 64<<10-len(anna)), 201, jsonType, `{"id":7}`),
+		post("too long", fake{}, anna+strings.Repeat(" ", 64<<10+1-len(anna)), 413, problemType, problemBody("body_too_large")),
+		post("form", fake{}, "name=Anna", 415, problemType, problemBody("unsupported_media_type"), "Content-Type: application/x-www-form-urlencoded"),
+		post("nonsense type", fake{}, anna, 415, problemType, problemBody("unsupported_media_type"), "Content-Type: ;"),
 		post("no body", fake{}, "", 400, problemType,
-			told("malformed_request", "request body is required")),
+			problemBody("malformed_request", "request body is required")),
 		post("not JSON", fake{}, "{", 400, problemType,
-			toldFields("malformed_request", "the request cannot be read", `{"location":"body","message":"unexpected end of JSON input"}`)),
+			problemWithErrors("malformed_request", "the request cannot be read", `{"location":"body","message":"unexpected end of JSON input"}`)),
 		post("not an object", fake{}, `[]`, 422, problemType, invalid(`{"location":"body","message":"expected object"}`)),
 		post("fields missing", fake{}, `{}`, 422, problemType, invalid(
 			`{"location":"body","message":"expected required property name to be present"},`+
 				`{"location":"body","message":"expected required property phone to be present"},`+
 				`{"location":"body","message":"expected required property transport_type to be present"}`)),
-		post("fields wrong, values not echoed", fake{}, `{"name":"","phone":1,"status":"gone","transport_type":"bike","age":5}`, 422, problemType, invalid(
+		post("invalid fields, values not echoed", fake{}, `{"name":"","phone":1,"status":"gone","transport_type":"bike","age":5}`, 422, problemType, invalid(
 			`{"location":"body.name","message":"expected length >= 1"},`+
 				`{"location":"body.name","message":"expected string to be text without NUL, not only spaces"},`+
 				`{"location":"body.phone","message":"expected string"},`+
@@ -104,20 +106,22 @@ func exchanges() []exchange {
 				`{"location":"body.phone","message":"expected string to be text without NUL, not only spaces"}`)),
 		post("refused by the domain", fake{err: invalidCourier}, anna, 422, problemType,
 			invalid(`{"message":"name is empty"},{"message":"phone is empty"}`)),
-		post("phone taken", fake{err: courier.ErrPhoneTaken}, anna, 409, problemType, told("phone_taken")),
-		post("busy by hand", fake{err: courier.ErrBusyByHand}, strings.Replace(anna, "paused", "busy", 1), 409, problemType,
-			told("busy_by_hand")),
-		post("broken", fake{err: broken}, anna, 500, problemType, told("internal")),
-		post("panic", fake{panics: "secret"}, anna, 500, problemType, told("internal")),
+		post("not a phone, with the reason", fake{err: fmt.Errorf("%w: %w", courier.ErrInvalidPhone, errors.New("phone has letters"))}, anna, 400, problemType,
+			strings.Replace(problemBody("invalid_phone"), `,"request_id"`, `,"errors":[{"message":"phone has letters"}],"request_id"`, 1)),
+		post("phone already registered", fake{err: courier.ErrPhoneRegistered}, anna, 409, problemType, problemBody("phone_registered")),
+		post("busy set", fake{err: courier.ErrBusyNotSettable}, strings.Replace(anna, "paused", "busy", 1), 409, problemType,
+			problemBody("busy_not_settable")),
+		post("broken", fake{err: broken}, anna, 500, problemType, problemBody("internal")),
+		post("panic", fake{panics: "secret"}, anna, 500, problemType, problemBody("internal")),
 		{
 			name: "register, unavailable", line: "POST /courier", body: anna, fake: fake{err: down},
-			status: 503, is: problemType, want: told("storage_unavailable"), retry: "2",
+			status: 503, is: problemType, want: problemBody("storage_unavailable"), retry: "2",
 		},
 
 		{name: "courier", line: "GET /courier/3", status: 200, is: jsonType, want: annaGot},
 		{
 			name: "no such courier", line: "GET /courier/4", fake: fake{err: courier.ErrNotFound},
-			status: 404, is: problemType, want: told("courier_not_found"),
+			status: 404, is: problemType, want: problemBody("courier_not_found"),
 		},
 		{
 			name: "id is no number", line: "GET /courier/anna", status: 422, is: problemType,
@@ -127,11 +131,11 @@ func exchanges() []exchange {
 			name: "id out of range", line: "GET /courier/0", status: 422, is: problemType,
 			want: invalid(`{"location":"path.id","message":"expected number >= 1"}`),
 		},
-		{name: "get, broken", line: "GET /courier/3", fake: fake{err: broken}, status: 500, is: problemType, want: told("internal")},
-		{name: "get, unavailable", line: "GET /courier/3", fake: fake{err: down}, status: 503, is: problemType, want: told("storage_unavailable"), retry: "2"},
+		{name: "get, broken", line: "GET /courier/3", fake: fake{err: broken}, status: 500, is: problemType, want: problemBody("internal")},
+		{name: "get, unavailable", line: "GET /courier/3", fake: fake{err: down}, status: 503, is: problemType, want: problemBody("storage_unavailable"), retry: "2"},
 		{
 			name: "get, out of time", line: "GET /courier/3", fake: fake{err: fmt.Errorf("get: %w", context.DeadlineExceeded)},
-			status: 503, is: problemType, want: told("timed_out"), retry: "2",
+			status: 503, is: problemType, want: problemBody("timed_out"), retry: "2",
 		},
 
 		{name: "updated", line: "PUT /courier", body: `{"id":3}`, status: 200, is: jsonType, want: annaGot},
@@ -141,26 +145,26 @@ func exchanges() []exchange {
 			want: invalid(`{"location":"body.id","message":"expected integer"}`),
 		},
 		{name: "update without id", line: "PUT /courier", body: `{}`, status: 422, is: problemType, want: invalid(`{"location":"body","message":"expected required property id to be present"}`)},
-		{name: "update: nobody", line: "PUT /courier", body: `{"id":3}`, fake: fake{err: courier.ErrNotFound}, status: 404, is: problemType, want: told("courier_not_found")},
-		{name: "update: phone", line: "PUT /courier", body: `{"id":3}`, fake: fake{err: courier.ErrPhoneTaken}, status: 409, is: problemType, want: told("phone_taken")},
-		{name: "update: busy", line: "PUT /courier", body: `{"id":3,"status":"paused"}`, fake: fake{err: courier.ErrBusy}, status: 409, is: problemType, want: told("courier_busy")},
-		{name: "update: by hand", line: "PUT /courier", body: `{"id":3,"status":"busy"}`, fake: fake{err: courier.ErrBusyByHand}, status: 409, is: problemType, want: told("busy_by_hand")},
+		{name: "update: not found", line: "PUT /courier", body: `{"id":3}`, fake: fake{err: courier.ErrNotFound}, status: 404, is: problemType, want: problemBody("courier_not_found")},
+		{name: "update: phone", line: "PUT /courier", body: `{"id":3}`, fake: fake{err: courier.ErrPhoneRegistered}, status: 409, is: problemType, want: problemBody("phone_registered")},
+		{name: "update: busy", line: "PUT /courier", body: `{"id":3,"status":"paused"}`, fake: fake{err: courier.ErrBusy}, status: 409, is: problemType, want: problemBody("courier_busy")},
+		{name: "update: busy set", line: "PUT /courier", body: `{"id":3,"status":"busy"}`, fake: fake{err: courier.ErrBusyNotSettable}, status: 409, is: problemType, want: problemBody("busy_not_settable")},
 
-		{name: "nobody", line: "GET /couriers", status: 200, is: jsonType, want: `[]`},
+		{name: "no couriers", line: "GET /couriers", status: 200, is: jsonType, want: `[]`},
 		{
 			name: "couriers", line: "GET /couriers", fake: fake{all: []courier.Courier{one}}, status: 200, is: jsonType,
 			want: `[{"id":1,"name":"A","phone":"1","status":"available","transport_type":"car"}]`,
 		},
-		{name: "list, broken", line: "GET /couriers", fake: fake{err: broken}, status: 500, is: problemType, want: told("internal")},
-		{name: "list, unavailable", line: "GET /couriers", fake: fake{err: down}, status: 503, is: problemType, want: told("storage_unavailable"), retry: "2"},
-		{name: "list, panic", line: "GET /couriers", fake: fake{panics: broken}, status: 500, is: problemType, want: told("internal")},
+		{name: "list, broken", line: "GET /couriers", fake: fake{err: broken}, status: 500, is: problemType, want: problemBody("internal")},
+		{name: "list, unavailable", line: "GET /couriers", fake: fake{err: down}, status: 503, is: problemType, want: problemBody("storage_unavailable"), retry: "2"},
+		{name: "list, panic", line: "GET /couriers", fake: fake{panics: broken}, status: 500, is: problemType, want: problemBody("internal")},
 
 		{
 			name: "assigned", line: "POST /delivery/assign", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
 			want: `{"courier_id":7,"order_id":"a-1","transport_type":"car","delivery_deadline":"2026-01-02T03:04:05Z"}`,
 		},
 		{
-			name: "assigned to one named", line: "POST /delivery/assign", body: `{"order_id":"a-1","courier_id":9}`, status: 200, is: jsonType,
+			name: "assigned to a given courier", line: "POST /delivery/assign", body: `{"order_id":"a-1","courier_id":9}`, status: 200, is: jsonType,
 			want: `{"courier_id":9,"order_id":"a-1","transport_type":"car","delivery_deadline":"2026-01-02T03:04:05Z"}`,
 		},
 		{
@@ -171,25 +175,25 @@ func exchanges() []exchange {
 			name: "unassigned", line: "POST /delivery/unassign", body: `{"order_id":"a-1"}`, status: 200, is: jsonType,
 			want: `{"order_id":"a-1","status":"unassigned","courier_id":7}`,
 		},
-		refused("no such order", courier.ErrNoSuchOrder, 404, told("order_not_found")),
-		refused("nobody free", courier.ErrNobodyFree, 409, told("no_courier_free")),
-		refused("not free", fmt.Errorf("%w: he is busy", courier.ErrNotFree), 409, told("courier_not_free")),
-		refused("assigned already", courier.ErrAlreadyAssigned, 409, told("order_already_assigned")),
-		refused("ended", courier.ErrOrderEnded, 409, told("order_ended")),
-		refused("unknown status", courier.ErrStatusUnknown, 409, told("order_status_unknown")),
-		refused("not assigned", courier.ErrNotAssigned, 409, told("order_not_assigned")),
-		refused("not held", courier.ErrNotHeld, 409, told("order_not_held")),
+		refused("no such order", courier.ErrNoSuchOrder, 404, problemBody("order_not_found")),
+		refused("no courier available", courier.ErrNoCourierAvailable, 409, problemBody("no_courier_available")),
+		refused("courier not available", fmt.Errorf("%w: busy", courier.ErrCourierNotAvailable), 409, problemBody("courier_not_available")),
+		refused("assigned already", courier.ErrAlreadyAssigned, 409, problemBody("order_already_assigned")),
+		refused("ended", courier.ErrOrderEnded, 409, problemBody("order_ended")),
+		refused("unknown status", courier.ErrStatusUnknown, 409, problemBody("order_status_unknown")),
+		refused("not assigned", courier.ErrNotAssigned, 409, problemBody("order_not_assigned")),
+		refused("not held", courier.ErrNotHeld, 409, problemBody("order_not_held")),
 		{
-			name: "service-order away", line: "POST /delivery/assign", body: `{"order_id":"a"}`,
+			name: "service-order unavailable", line: "POST /delivery/assign", body: `{"order_id":"a"}`,
 			fake:   fake{err: fmt.Errorf("%w: dial 10.0.0.5: secret", courier.ErrOrdersUnavailable)},
-			status: 503, is: problemType, want: told("order_service_unavailable"), retry: "2",
+			status: 503, is: problemType, want: problemBody("order_service_unavailable"), retry: "2",
 		},
 
-		{name: "no path", line: "GET /nowhere", status: 404, is: problemType, want: told("route_not_found")},
-		{name: "no path, unclean", line: "GET //nowhere/../else", status: 404, is: problemType, want: told("route_not_found")},
-		{name: "root", line: "GET /", status: 404, is: problemType, want: told("route_not_found")},
-		{name: "no id", line: "GET /courier/", status: 404, is: problemType, want: told("route_not_found")},
-		{name: "no path, with a body", line: "POST /nowhere", body: "x", headers: []string{"Content-Type: text/plain"}, status: 404, is: problemType, want: told("route_not_found")},
+		{name: "no path", line: "GET /nowhere", status: 404, is: problemType, want: problemBody("route_not_found")},
+		{name: "no path, unclean", line: "GET //nowhere/../else", status: 404, is: problemType, want: problemBody("route_not_found")},
+		{name: "root", line: "GET /", status: 404, is: problemType, want: problemBody("route_not_found")},
+		{name: "no id", line: "GET /courier/", status: 404, is: problemType, want: problemBody("route_not_found")},
+		{name: "no path, with a body", line: "POST /nowhere", body: "x", headers: []string{"Content-Type: text/plain"}, status: 404, is: problemType, want: problemBody("route_not_found")},
 		{name: "wrong method", line: "DELETE /ping", status: 405, is: problemType, want: allowed("GET, HEAD"), allow: "GET, HEAD"},
 		{name: "wrong method, with a body", line: "POST /couriers", body: "x", status: 405, is: problemType, want: allowed("GET, HEAD"), allow: "GET, HEAD"},
 		{name: "wrong method of healthcheck", line: "GET /healthcheck", status: 405, is: problemType, want: allowed("HEAD"), allow: "HEAD"},
@@ -207,7 +211,7 @@ func refused(name string, err error, status int, want string) exchange {
 
 // allExchanges are those of every part of the API.
 func allExchanges() []exchange {
-	return slices.Concat(exchanges(), fleetExchanges(), statisticsExchanges(), orderExchanges(), consumerExchanges(), letterExchanges())
+	return slices.Concat(exchanges(), courierExchanges(), statisticsExchanges(), orderExchanges(), consumerExchanges(), deadLetterExchanges(), historyExchanges())
 }
 
 func TestExchanges(t *testing.T) {
@@ -236,7 +240,7 @@ func expectHeader(t *testing.T, w *httptest.ResponseRecorder, name, want string)
 	}
 }
 
-func TestRegisterHandsOverWhatWasSent(t *testing.T) {
+func TestRegisterArguments(t *testing.T) {
 	f := new(fake)
 	h := handler(f, io.Discard)
 	do(h, request(t, "POST /courier", anna))
@@ -254,7 +258,7 @@ func TestRegisterHandsOverWhatWasSent(t *testing.T) {
 }
 
 func TestReadyz(t *testing.T) {
-	const template = `{"status":"%s","parts":[` +
+	const template = `{"status":"%s","components":[` +
 		`{"name":"postgresql","status":"%s","required":true,"detail":"d1"},` +
 		`{"name":"order_service","status":"%s","required":false,"detail":"d2"}]}`
 	tests := []struct {
@@ -268,16 +272,16 @@ func TestReadyz(t *testing.T) {
 		{false, false, http.StatusServiceUnavailable, fmt.Sprintf(template, "not_ready", "failing", "failing")},
 	}
 	for _, tt := range tests {
-		f := &fake{parts: []rest.PartStatus{
-			{Name: rest.PartPostgreSQL, OK: tt.postgres, Detail: "d1"},
-			{Name: rest.PartOrderService, OK: tt.orders, Optional: true, Detail: "d2"},
+		f := &fake{components: []rest.Component{
+			{Name: rest.ComponentPostgreSQL, OK: tt.postgres, Detail: "d1"},
+			{Name: rest.ComponentOrderService, OK: tt.orders, Optional: true, Detail: "d2"},
 		}}
 		w := do(handler(f, io.Discard), request(t, "GET /readyz", ""))
 		if got := strings.TrimSpace(w.Body.String()); w.Code != tt.status || got != tt.want {
 			t.Errorf("postgresql %t, order_service %t: %d\n%s\nwant %d\n%s", tt.postgres, tt.orders, w.Code, got, tt.status, tt.want)
 		}
 		if !f.deadline {
-			t.Error("the parts were looked at without a deadline")
+			t.Error("the components were checked without a deadline")
 		}
 	}
 }

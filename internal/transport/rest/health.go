@@ -9,120 +9,102 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// readinessTimeout bounds a look at the parts: less than what a probe waits.
+// readinessTimeout bounds a check: less than the timeout of a probe.
 const readinessTimeout = 2 * time.Second
 
-// Readiness looks at the parts that the service needs.
+// Readiness checks the components of the service.
 type Readiness interface {
-	// Check returns every part, always in the same order. It returns by the end
-	// of ctx, with the parts it could not reach as not OK.
-	Check(ctx context.Context) []PartStatus
+	// Check returns every component, always in the same order, by the end of ctx. A
+	// component that cannot be reached by then is not OK.
+	Check(ctx context.Context) []Component
 }
 
-// The parts, as /readyz names them.
+// The components, as /readyz names them.
 const (
-	PartPostgreSQL    = "postgresql"
-	PartSchema        = "schema"
-	PartConsumerGroup = "consumer_group"
-	PartOrderService  = "order_service"
+	ComponentPostgreSQL    = "postgresql"
+	ComponentSchema        = "schema"
+	ComponentConsumerGroup = "consumer_group"
+	ComponentOrderService  = "order_service"
 )
 
-// PartStatus is how one part is.
-type PartStatus struct {
-	Name     string // one of the Part constants
+// Component is the state of one component.
+type Component struct {
+	Name     string // one of the Component constants
 	OK       bool
-	Optional bool   // not OK does not make the service unready
-	Detail   string // a few words; shown to anybody who asks, so no secrets
+	Optional bool   // the service is ready without it
+	Detail   string // a few words; public, so without secrets
+}
+
+type readinessAPI struct{ components shared[[]Component] }
+
+func newReadinessAPI(readiness Readiness) *readinessAPI {
+	check := func(ctx context.Context) ([]Component, error) { return readiness.Check(ctx), nil }
+	return &readinessAPI{shared[[]Component]{compute: check, timeout: readinessTimeout}}
 }
 
 func (a *api) registerHealth(readiness Readiness) {
-	register(a, public, huma.Operation{
-		OperationID: "ping", Method: http.MethodGet, Path: "/ping", Tags: []string{"health"},
-		Summary: "Answer pong",
-	}, ping)
-	register(a, public, huma.Operation{
-		OperationID: "healthcheck", Method: http.MethodHead, Path: "/healthcheck", Tags: []string{"health"},
-		Summary: "Answer 204 while the process serves", DefaultStatus: http.StatusNoContent,
-	}, healthcheck)
-	register(a, public, huma.Operation{
-		OperationID: "livez", Method: http.MethodGet, Path: "/livez", Tags: []string{"health"},
-		Summary: "Answer 200 while the process serves, whatever it lacks",
-	}, livez)
-	registerReadyz(a, healthAPI{readiness})
-}
-
-func registerReadyz(a *api, h healthAPI) {
-	register(a, public, huma.Operation{
-		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: []string{"health"},
-		Summary:     "Tell of every part that the service needs",
-		Description: "200 when every required part is ok, else 503 with a body of the same shape. order_service is not required: without it the consumption pauses.",
-	}, h.readyz)
-	get := a.OpenAPI().Paths["/readyz"].Get
-	get.Responses["503"] = &huma.Response{
-		Description: "A required part is failing",
+	health := func(id, method, path, summary string) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: path, Tags: []string{"health"}, Summary: summary}
+	}
+	register(a, public, health("ping", http.MethodGet, "/ping", "Respond pong"), func(context.Context, *struct{}) (*output[pingBody], error) {
+		return respond(pingBody{"pong"}, nil)
+	})
+	healthcheck := health("healthcheck", http.MethodHead, "/healthcheck", "Respond 204 while the process serves requests")
+	healthcheck.DefaultStatus = http.StatusNoContent
+	register(a, public, healthcheck, func(context.Context, *struct{}) (*struct{}, error) { return &struct{}{}, nil })
+	register(a, public, health("livez", http.MethodGet, "/livez", "Respond 200 while the process serves requests"),
+		func(context.Context, *struct{}) (*output[livenessBody], error) {
+			return respond(livenessBody{"ok"}, nil)
+		})
+	readyz := health("readyz", http.MethodGet, "/readyz", "Check every component of the service")
+	readyz.Description = "200 when every required component is ok, else 503 with a body of the same shape. order_service is not required: consumption pauses without it. Requests of the same second get the same answer."
+	register(a, public, readyz, newReadinessAPI(readiness).readyz)
+	a.OpenAPI().Paths["/readyz"].Get.Responses["503"] = &huma.Response{
+		Description: "A required component is failing",
 		Content: map[string]*huma.MediaType{"application/json": {
-			Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[readyBody](), true, ""),
+			Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[readinessBody](), true, ""),
 		}},
 	}
 }
 
-type pingOutput struct {
-	Body struct {
-		Message string `json:"message" example:"pong"`
-	}
+type pingBody struct {
+	Message string `json:"message" example:"pong"`
 }
 
-func ping(context.Context, *struct{}) (*pingOutput, error) {
-	var out pingOutput
-	out.Body.Message = "pong"
-	return &out, nil
+type livenessBody struct {
+	Status string `json:"status" enum:"ok"`
 }
 
-func healthcheck(context.Context, *struct{}) (*struct{}, error) { return &struct{}{}, nil }
-
-type liveOutput struct {
-	Body struct {
-		Status string `json:"status" enum:"ok"`
-	}
-}
-
-func livez(context.Context, *struct{}) (*liveOutput, error) {
-	var out liveOutput
-	out.Body.Status = "ok"
-	return &out, nil
-}
-
-type partBody struct {
+type componentBody struct {
 	Name     string `json:"name" example:"postgresql"`
 	Status   string `json:"status" enum:"ok,failing"`
 	Required bool   `json:"required" doc:"whether the service is unready without it"`
 	Detail   string `json:"detail"`
 }
 
-type readyBody struct {
-	Status string     `json:"status" enum:"ready,not_ready"`
-	Parts  []partBody `json:"parts" nullable:"false"`
+type readinessBody struct {
+	Status     string          `json:"status" enum:"ready,not_ready"`
+	Components []componentBody `json:"components" nullable:"false"`
 }
 
-type readyOutput struct {
+type readinessOutput struct {
 	Status int
-	Body   readyBody
+	Body   readinessBody
 }
 
-type healthAPI struct{ readiness Readiness }
-
-func (h healthAPI) readyz(ctx context.Context, _ *struct{}) (*readyOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, readinessTimeout)
-	defer cancel()
-	parts := h.readiness.Check(ctx)
-	out := &readyOutput{http.StatusOK, readyBody{"ready", make([]partBody, len(parts))}}
-	for i, p := range parts {
-		out.Body.Parts[i] = partBody{p.Name, "ok", !p.Optional, p.Detail}
-		if p.OK {
+func (r *readinessAPI) readyz(ctx context.Context, _ *struct{}) (*readinessOutput, error) {
+	components, err := r.components.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &readinessOutput{http.StatusOK, readinessBody{"ready", make([]componentBody, len(components))}}
+	for i, c := range components {
+		out.Body.Components[i] = componentBody{c.Name, "ok", !c.Optional, c.Detail}
+		if c.OK {
 			continue
 		}
-		out.Body.Parts[i].Status = "failing"
-		if !p.Optional {
+		out.Body.Components[i].Status = "failing"
+		if !c.Optional {
 			out.Status, out.Body.Status = http.StatusServiceUnavailable, "not_ready"
 		}
 	}

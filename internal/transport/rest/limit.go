@@ -6,12 +6,30 @@ import (
 	"sync"
 
 	"golang.org/x/time/rate"
+
+	"service-courier/internal/transport/connections"
 )
 
-// limited lets each address make perSecond requests a second, twice as many at
-// once, and answers 429 to more. This machine's own are not counted; 0 counts
-// none. What a proxy says of an address is not believed: it could say anything.
-func limited(perSecond int, next http.Handler) http.Handler {
+// limitRequests answers 503 while too many requests are being served. Probes do not count.
+func limitRequests(conns *connections.Limit, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !probes[r.URL.Path] {
+			end, ok := conns.Begin(r.Context())
+			if !ok {
+				w.Header().Set("Connection", "close")
+				writeProblem(w, r, problem(codeOverloaded, ""))
+				return
+			}
+			defer end()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limitRate allows perSecond requests per second and address, in bursts of twice as
+// many, and answers 429 beyond. Loopback addresses are not limited; 0 disables the
+// limit. Headers such as X-Forwarded-For are ignored: any client can send them.
+func limitRate(perSecond int, next http.Handler) http.Handler {
 	if perSecond <= 0 {
 		return next
 	}
@@ -25,12 +43,12 @@ func limited(perSecond int, next http.Handler) http.Handler {
 	})
 }
 
-// maxLimiters bounds the memory that strangers can take: two generations of so many.
+// maxLimiters limits the memory for unknown addresses: two generations of so many.
 const maxLimiters = 10_000
 
-// limiters has one for each address that asked lately. When the young generation
-// is full it becomes the old one, and who is in neither begins anew: that gives
-// an address its burst again, never more.
+// limiters has one limiter per recent address. When the young generation is full, it
+// becomes the old one. An address in neither gets a new limiter, which allows it
+// another burst, never more.
 type limiters struct {
 	limit rate.Limit
 	burst int
@@ -44,11 +62,11 @@ func (l *limiters) allow(remote string) bool {
 	if err != nil || addr.Addr().Unmap().IsLoopback() {
 		return true
 	}
-	return l.of(neighbourhood(addr.Addr().Unmap())).Allow()
+	return l.limiter(clientPrefix(addr.Addr().Unmap())).Allow()
 }
 
-// neighbourhood is what one customer has: an IPv4 address, or an IPv6 /64.
-func neighbourhood(addr netip.Addr) netip.Prefix {
+// clientPrefix is what one customer usually has: an IPv4 address, or an IPv6 /64.
+func clientPrefix(addr netip.Addr) netip.Prefix {
 	bits := addr.BitLen()
 	if addr.Is6() {
 		bits = 64
@@ -56,19 +74,19 @@ func neighbourhood(addr netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(addr.WithZone(""), bits).Masked()
 }
 
-func (l *limiters) of(who netip.Prefix) *rate.Limiter {
+func (l *limiters) limiter(client netip.Prefix) *rate.Limiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if limiter, ok := l.young[who]; ok {
+	if limiter, ok := l.young[client]; ok {
 		return limiter
 	}
-	limiter, ok := l.old[who]
+	limiter, ok := l.old[client]
 	if !ok {
 		limiter = rate.NewLimiter(l.limit, l.burst)
 	}
 	if len(l.young) >= maxLimiters {
 		l.young, l.old = make(map[netip.Prefix]*rate.Limiter, maxLimiters), l.young
 	}
-	l.young[who] = limiter
+	l.young[client] = limiter
 	return limiter
 }

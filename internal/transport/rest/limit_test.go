@@ -12,8 +12,8 @@ import (
 	"service-courier/internal/transport/rest"
 )
 
-// askFrom asks from an address and returns the status.
-func askFrom(t *testing.T, api http.Handler, remote string) int {
+// requestFrom sends a request from an address and returns the status.
+func requestFrom(t *testing.T, api http.Handler, remote string) int {
 	t.Helper()
 	r := request(t, "GET /ping", "")
 	r.RemoteAddr = remote
@@ -26,14 +26,13 @@ func askFrom(t *testing.T, api http.Handler, remote string) int {
 	return w.Code
 }
 
-// TestRateLimit uses one address up: it gets its share again, others have theirs,
-// and this machine is not counted.
+// TestRateLimit: each address has its own limit, which recovers, and loopback has none.
 func TestRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := rest.New(rest.Config{RateLimit: 2}, dependencies(new(fake), io.Discard)).Handler()
 		served := func(remote string, n int) (got int) {
 			for range n {
-				if askFrom(t, h, remote) == http.StatusOK {
+				if requestFrom(t, h, remote) == http.StatusOK {
 					got++
 				}
 			}
@@ -65,21 +64,21 @@ func TestRateLimit(t *testing.T) {
 	})
 }
 
-// TestRateLimitForgetsAddresses: more addresses than are remembered are served
-// all the same, and one that is used up is remembered by the last generation.
-func TestRateLimitForgetsAddresses(t *testing.T) {
+// TestRateLimitRemembersRecentAddresses: more addresses than are remembered are
+// served, and one over its limit is remembered by the last generation.
+func TestRateLimitRemembersRecentAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := rest.New(rest.Config{RateLimit: 1}, dependencies(new(fake), io.Discard)).Handler()
 		for range 2 {
-			askFrom(t, h, "192.0.2.1:1")
+			requestFrom(t, h, "192.0.2.1:1")
 		}
 		for i := range 10_001 {
-			if status := askFrom(t, h, fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)); status != http.StatusOK {
+			if status := requestFrom(t, h, fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)); status != http.StatusOK {
 				t.Fatalf("address %d: %d", i, status)
 			}
 		}
-		if status := askFrom(t, h, "192.0.2.1:1"); status != http.StatusTooManyRequests {
-			t.Errorf("an address that is used up was forgotten: %d", status)
+		if status := requestFrom(t, h, "192.0.2.1:1"); status != http.StatusTooManyRequests {
+			t.Errorf("an address over its limit was forgotten: %d", status)
 		}
 	})
 }

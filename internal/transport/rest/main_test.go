@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -18,32 +18,42 @@ import (
 	"service-courier/internal/usecase/couriers"
 	"service-courier/internal/usecase/deadletters"
 	"service-courier/internal/usecase/livefeed"
-	"service-courier/internal/usecase/orderevent"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fake is the use case and the readiness: it answers what it was told to and
-// keeps what it was asked.
+// fake is the use case of couriers, the readiness and the consumption. It returns err
+// and records its arguments.
 type fake struct {
 	err        error
 	panics     any
-	waits      bool // until the request's time is up
+	waits      bool // until the deadline of the request
 	all        []courier.Courier
-	parts      []rest.PartStatus
+	components []rest.Component
 	registered []courier.Courier
-	reason     string // of the last unassign
-	asked      string // of the last page
-	deadline   bool   // the last call had one
-	actor      string // who made it
+	requested  string // the last call
+	deadline   bool   // of the last call
+	actor      string // of the last call
 
-	consumption rest.ConsumptionState
-	heads       []deadletters.Head
+	consumption rest.ConsumerStatus
+	summaries   []deadletters.Summary
+	samples     []rest.HealthSample
+}
+
+// recording guards the arguments that fakes record: requests may be concurrent.
+var recording sync.Mutex
+
+func (f *fake) record(arguments func()) {
+	recording.Lock()
+	defer recording.Unlock()
+	arguments()
 }
 
 func (f *fake) answer(ctx context.Context) error {
-	_, f.deadline = ctx.Deadline()
-	f.actor = courier.Actor(ctx)
+	f.record(func() {
+		_, f.deadline = ctx.Deadline()
+		f.actor = courier.Actor(ctx)
+	})
 	if f.panics != nil {
 		panic(f.panics)
 	}
@@ -55,7 +65,7 @@ func (f *fake) answer(ctx context.Context) error {
 }
 
 func (f *fake) Register(ctx context.Context, c courier.Courier) (int64, error) {
-	f.registered = append(f.registered, c)
+	f.record(func() { f.registered = append(f.registered, c) })
 	return 7, f.answer(ctx)
 }
 
@@ -71,11 +81,11 @@ func (f *fake) Ensure(ctx context.Context, c courier.Courier) (courier.Courier, 
 }
 
 func (f *fake) Page(ctx context.Context, filter couriers.Filter, after int64, limit int) ([]courier.Courier, error) {
-	f.asked = fmt.Sprintf("%+v after %d, %d", filter, after, limit)
+	f.record(func() { f.requested = fmt.Sprintf("%+v after %d, %d", filter, after, limit) })
 	return f.all, f.answer(ctx)
 }
 
-// changed is courier 3, once expect has taken him for what he is.
+// changed is courier 3 after a change.
 func (f *fake) changed(ctx context.Context, id int64, expect couriers.Expect, change func(*courier.Courier)) (courier.Courier, error) {
 	c, err := f.Get(ctx, id)
 	if err == nil && expect != nil {
@@ -114,37 +124,24 @@ func (f *fake) Delete(ctx context.Context, id int64, expect couriers.Expect) err
 	return err
 }
 
-func (f *fake) List(ctx context.Context) ([]courier.Courier, error) { return f.all, f.answer(ctx) }
-
-func (f *fake) Check(ctx context.Context) []rest.PartStatus {
+func (f *fake) Check(ctx context.Context) []rest.Component {
 	_ = f.answer(ctx)
-	return f.parts
-}
-
-func (f *fake) Assign(ctx context.Context, id courier.OrderID, courierID int64) (orderevent.Assignment, error) {
-	return orderevent.Assignment{
-		OrderID: id, CourierID: max(courierID, 7), Transport: courier.Car,
-		Deadline: time.Date(2026, 1, 2, 6, 4, 5, 0, time.FixedZone("", 3*3600)),
-	}, f.answer(ctx)
-}
-
-func (f *fake) Unassign(ctx context.Context, _ courier.OrderID, reason string) (int64, error) {
-	f.reason = reason
-	return 7, f.answer(ctx)
+	return f.components
 }
 
 // dependencies serves f and logs to w.
 func dependencies(f *fake, w io.Writer) rest.Dependencies {
 	return rest.Dependencies{
 		Couriers:    f,
-		Deliveries:  f,
 		Orders:      fakeOrders{f},
 		Statistics:  fakeStatistics{f},
 		Consumption: f,
-		DeadLetters: letters{f},
+		DeadLetters: fakeDeadLetters{f},
+		Records:     fakeRecords{f},
 		Readiness:   f,
+		History:     f,
 		Metrics:     http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
-		Stream:      livefeed.NewHub(still{}, rest.StreamEncoder{}, untold{}),
+		Stream:      livefeed.NewHub(still{}, rest.StreamEncoder{}, noOutage{}, slog.New(slog.DiscardHandler)),
 		Log:         slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
@@ -161,6 +158,7 @@ func request(t *testing.T, line, body string, headers ...string) *http.Request {
 		t.Fatalf("%q is not METHOD /path", line)
 	}
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+	r.Host = "localhost"
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -177,7 +175,7 @@ func do(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// contextGone is the context of a request whose caller has left.
+// contextGone is the context of a request whose client has disconnected.
 func contextGone(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	cancel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -16,16 +17,16 @@ import (
 )
 
 func TestRequestID(t *testing.T) {
-	tests := map[string]bool{ // sent: taken over?
+	tests := map[string]bool{ // id: accepted
 		"abc-1.2_Z": true, strings.Repeat("x", 64): true,
 		"": false, strings.Repeat("x", 65): false, "a b": false, "a\x01b": false, "+79000000001": false, "é": false,
 	}
-	for sent, taken := range tests {
+	for sent, accepted := range tests {
 		for _, line := range []string{"GET /ping", "GET /nowhere", "GET /courier/0"} {
 			w := do(handler(new(fake), io.Discard), request(t, line, "", "X-Request-ID: "+sent))
 			got := w.Header().Get("X-Request-ID")
-			if (got == sent) != taken || len(got) == 0 {
-				t.Errorf("%s: sent %q, got %q; want it taken over: %t", line, sent, got, taken)
+			if (got == sent) != accepted || len(got) == 0 {
+				t.Errorf("%s: sent %q, got %q; want it accepted: %t", line, sent, got, accepted)
 			}
 		}
 	}
@@ -39,8 +40,8 @@ func TestRequestIDsDiffer(t *testing.T) {
 	}
 }
 
-// TestLog checks what the operator gets to see: the fault with the request's
-// id, and of the caller's data nothing.
+// TestLog checks that the log has the error with the id of the request, and no
+// personal data.
 func TestLog(t *testing.T) {
 	tests := map[string]struct {
 		fake fake
@@ -50,9 +51,9 @@ func TestLog(t *testing.T) {
 		"access":      {fake{}, "POST /courier", `level=DEBUG msg="request served" request_id=r1 method=POST route="POST /courier" status=201 bytes=9`},
 		"no route":    {fake{}, "GET /Anna/+79000000001", `level=DEBUG msg="request served" request_id=r1 method=GET route="" status=404`},
 		"fault":       {fake{err: errors.New("boom")}, "POST /courier", `level=ERROR msg="request failed" request_id=r1 operation=register-courier error=boom`},
-		"unavailable": {fake{err: courier.ErrUnavailable}, "POST /courier", `level=WARN msg="request cannot be served now" request_id=r1 operation=register-courier`},
+		"unavailable": {fake{err: courier.ErrUnavailable}, "POST /courier", `level=WARN msg="request failed, dependency unavailable" request_id=r1 operation=register-courier`},
 		"panic":       {fake{panics: "boom"}, "POST /courier", `level=ERROR msg="handler panicked" request_id=r1 route="POST /courier" panic=boom stack=`},
-		"conflict":    {fake{err: courier.ErrPhoneTaken}, "POST /courier", `status=409`},
+		"conflict":    {fake{err: courier.ErrPhoneRegistered}, "POST /courier", `status=409`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -63,17 +64,17 @@ func TestLog(t *testing.T) {
 			}
 			for _, secret := range []string{"Anna", "+7900"} {
 				if strings.Contains(log.String(), secret) {
-					t.Errorf("the log tells %s:\n%s", secret, &log)
+					t.Errorf("the log contains %s:\n%s", secret, &log)
 				}
 			}
 			if strings.Contains(name, "conflict") && strings.Contains(log.String(), "ERROR") {
-				t.Errorf("what the caller did wrong is logged as a fault:\n%s", &log)
+				t.Errorf("a mistake of the client is logged as an error:\n%s", &log)
 			}
 		})
 	}
 }
 
-func TestNobodyIsWarnedOfACallerThatLeft(t *testing.T) {
+func TestClientDisconnectIsNotLoggedAsWarning(t *testing.T) {
 	var log bytes.Buffer
 	r := request(t, "GET /couriers", "")
 	ctx, cancel := contextGone(r.Context())
@@ -84,9 +85,9 @@ func TestNobodyIsWarnedOfACallerThatLeft(t *testing.T) {
 	}
 }
 
-// TestPanicAfterTheAnswerBegan fails when recovered writes its problem behind
-// half an answer: the caller would take both for a whole one.
-func TestPanicAfterTheAnswerBegan(t *testing.T) {
+// TestPanicAfterResponseBegan fails when recovered appends its problem to a partial
+// response, which would look complete.
+func TestPanicAfterResponseBegan(t *testing.T) {
 	deps := dependencies(new(fake), io.Discard)
 	deps.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "half")
@@ -99,7 +100,27 @@ func TestPanicAfterTheAnswerBegan(t *testing.T) {
 		}
 	}()
 	do(rest.New(rest.Config{}, deps).Handler(), request(t, "GET /metrics", ""))
-	t.Error("the answer looks whole")
+	t.Error("the response looks complete")
+}
+
+// stuckClient is a client that reads no more: a write ends at its deadline.
+type stuckClient struct{ *httptest.ResponseRecorder }
+
+func (stuckClient) Write([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+// TestClientThatStopsReadingIsNoPanic: huma panics when it cannot write; the log has
+// neither an error nor a stack.
+func TestClientThatStopsReadingIsNoPanic(t *testing.T) {
+	var log bytes.Buffer
+	defer func() {
+		if err, _ := recover().(error); err != nil && !errors.Is(err, http.ErrAbortHandler) {
+			t.Errorf("recovered %v", err)
+		}
+		if strings.Contains(log.String(), "ERROR") || strings.Contains(log.String(), "panic") {
+			t.Errorf("log:\n%s", &log)
+		}
+	}()
+	handler(new(fake), &log).ServeHTTP(stuckClient{httptest.NewRecorder()}, request(t, "GET /courier/7", ""))
 }
 
 func TestRequestTimeout(t *testing.T) {
@@ -111,7 +132,7 @@ func TestRequestTimeout(t *testing.T) {
 	})
 }
 
-func TestBodyThatDoesNotArrive(t *testing.T) {
+func TestIncompleteBody(t *testing.T) {
 	tests := map[int]error{
 		http.StatusRequestTimeout: os.ErrDeadlineExceeded,
 		http.StatusBadRequest:     io.ErrUnexpectedEOF,

@@ -16,13 +16,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/transport/rest"
 )
 
-// document is what the tests look at of an OpenAPI document.
+// document is the part of an OpenAPI document that the tests use.
 type document struct {
 	OpenAPI string `json:"openapi"`
 	Paths   map[string]map[string]struct {
-		Security  []any `json:"security"`
+		Security    []any `json:"security"`
+		RequestBody struct {
+			Content map[string]struct {
+				Schema struct {
+					Ref string `json:"$ref"`
+				} `json:"schema"`
+			} `json:"content"`
+		} `json:"requestBody"`
 		Responses map[string]struct {
 			Content map[string]any `json:"content"`
 			Headers map[string]any `json:"headers"`
@@ -31,6 +39,7 @@ type document struct {
 	Components struct {
 		Schemas map[string]struct {
 			Properties map[string]struct {
+				Type        any      `json:"type"`
 				Description string   `json:"description"`
 				Enum        []string `json:"enum"`
 				MaxLength   int      `json:"maxLength"`
@@ -52,8 +61,17 @@ func openAPI(t *testing.T) (doc document, raw string) {
 	return doc, raw
 }
 
-// TestOpenAPIIsDocumented holds docs/openapi.json, for those who have no server at
-// hand and for the reviewer of a change, against the document that is served.
+// TestAsyncAPIIsServed without a token, as the OpenAPI document is.
+func TestAsyncAPIIsServed(t *testing.T) {
+	deps := dependencies(new(fake), io.Discard)
+	deps.AsyncAPI = []byte("{}")
+	w := do(rest.New(rest.Config{}, deps).Handler(), request(t, "GET /asyncapi.json", ""))
+	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/vnd.aai.asyncapi+json" || w.Body.String() != "{}" {
+		t.Errorf("status %d %q %s", w.Code, w.Header().Get("Content-Type"), w.Body)
+	}
+}
+
+// TestOpenAPIIsDocumented compares docs/openapi.json with the document that is served.
 func TestOpenAPIIsDocumented(t *testing.T) {
 	const path = "../../../docs/openapi.json"
 	_, raw := openAPI(t)
@@ -63,7 +81,7 @@ func TestOpenAPIIsDocumented(t *testing.T) {
 	}
 	want.WriteByte('\n')
 	if *update {
-		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -73,8 +91,8 @@ func TestOpenAPIIsDocumented(t *testing.T) {
 	}
 }
 
-// TestOpenAPIDescribesEveryExchange holds the document against what the table
-// of exchanges has seen the API do.
+// TestOpenAPIDescribesEveryExchange: every status and media type in the table of
+// exchanges is described.
 func TestOpenAPIDescribesEveryExchange(t *testing.T) {
 	doc, raw := openAPI(t)
 	if !strings.HasPrefix(doc.OpenAPI, "3.1.") || strings.Contains(raw, "$schema") {
@@ -106,13 +124,13 @@ func TestOpenAPIDescribesEveryExchange(t *testing.T) {
 	}
 }
 
-// TestOpenAPIDescribesWhatIsAroundHandlers: any request may be refused before its
-// handler is reached, also one for the stream or the metrics, which huma does not serve.
-func TestOpenAPIDescribesWhatIsAroundHandlers(t *testing.T) {
+// TestOpenAPIDescribesCommonErrors: any request may be refused before it reaches
+// its handler, including those for the stream and the metrics, which huma does not serve.
+func TestOpenAPIDescribesCommonErrors(t *testing.T) {
 	doc, _ := openAPI(t)
 	for path, operations := range doc.Paths {
 		for method, operation := range operations {
-			expected := []string{"421", "429", "500"}
+			expected := []string{"400", "421", "429", "500"}
 			if len(operation.Security) > 0 {
 				expected = append(expected, "401", "403")
 			}
@@ -129,8 +147,8 @@ func TestOpenAPIDescribesWhatIsAroundHandlers(t *testing.T) {
 	}
 }
 
-// templateOf returns the one of templates (such as /courier/{id}) that path is of,
-// a literal one before others; "" where there is none.
+// templateOf returns the template (such as /courier/{id}) that matches path, preferring
+// a literal one, or "".
 func templateOf(path string, templates []string) string {
 	found := ""
 	for _, t := range templates {
@@ -142,11 +160,10 @@ func templateOf(path string, templates []string) string {
 	return found
 }
 
-// TestSchemasFollowTheDomain fails when the limits in the struct tags and those
-// of the domain part.
+// TestSchemasFollowTheDomain: the limits in struct tags are those of the domain.
 func TestSchemasFollowTheDomain(t *testing.T) {
 	doc, _ := openAPI(t)
-	p := doc.Components.Schemas["RegisterBody"].Properties
+	p := doc.Components.Schemas["NewCourier"].Properties
 	if p["name"].MaxLength != courier.MaxNameLen || p["phone"].MaxLength != courier.MaxPhoneLen {
 		t.Errorf("lengths %d, %d; want %d, %d", p["name"].MaxLength, p["phone"].MaxLength, courier.MaxNameLen, courier.MaxPhoneLen)
 	}
@@ -159,13 +176,31 @@ func TestSchemasFollowTheDomain(t *testing.T) {
 	}
 }
 
-// TestReasonsAreToNameNobody: free text that is kept says so where it is asked for.
-func TestReasonsAreToNameNobody(t *testing.T) {
+// TestSchemaNames: schemas are named after what they describe, not after Go types.
+func TestSchemaNames(t *testing.T) {
 	doc, _ := openAPI(t)
-	for _, schema := range []string{"UnassignBody", "UnassignOrderBody"} {
-		told := doc.Components.Schemas[schema].Properties["reason"].Description
-		if !strings.Contains(told, "kept in the order's history: name nobody in it") {
-			t.Errorf("%s.reason is described as %q", schema, told)
+	for _, name := range []string{
+		"Courier", "CourierPage", "NewCourier", "CourierChange", "Order", "OrderPage", "OrderTimeline", "Delivery", "Assignment",
+		"DeadLetter", "DeadLetterPage", "StatisticsList", "CourierStatisticsPage", "ConsumerStatus", "Readiness", "Snapshot", "Change", "Problem",
+	} {
+		if _, known := doc.Components.Schemas[name]; !known {
+			t.Errorf("no schema %s", name)
+		}
+	}
+	for name := range doc.Components.Schemas {
+		if regexp.MustCompile(`Body|Input|Output|Request$`).MatchString(name) {
+			t.Errorf("schema %s is named after a Go type", name)
+		}
+	}
+}
+
+// TestReasonAsksForNoPersonalData: the schema of free text that is kept says so.
+func TestReasonAsksForNoPersonalData(t *testing.T) {
+	doc, _ := openAPI(t)
+	for _, schema := range []string{"UnassignDelivery", "Reason"} {
+		description := doc.Components.Schemas[schema].Properties["reason"].Description
+		if !strings.Contains(description, "do not include personal data") {
+			t.Errorf("%s.reason is described as %q", schema, description)
 		}
 	}
 }

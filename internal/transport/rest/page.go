@@ -7,37 +7,38 @@ import (
 	"fmt"
 )
 
-// A list is answered in pages. Its input embeds PageInput, its body is a
-// pageBody; the store is asked for one item more than limit, behind the key in
-// the cursor.
-
-// PageInput says which page a list is asked for. huma finds embedded fields of
-// exported types only.
+// PageInput selects a page of a list. A handler reads one item more than limit, after the
+// key in the cursor. huma finds embedded fields of exported types only.
 type PageInput struct {
-	Cursor string `query:"cursor" maxLength:"512" doc:"next_cursor of the page before; without it, the first page"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"how many items at most"`
+	Cursor string `query:"cursor" maxLength:"512" doc:"next_cursor of the previous page; default: the first page"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50" doc:"maximum number of items"`
 }
 
-// pageBody is one page of a list.
-type pageBody[T any] struct {
+// page is one page of a list.
+type page[T any] struct {
 	Items      []T    `json:"items" nullable:"false"`
-	NextCursor string `json:"next_cursor,omitempty" doc:"asks for the next page; absent on the last one"`
+	NextCursor string `json:"next_cursor,omitempty" doc:"cursor of the next page; omitted on the last one"`
 }
 
-// newPage makes a page of what was found: up to limit items, each shown by body,
-// and a cursor with the last one's key where there are more.
-func newPage[T, B, K any](found []T, limit int, body func(T) B, key func(T) K) pageBody[B] {
-	page := pageBody[B]{Items: make([]B, 0, min(len(found), limit))} // never null
+// idKey is the cursor of a list that is sorted by id.
+type idKey struct {
+	ID int64 `json:"id"`
+}
+
+// newPage makes a page of at most limit of the items found, with a cursor if there
+// are more.
+func newPage[T, B, K any](found []T, limit int, body func(T) B, key func(T) K) page[B] {
+	p := page[B]{Items: make([]B, 0, min(len(found), limit))} // never null
 	for _, item := range found[:min(len(found), limit)] {
-		page.Items = append(page.Items, body(item))
+		p.Items = append(p.Items, body(item))
 	}
 	if len(found) > limit {
-		page.NextCursor = encodeCursor(key(found[limit-1]))
+		p.NextCursor = encodeCursor(key(found[limit-1]))
 	}
-	return page
+	return p
 }
 
-// encodeCursor makes a cursor of a key: text without a meaning for the caller.
+// encodeCursor makes an opaque cursor of a key.
 func encodeCursor(key any) string {
 	text, err := json.Marshal(key)
 	if err != nil {
@@ -46,8 +47,7 @@ func encodeCursor(key any) string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-// decodeCursor returns the key in a cursor, and the zero key for none. The error
-// is a Problem: what it refuses was not made by encodeCursor for this list.
+// decodeCursor returns the key in a cursor, the zero key for none, or a Problem.
 func decodeCursor[K any](cursor string) (key K, err error) {
 	if cursor == "" {
 		return key, nil
@@ -56,8 +56,10 @@ func decodeCursor[K any](cursor string) (key K, err error) {
 	if err == nil {
 		err = json.Unmarshal(text, &key)
 	}
-	if err != nil || bytes.Contains(text, []byte(`\u0000`)) { // NUL is in no text column
-		return key, invalid("query.cursor", "not a cursor of this list")
+	if err != nil || ambiguity(text) != "" || bytes.Contains(text, []byte(`\u0000`)) { // PostgreSQL refuses NUL
+		return key, badCursor()
 	}
 	return key, nil
 }
+
+func badCursor() *Problem { return invalid("query.cursor", "not a cursor of this list") }

@@ -10,8 +10,8 @@ type testKey struct {
 	ID int64 `json:"id"`
 }
 
-// TestPages walks a list of 7 in pages of 3: all of it once, in order, and no
-// cursor behind the last.
+// TestPages reads a list of 7 in pages of 3: every item once, in order, and no cursor
+// after the last.
 func TestPages(t *testing.T) {
 	list := []int64{1, 2, 3, 4, 5, 6, 7}
 	const limit = 3
@@ -37,15 +37,15 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestNoItemsAreAnEmptyList(t *testing.T) {
+func TestEmptyPage(t *testing.T) {
 	page := newPage(nil, 3, func(n int64) int64 { return n }, func(n int64) testKey { return testKey{n} })
 	if page.Items == nil || page.NextCursor != "" {
 		t.Errorf("%+v", page)
 	}
 }
 
-// TestForgedCursors: what no list gave is the caller's mistake, not a fault.
-func TestForgedCursors(t *testing.T) {
+// TestInvalidCursors: an invalid cursor is an error of the client.
+func TestInvalidCursors(t *testing.T) {
 	for _, forged := range []string{
 		"x", "!", encodeCursor(5), encodeCursor(map[string]string{"id": "seven"}), encodeCursor(testKey{1}) + "=",
 		encodeCursor(map[string]any{"id": 1, "name": "a\x00"}),

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// pages are for people: /docs shows the document, /problems/… explains a code.
-// They load nothing from elsewhere.
+// pages has /docs, which shows the OpenAPI document, and /problems/…, which explain
+// the codes. They load nothing from other sites.
 //
 //go:embed pages
 var pages embed.FS
@@ -16,19 +16,19 @@ var pages embed.FS
 var problemPage = template.Must(template.ParseFS(pages, "pages/problem.html"))
 
 func (a *api) registerPages() {
-	page := func(path, file string) {
-		a.handle(path, route{role: public}, paged(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			http.ServeFileFS(w, r, pages, "pages/"+file)
+	file := func(path, name string) {
+		a.handle(path, route{role: public}, secured(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.ServeFileFS(w, r, pages, "pages/"+name)
 		})))
 	}
-	page("/docs", "docs.html")
-	page("/docs/docs.js", "docs.js")
-	page("/docs/pages.css", "pages.css")
-	a.handle(problemsPath+"{code}", route{role: public}, paged(http.HandlerFunc(explain)))
+	file("/docs", "docs.html")
+	file("/docs/docs.js", "docs.js")
+	file("/docs/pages.css", "pages.css")
+	a.handle(problemsPath+"{code}", route{role: public}, secured(http.HandlerFunc(explain)))
 }
 
-// paged keeps a page from loading, sending to, or being shown in anything else.
-func paged(next http.Handler) http.Handler {
+// secured keeps a page from loading, sending to, or being embedded in another site.
+func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy",
 			"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
@@ -37,12 +37,12 @@ func paged(next http.Handler) http.Handler {
 	})
 }
 
-// explain shows the kind of problem that a type refers to.
+// explain shows the page of a kind of problem.
 func explain(w http.ResponseWriter, r *http.Request) {
 	for _, k := range kinds {
 		if k.path() == r.URL.Path {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			_ = problemPage.Execute(w, map[string]any{ // the client has gone: nobody to tell
+			_ = problemPage.Execute(w, map[string]any{ // fails only when the client has disconnected
 				"Title": k.title, "Code": k.code, "Status": k.status,
 				"Detail": strings.TrimSuffix(k.detail, "."), "Remedy": k.remedy,
 			})

@@ -10,9 +10,9 @@ import (
 	"service-courier/internal/transport/rest"
 )
 
-// TestPagesLoadNothingFromElsewhere follows what the pages refer to: all of it is
+// TestPagesAreSelfContained follows the references of the pages: all of them are
 // served here, under a policy that allows nothing else.
-func TestPagesLoadNothingFromElsewhere(t *testing.T) {
+func TestPagesAreSelfContained(t *testing.T) {
 	h := handler(new(fake), io.Discard)
 	pages := map[string]string{"/docs": "text/html", "/docs/docs.js": "text/javascript", "/docs/pages.css": "text/css"}
 	for _, k := range rest.Kinds() {
@@ -36,8 +36,8 @@ func TestPagesLoadNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-// TestEveryTypeIsExplained: what a problem's type refers to says what to do.
-func TestEveryTypeIsExplained(t *testing.T) {
+// TestEveryProblemHasAPage: the page of a problem has its code and what to do.
+func TestEveryProblemHasAPage(t *testing.T) {
 	h := handler(new(fake), io.Discard)
 	for _, k := range rest.Kinds() {
 		w := do(h, request(t, "GET /problems/"+strings.ReplaceAll(k.Code, "_", "-"), ""))

@@ -10,23 +10,24 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Problem is the body of every error (RFC 9457). Code is the kind's stable name,
-// for programs; Type is the same as a reference to the page that explains it.
+// Problem is the body of every error (RFC 9457). Code is the stable name of its kind,
+// Type the page that explains it.
 type Problem struct {
-	Type      string     `json:"type" format:"uri-reference" doc:"the page that explains this code" example:"/problems/phone-taken"`
-	Title     string     `json:"title" doc:"the same for every problem of the code" example:"Phone taken"`
-	Status    int        `json:"status" minimum:"400" maximum:"599" example:"409"`
-	Code      string     `json:"code" doc:"stable name; docs/errors.md lists them all" example:"phone_taken"`
-	Detail    string     `json:"detail" doc:"what happened this time" example:"another courier has this phone"`
-	Errors    []badField `json:"errors,omitempty" doc:"every place of the request that is not as it must be"`
-	RequestID string     `json:"request_id" doc:"under which the log tells of the request; X-Request-ID is the same"`
+	Type      string       `json:"type" format:"uri-reference" doc:"the page that explains this code" example:"/problems/phone-registered"`
+	Title     string       `json:"title" doc:"the same for every problem with this code" example:"Phone already registered"`
+	Status    int          `json:"status" minimum:"400" maximum:"599" example:"409"`
+	Code      string       `json:"code" doc:"stable name, listed in docs/errors.md" example:"phone_registered"`
+	Detail    string       `json:"detail" doc:"what happened" example:"phone already registered"`
+	Remedy    string       `json:"remedy" doc:"what to do" example:"Use the existing courier, or another phone."`
+	Errors    []fieldError `json:"errors,omitempty" doc:"every invalid place of the request"`
+	RequestID string       `json:"request_id" doc:"as in the log and in X-Request-ID"`
 
-	headers http.Header // of the answer
+	headers http.Header // of the response
 }
 
-// badField is one place of a request that is not as it must be. It does not
-// repeat the value, which may be personal.
-type badField struct {
+// fieldError is one invalid place of a request. It does not repeat the value, which
+// may be personal data.
+type fieldError struct {
 	Location string `json:"location,omitempty" example:"body.phone"`
 	Message  string `json:"message" example:"expected string"`
 }
@@ -43,13 +44,12 @@ func (p *Problem) GetHeaders() http.Header { return p.headers }
 // ContentType implements huma.ContentTypeFilter.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-// problem returns one of the kind that code names, in the table of problems.go;
-// an empty detail stands for the kind's own.
+// problem returns a problem of the kind with the code; an empty detail is the kind's own.
 func problem(code, detail string) *Problem {
 	k := kindOf(code)
 	p := &Problem{
 		Type: k.path(), Title: k.title, Status: k.status, Code: k.code,
-		Detail: cmp.Or(detail, k.detail), headers: make(http.Header),
+		Detail: cmp.Or(detail, k.detail), Remedy: k.remedy, headers: make(http.Header),
 	}
 	if k.retry != "" {
 		p.headers.Set("Retry-After", k.retry)
@@ -57,8 +57,8 @@ func problem(code, detail string) *Problem {
 	return p
 }
 
-// problemOf returns the problem that err is to the caller, who is shown the
-// kind's own words, never those of the errors around it.
+// problemOf returns the problem of err. Its detail is the text of the kind, never that
+// of a wrapping error, which may contain secrets.
 func problemOf(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -66,8 +66,8 @@ func problemOf(err error) *Problem {
 	for _, k := range kinds {
 		if k.err != nil && errors.Is(err, k.err) {
 			p := problem(k.code, "")
-			if k.status == http.StatusUnprocessableEntity {
-				p.Errors = reasons(err, k.err)
+			if k.status == http.StatusUnprocessableEntity || k.code == codeInvalidPhone {
+				p.Errors = leaves(err, k.err)
 			}
 			return p
 		}
@@ -75,35 +75,36 @@ func problemOf(err error) *Problem {
 	return problem(codeInternal, "")
 }
 
-// invalid refuses one place of the request, such as "query.cursor", that the
-// schema could not.
+// invalid is the problem of one place of the request, such as "query.cursor".
 func invalid(location, message string) *Problem {
 	p := problem(codeInvalid, "")
-	p.Errors = []badField{{location, message}}
+	p.Errors = []fieldError{{location, message}}
 	return p
 }
 
-// reasons lists the single errors that are joined in err, without sentinel.
-func reasons(err, sentinel error) []badField {
+// leaves lists the innermost errors of the tree of err, without the sentinel.
+func leaves(err, sentinel error) []fieldError {
 	switch joined := err.(type) { //nolint:errorlint // walks the tree itself
 	case interface{ Unwrap() []error }:
-		var all []badField
+		var all []fieldError
 		for _, e := range joined.Unwrap() {
-			all = append(all, reasons(e, sentinel)...)
+			all = append(all, leaves(e, sentinel)...)
 		}
 		return all
 	case interface{ Unwrap() error }:
-		return reasons(joined.Unwrap(), sentinel)
+		return leaves(joined.Unwrap(), sentinel)
 	}
 	if errors.Is(err, sentinel) {
 		return nil
 	}
-	return []badField{{Message: err.Error()}}
+	return []fieldError{{Message: err.Error()}}
 }
 
-// huma makes its own refusals, and the description of errors, with these two;
-// replacing them is how it is told of another type.
+// huma creates its own errors, and their schema, with these two functions; replacing
+// them is its way to set another type. Its ValidateStrictCasing is off by default: the
+// schema would check one of two spellings of a field, and encoding/json keep the other.
 func init() {
+	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, detail string, errs ...error) huma.StatusError {
 		return humaProblem("", status, detail, errs)
 	}
@@ -112,17 +113,17 @@ func init() {
 	}
 }
 
-// humaInvalid is huma's detail beside a list of errors, also of a body that is no JSON.
+// humaInvalid is the detail that huma gives to a list of errors, also for a body that is not JSON.
 const humaInvalid = "validation failed"
 
-// humaProblem is what huma refuses: a request that does not fit its schema. Of
-// what goes wrong inside it tells nothing.
+// humaProblem is the problem of an error raised by huma: a request that does not match
+// its schema. Internal errors are not shown.
 func humaProblem(id string, status int, detail string, errs []error) *Problem {
 	var p *Problem
 	switch status {
 	case http.StatusBadRequest:
 		if detail == humaInvalid {
-			detail = "" // nothing was validated: it could not be read
+			detail = "" // the body was not validated but unreadable
 		}
 		p = problem(codeMalformed, detail)
 	case http.StatusUnprocessableEntity:
@@ -133,16 +134,16 @@ func humaProblem(id string, status int, detail string, errs []error) *Problem {
 	}
 	p.RequestID = id
 	for _, err := range errs {
-		field := badField{Message: err.Error()}
+		field := fieldError{Message: err.Error()}
 		if d, ok := err.(huma.ErrorDetailer); ok {
-			field = badField{d.ErrorDetail().Location, d.ErrorDetail().Message}
+			field = fieldError{d.ErrorDetail().Location, d.ErrorDetail().Message}
 		}
 		p.Errors = append(p.Errors, field)
 	}
 	return p
 }
 
-// writeProblem answers outside huma exactly as huma would.
+// writeProblem responds with a problem, exactly as huma does.
 func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 	p.RequestID = requestID(r.Context())
 	h := w.Header()
@@ -152,5 +153,5 @@ func writeProblem(w http.ResponseWriter, r *http.Request, p *Problem) {
 	w.WriteHeader(p.Status)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(p) // the client has gone: nobody to tell
+	_ = enc.Encode(p) // fails only when the client has disconnected
 }

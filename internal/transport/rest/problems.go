@@ -8,17 +8,18 @@ import (
 
 	"service-courier/internal/courier"
 	"service-courier/internal/usecase/deadletters"
+	"service-courier/internal/usecase/records"
 	"service-courier/internal/usecase/statistics"
 )
 
-// problemsPath is where problems are explained, each at its code.
+// problemsPath is the prefix of the pages that explain the problems.
 const problemsPath = "/problems/"
 
-// retrySoon is what a 503 asks for, in seconds: outages that heal by themselves
-// (a restart, a failover) take longer than one, callers wait less than ten.
+// retrySoon is the Retry-After of a 503, in seconds: outages that end by themselves
+// (a restart, a failover) take longer than one second.
 const retrySoon = "2"
 
-// The codes of what this package refuses itself.
+// The codes of problems that this package raises itself.
 const (
 	codeMalformed        = "malformed_request"
 	codeUnauthorized     = "unauthorized"
@@ -32,91 +33,104 @@ const (
 	codeMediaType        = "unsupported_media_type"
 	codeMisdirected      = "misdirected_request"
 	codeInvalid          = "validation_failed"
+	codeInvalidPhone     = "invalid_phone"
 	codeRateLimited      = "rate_limited"
+	codeShareUsed        = "too_many_open_requests"
+	codeOverloaded       = "overloaded"
 	codeInternal         = "internal"
 )
 
-// kind is one kind of problem. A code, once told, keeps its meaning.
+// kind is one kind of problem. Its code is stable once released.
 type kind struct {
 	code   string
 	status int
 	title  string
-	detail string // where an occurrence has none of its own
-	remedy string // what the caller can do, for those who look the code up
-	err    error  // the use case's; nil: this package refuses so itself
-	retry  string // seconds after which the same request may succeed
+	detail string // default of the detail
+	remedy string // what the caller can do
+	err    error  // of a use case; nil: raised by this package
+	retry  string // Retry-After in seconds
 }
 
-// path is where the kind is explained.
+// path is the page that explains the kind.
 func (k kind) path() string { return problemsPath + strings.ReplaceAll(k.code, "_", "-") }
 
-// kinds is the one table of what can go wrong; the first err that matches counts.
-// What is not in it is a fault of this service: 500. docs/errors.md shows the
-// whole of it, and a test holds that.
+// kinds maps errors to problems; the first err that matches counts. An error that is
+// not listed is a 500. docs/errors.md is generated from it.
 var kinds = []kind{
-	{code: codeMalformed, status: http.StatusBadRequest, title: "Malformed request", detail: "the request cannot be read", remedy: "Send a whole body of valid JSON."},
-	{code: codeUnauthorized, status: http.StatusUnauthorized, title: "No valid token", detail: "a valid token is needed", remedy: "Send Authorization: Bearer TOKEN with a token of API_TOKENS."},
-	{code: codeForbidden, status: http.StatusForbidden, title: "Role too low", detail: "the token's role does not allow this", remedy: "Use a token with the role operate."},
-	{code: codeCrossOrigin, status: http.StatusForbidden, title: "Write from another site", detail: "a page of another origin may not change anything here", remedy: "Call from a program, or from a page of the same origin."},
-	{code: codeNoRoute, status: http.StatusNotFound, title: "No such path", detail: "there is nothing at this path; /openapi.json lists what there is", remedy: "Look the path up in /docs."},
-	{code: codeMethodNotAllowed, status: http.StatusMethodNotAllowed, title: "Method not allowed", detail: "this path does not allow the method", remedy: "Use a method that the header Allow names."},
-	{code: codeBodyTimeout, status: http.StatusRequestTimeout, title: "Body took too long", detail: "the body took too long to arrive", remedy: "Send it again, in one go."},
-	{code: codeChanged, status: http.StatusPreconditionFailed, title: "Changed meanwhile", detail: "it is not as If-Match says any more", remedy: "Read it again, and decide on what it is now.", err: courier.ErrChanged},
-	{code: codeBodyTooLarge, status: http.StatusRequestEntityTooLarge, title: "Body too large", detail: fmt.Sprintf("the body is longer than %d bytes", maxBodyBytes), remedy: "Send less."},
-	{code: codeMediaType, status: http.StatusUnsupportedMediaType, title: "Not JSON", detail: "the body must be JSON: send it with Content-Type: application/json", remedy: "Send JSON, and say so in Content-Type."},
-	{code: codeMisdirected, status: http.StatusMisdirectedRequest, title: "Not this host", detail: "without tokens this API answers only to localhost, 127.0.0.1 and [::1]", remedy: "Call it by one of these names, or let it ask for tokens (API_TOKENS)."},
-	{code: codeInvalid, status: http.StatusUnprocessableEntity, title: "Validation failed", detail: "validation failed", remedy: "Mend every place that errors names.", err: courier.ErrInvalidCourier},
-	{code: codeRateLimited, status: http.StatusTooManyRequests, title: "Too many requests", detail: "this address asks too often", remedy: "Wait as long as Retry-After says.", retry: "1"},
-	{code: codeInternal, status: http.StatusInternalServerError, title: "Internal error", detail: "an internal error; the log has it under this answer's request_id", remedy: "Tell the operator the request_id."},
+	{code: codeMalformed, status: http.StatusBadRequest, title: "Malformed request", detail: "the request cannot be read", remedy: "Send a complete body of valid JSON."},
+	{code: codeUnauthorized, status: http.StatusUnauthorized, title: "Valid token required", detail: "a valid token is required", remedy: "Send Authorization: Bearer TOKEN with a token of API_TOKENS."},
+	{code: codeForbidden, status: http.StatusForbidden, title: "Insufficient role", detail: "the role of the token does not allow this", remedy: "Use a token with the role operate."},
+	{code: codeCrossOrigin, status: http.StatusForbidden, title: "Cross-origin write", detail: "pages of another origin cannot change anything", remedy: "Call the API from a program, or from a page of the same origin."},
+	{code: codeNoRoute, status: http.StatusNotFound, title: "Path not found", detail: "path not found; /openapi.json lists all paths", remedy: "Check the path in /docs."},
+	{code: codeMethodNotAllowed, status: http.StatusMethodNotAllowed, title: "Method not allowed", detail: "this path does not allow the method", remedy: "Use a method listed in the Allow header."},
+	{code: codeBodyTimeout, status: http.StatusRequestTimeout, title: "Request timeout", detail: "the body did not arrive in time", remedy: "Send the request again."},
+	{code: codeChanged, status: http.StatusPreconditionFailed, title: "Resource changed", detail: "the resource has changed: its ETag does not match If-Match", remedy: "Read the resource again, then repeat the change with its new ETag.", err: courier.ErrChanged},
+	{code: codeBodyTooLarge, status: http.StatusRequestEntityTooLarge, title: "Body too large", detail: fmt.Sprintf("the body is longer than %d bytes", maxBodyBytes), remedy: "Send a shorter body."},
+	{code: codeMediaType, status: http.StatusUnsupportedMediaType, title: "Unsupported media type", detail: "the body must be JSON", remedy: "Send JSON with Content-Type: application/json."},
+	{code: codeMisdirected, status: http.StatusMisdirectedRequest, title: "Host not allowed", detail: "the API is not available under this host name", remedy: "Use localhost, an IP address or a name listed in HTTP_ALLOWED_HOSTS, or add the name there."},
+	{code: codeInvalid, status: http.StatusUnprocessableEntity, title: "Validation failed", detail: "validation failed", remedy: "Fix every place listed in errors.", err: courier.ErrInvalidCourier},
+	{code: codeRateLimited, status: http.StatusTooManyRequests, title: "Too many requests", detail: "too many requests from this address", remedy: "Wait for the seconds given in Retry-After.", retry: "1"},
+	{code: codeShareUsed, status: http.StatusTooManyRequests, title: "Too many open requests", detail: "this caller has too many requests or streams open", remedy: "End some of them first: the limit is per token, or per address without tokens.", retry: "1"},
+	{code: codeOverloaded, status: http.StatusServiceUnavailable, title: "Overloaded", detail: "the server has too many requests or streams open", remedy: "Nothing was changed. Try again after the seconds given in Retry-After.", retry: retrySoon},
+	{code: codeInternal, status: http.StatusInternalServerError, title: "Internal error", detail: "internal error; the log has the details under the request_id", remedy: "Report the request_id to the operator."},
 
-	{code: "bad_period", status: http.StatusUnprocessableEntity, title: "Bad period", detail: "the period ends before it begins, or is too long", remedy: fmt.Sprintf("Ask for at most %d days, the first day first.", statistics.MaxDays), err: statistics.ErrBadPeriod},
-	ofError(courier.ErrNotFound, "courier_not_found", http.StatusNotFound, "No such courier", "Look the id up in /api/v1/couriers."),
-	ofError(courier.ErrPhoneTaken, "phone_taken", http.StatusConflict, "Phone taken", "A courier is known by his phone: use the one there is, or another phone."),
-	ofError(courier.ErrBusyByHand, "busy_by_hand", http.StatusConflict, "Busy is not set by hand", "Assign him an order."),
-	ofError(courier.ErrBusy, "courier_busy", http.StatusConflict, "Courier busy", "Let him pause after this delivery, or unassign it first."),
-	ofError(courier.ErrNotFree, "courier_not_free", http.StatusConflict, "Courier not free", "Choose another, or leave the choice to the service."),
-	ofError(courier.ErrNobodyFree, "no_courier_free", http.StatusConflict, "Nobody is free", "Nothing: the order gets the next who is."),
-	ofError(courier.ErrOrderUnknown, "order_unknown", http.StatusNotFound, "Order unknown here", "If service-order has it, look at it: POST /api/v1/orders/{order_id}/look."),
-	ofError(courier.ErrNoSuchOrder, "order_not_found", http.StatusNotFound, "No such order", "See whether service-order has it."),
-	ofError(courier.ErrStatusUnknown, "order_status_unknown", http.StatusConflict, "Order status unknown", "It is looked at again; try later."),
-	ofError(courier.ErrAlreadyAssigned, "order_already_assigned", http.StatusConflict, "Order already assigned", "Unassign it first, if another courier is meant."),
-	ofError(courier.ErrNotAssigned, "order_not_assigned", http.StatusConflict, "Order not assigned", "Nothing: no courier has it."),
-	ofError(courier.ErrNotHeld, "order_not_held", http.StatusConflict, "Order not held", "Nothing: only a held order is put back in line."),
-	ofError(courier.ErrOrderEnded, "order_ended", http.StatusConflict, "Order ended", "Nothing: it is completed or cancelled."),
-	ofError(deadletters.ErrNotFound, "dead_letter_not_found", http.StatusNotFound, "No such dead letter", "Look the id up in /api/v1/dead-letters; handled ones are removed after 30 days."),
-	ofError(deadletters.ErrHandled, "dead_letter_handled", http.StatusConflict, "Dead letter handled already", "Nothing: it was redriven or dropped."),
-	ofError(deadletters.ErrChanged, "dead_letter_changed", http.StatusConflict, "Dead letter changed meanwhile", "Look at it again, and decide on what it is now."),
-	ofError(deadletters.ErrRoundsUsedUp, "dead_letter_rounds_used_up", http.StatusConflict, "Redriven too often", "Edit its payload (service-courier deadletters edit), or drop it."),
-	ofError(deadletters.ErrForbidden, "kafka_forbidden", http.StatusForbidden, "Not allowed by Kafka", "Let the operator redrive it (service-courier deadletters redrive), or allow the user of serve to WRITE the topic. Another token changes nothing."), // before the next, which it is, too
-	notNow(deadletters.ErrNotPublished, "kafka_unavailable", "Kafka unavailable", ""),
-	notNow(courier.ErrOrdersUnavailable, "order_service_unavailable", "service-order unavailable", ""),
-	notNow(courier.ErrUnavailable, "storage_unavailable", "Storage unavailable", ""),
-	notNow(context.DeadlineExceeded, "timed_out", "Took too long", "the request took too long"),
-	notNow(context.Canceled, "given_up", "Given up", "the request was given up"), // the caller left, and does not read this
+	{code: "bad_period", status: http.StatusUnprocessableEntity, title: "Bad period", detail: "the period ends before it begins, or is too long", remedy: fmt.Sprintf("Use a from that is not after to, and at most %d days.", statistics.MaxDays), err: statistics.ErrBadPeriod},
+	ofError(courier.ErrNotFound, "courier_not_found", http.StatusNotFound, "Courier not found", "Check the id in /api/v1/couriers."),
+	ofError(courier.ErrInvalidPhone, codeInvalidPhone, http.StatusBadRequest, "Invalid phone number", "Send the digits of one number, best with its country code."),
+	ofError(courier.ErrPhoneRegistered, "phone_registered", http.StatusConflict, "Phone already registered", "Use the existing courier, or another phone."),
+	ofError(courier.ErrBusyNotSettable, "busy_not_settable", http.StatusConflict, "Status busy cannot be set", "Assign an order to the courier instead."),
+	ofError(courier.ErrBusy, "courier_busy", http.StatusConflict, "Courier is busy", "Pause the courier after the delivery (after_delivery), or unassign the order first."),
+	ofError(courier.ErrCourierNotAvailable, "courier_not_available", http.StatusConflict, "Courier not available", "Choose another courier, or omit courier_id."),
+	ofError(courier.ErrNoCourierAvailable, "no_courier_available", http.StatusConflict, "No courier available", "Try again when a courier is available; a waiting order is assigned without another request."),
+	ofError(courier.ErrOrderUnknown, "order_unknown", http.StatusNotFound, "Order not known here", "If service-order has the order, recheck it: POST /api/v1/orders/{order_id}/recheck."),
+	ofError(courier.ErrNoSuchOrder, "order_not_found", http.StatusNotFound, "Order not found", "Check the id in service-order."),
+	ofError(courier.ErrStatusUnknown, "order_status_unknown", http.StatusConflict, "Unknown order status", "Ask the operator to add the status (runbook: unknown order status)."),
+	ofError(courier.ErrAlreadyAssigned, "order_already_assigned", http.StatusConflict, "Order already assigned", "Unassign the order first to give it to another courier."),
+	ofError(courier.ErrNotAssigned, "order_not_assigned", http.StatusConflict, "Order not assigned", "No action needed: the order has no courier."),
+	ofError(courier.ErrNotHeld, "order_not_held", http.StatusConflict, "Order not on hold", "No action needed: only an order on hold can be released."),
+	ofError(courier.ErrNotMissing, "order_not_missing", http.StatusConflict, "Order not missing", "Cancel the order in service-order: its event, or the resync, cancels it here."),
+	ofError(courier.ErrOrderEnded, "order_ended", http.StatusConflict, "Order has ended", "No action needed: the order is completed or cancelled."),
+	ofError(deadletters.ErrNotFound, "dead_letter_not_found", http.StatusNotFound, "Dead letter not found", "Check the id in /api/v1/dead-letters; handled dead letters are deleted after 30 days."),
+	ofError(deadletters.ErrHandled, "dead_letter_handled", http.StatusConflict, "Dead letter already handled", "No action needed: it was redriven or discarded."),
+	ofError(deadletters.ErrChanged, "dead_letter_changed", http.StatusConflict, "Dead letter changed", "Read the dead letter again, then repeat the command if it still applies."),
+	ofError(deadletters.ErrRedriveLimit, "dead_letter_redrive_limit", http.StatusConflict, "Redriven too often", "Edit the payload (service-courier deadletters edit), or discard the dead letter."),
+	ofError(deadletters.ErrNoRecord, "dead_letter_no_record", http.StatusConflict, "Batch without payload", "Discard the dead letter; resync finds the orders of its records."),
+	ofError(deadletters.ErrForbidden, "kafka_forbidden", http.StatusForbidden, "Not allowed by Kafka", "Redrive on the command line (service-courier deadletters redrive), or allow the Kafka user of the service to WRITE the topic. Another token does not help."), // before ErrNotPublished, which it also matches
+	unavailable(deadletters.ErrNotPublished, "kafka_unavailable", "Kafka unavailable", deadletters.ErrNotPublished.Error()),
+	{code: "records_unavailable", status: http.StatusServiceUnavailable, title: "Records unavailable", detail: records.ErrNotRead.Error(), remedy: "Try again after the seconds given in Retry-After; the log has the cause.", err: records.ErrNotRead, retry: retrySoon},
+	orderServiceUnavailable(),
+	unavailable(courier.ErrUnavailable, "storage_unavailable", "Database unavailable", courier.ErrUnavailable.Error()),
+	unavailable(context.DeadlineExceeded, "timed_out", "Timed out", "the request took too long"),
+	unavailable(context.Canceled, "client_disconnected", "Client disconnected", "the client disconnected before the response"), // only the log shows it
 }
 
-// ofError is the kind of a use case's refusal; its own text is the detail.
+// ofError is the kind of an error of a use case, whose text is the detail.
 func ofError(err error, code string, status int, title, remedy string) kind {
 	return kind{code: code, status: status, title: title, detail: err.Error(), remedy: remedy, err: err}
 }
 
-// notNow is the kind of what may succeed later.
-func notNow(err error, code, title, detail string) kind {
-	k := ofError(err, code, http.StatusServiceUnavailable, title, "Ask again, as late as Retry-After says; whether a change was made is not known.")
-	if detail != "" {
-		k.detail = detail
+// unavailable is a kind that may succeed later.
+func unavailable(err error, code, title, detail string) kind {
+	return kind{
+		code: code, status: http.StatusServiceUnavailable, title: title, detail: detail, err: err, retry: retrySoon,
+		remedy: "Try again after the seconds given in Retry-After; the change may or may not have been made.",
 	}
-	k.retry = retrySoon
+}
+
+// orderServiceUnavailable is a kind that may succeed later: the fetch failed before
+// anything was changed.
+func orderServiceUnavailable() kind {
+	k := unavailable(courier.ErrOrdersUnavailable, "order_service_unavailable", "service-order unavailable", courier.ErrOrdersUnavailable.Error())
+	k.remedy = "Nothing was changed. Try again after the seconds given in Retry-After."
 	return k
 }
 
-// kindOf returns the kind named; asking for one that is not there is a mistake
-// in this package, and is answered as one.
+// kindOf returns the kind with the code.
 func kindOf(code string) kind {
 	for _, k := range kinds {
 		if k.code == code {
 			return k
 		}
 	}
-	return kindOf(codeInternal)
+	return kindOf(codeInternal) // a mistake in this package
 }

@@ -14,30 +14,30 @@ import (
 	"service-courier/internal/transport/rest"
 )
 
-var update = flag.Bool("update", false, "write the documents that are made from the code: docs/errors.md, docs/openapi.json")
+var update = flag.Bool("update", false, "write the generated documents docs/errors.md and docs/openapi.json")
 
 const errorsPage = "../../../docs/errors.md"
 
-// TestEveryProblemIsDocumented walks the table: every code is well-formed, there
-// once, and a row of docs/errors.md as it stands in the code.
+// TestEveryProblemIsDocumented: every code is well-formed, unique, and a row of
+// docs/errors.md.
 func TestEveryProblemIsDocumented(t *testing.T) {
 	var rows strings.Builder
-	rows.WriteString("| `code` | Status | Title | `detail`, unless there is more to say | What to do |\n|---|---|---|---|---|\n")
+	rows.WriteString("| `code` | Status | Title | Default `detail` | What to do |\n|---|---|---|---|---|\n")
 	seen := map[string]bool{}
 	for _, k := range rest.Kinds() {
 		if !regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`).MatchString(k.Code) || seen[k.Code] {
-			t.Errorf("%q is no code, or is there twice", k.Code)
+			t.Errorf("%q is not a valid code, or not unique", k.Code)
 		}
 		seen[k.Code] = true
 		if http.StatusText(k.Status) == "" || k.Status < 400 || k.Title == "" || k.Detail == "" || k.Remedy == "" {
-			t.Errorf("%s is not whole: %+v", k.Code, k)
+			t.Errorf("%s is incomplete: %+v", k.Code, k)
 		}
 		fmt.Fprintf(&rows, "| `%s` | %d | %s | %s | %s |\n", k.Code, k.Status, k.Title, k.Detail, k.Remedy)
 	}
 	keepTable(t, errorsPage, rows.String())
 }
 
-// keepTable holds the one table in a Markdown file against what it should be.
+// keepTable compares the table in a Markdown file with want, or writes it.
 func keepTable(t *testing.T, path, want string) {
 	t.Helper()
 	page, err := os.ReadFile(path)
@@ -47,7 +47,7 @@ func keepTable(t *testing.T, path, want string) {
 	table := regexp.MustCompile(`(?m)(^\|.*\n)+`)
 	if *update {
 		page = table.ReplaceAllLiteral(page, []byte(want))
-		if err := os.WriteFile(path, page, 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(path, page, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,9 +56,9 @@ func keepTable(t *testing.T, path, want string) {
 	}
 }
 
-// TestEveryRefusalHasItsProblem fails when an error that the use cases return is
-// answered otherwise than the table says.
-func TestEveryRefusalHasItsProblem(t *testing.T) {
+// TestEveryErrorHasItsProblem fails when an error of a use case does not lead to
+// the problem in the table.
+func TestEveryErrorHasItsProblem(t *testing.T) {
 	for _, k := range rest.Kinds() {
 		if k.Err == nil {
 			continue

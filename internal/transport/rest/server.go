@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +11,13 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/time/rate"
+
+	"service-courier/internal/transport/connections"
 )
 
-// The server's bounds. A handler gets Config.RequestTimeout, which must fit
-// into writeTimeout.
+// The limits of the server. Config.RequestTimeout must be below writeTimeout.
 const (
 	readHeaderTimeout     = 5 * time.Second
 	readTimeout           = 10 * time.Second
@@ -21,48 +25,56 @@ const (
 	idleTimeout           = 2 * time.Minute
 	stopTimeout           = 5 * time.Second
 	defaultRequestTimeout = 5 * time.Second
+	defaultMaxConnections = 8192
 	maxHeaderBytes        = 16 << 10
 	maxBodyBytes          = 64 << 10
 )
 
-// Config says where to listen and what a request may take.
+// Config has the address and the limits of requests.
 type Config struct {
 	Addr           string        // host:port; port 0 lets the system choose
-	OwnName        bool          // refuse requests whose Host is not loopback's, for an API on loopback without tokens
-	RateLimit      int           // requests a second of one address; 0: any number
+	AllowedHosts   []string      // names that clients may use, besides localhost, IP addresses and the host of Addr
+	RateLimit      int           // requests per second and address; 0: unlimited
 	RequestTimeout time.Duration // 5 s when zero
+	MaxConnections int           // at a time; 8192 when zero
 }
 
-// Dependencies are what the API serves. Metrics and Stream may be nil: there is no
-// such route then. Requests may be nil: nobody is told of them. Callers may be nil: nobody is asked who he is. Everything else
-// is needed.
+// Dependencies are what the API serves. Without Metrics or Stream there is no such
+// route, without Callers no token is required; Requests and Trace may be nil, too.
 type Dependencies struct {
 	Callers     Callers
 	Couriers    Couriers
-	Deliveries  Deliveries
 	Orders      Orders
 	Statistics  Statistics
 	Readiness   Readiness
+	History     History
 	Metrics     http.Handler
 	Stream      Stream
 	Requests    RequestObserver
-	Trace       func(http.Handler) http.Handler // goes around every request; nil: nothing does
+	Trace       func(http.Handler) http.Handler // wraps the handler of every request
 	Log         *slog.Logger
 	Consumption Consumption
 	DeadLetters DeadLetters
+	Records     Records
+	AsyncAPI    []byte       // describes the published events, at /asyncapi.json; nil: none
+	Web         http.Handler // the pages under /ui/, to which / redirects; nil: none
+	Plain       PlainPages   // nil: none
+	Playground  http.Handler // of the development environment, under /dev/v1/; nil: none
 }
 
-// Server is the HTTP server: New, Start, Stop; it is not started again.
+// Server is the HTTP server. It is started once.
 type Server struct {
-	addr string
-	log  *slog.Logger
-	http *http.Server
-	once sync.Once // stops
-	err  error     // of stopping
+	addr     string
+	log      *slog.Logger
+	http     *http.Server
+	conns    *connections.Limit
+	stopOnce sync.Once
+	stopErr  error
+	failed   chan error // of size 1
 
 	mu       sync.Mutex
 	listener net.Listener
-	served   chan struct{} // closed when serving has ended
+	served   chan struct{} // closed when Serve has returned
 	stopped  bool
 }
 
@@ -71,9 +83,17 @@ func New(cfg Config, deps Dependencies) *Server {
 	if cfg.RequestTimeout == 0 {
 		cfg.RequestTimeout = defaultRequestTimeout
 	}
+	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, defaultMaxConnections)
+	reported := rate.Sometimes{Interval: time.Minute}
+	conns := connections.New(cfg.MaxConnections, func() {
+		reported.Do(func() {
+			deps.Log.Warn("connection limit reached, idle ones closed", slog.Int("limit", cfg.MaxConnections))
+		})
+	})
 	stopping := make(chan struct{})
-	s := &Server{addr: cfg.Addr, log: deps.Log, http: &http.Server{
-		Handler:           newHandler(cfg, deps, stopping),
+	s := &Server{addr: cfg.Addr, log: deps.Log, failed: make(chan error, 1), conns: conns, http: &http.Server{
+		Handler:           newHandler(cfg, deps, conns, stopping),
+		ConnContext:       conns.Context,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -88,34 +108,36 @@ func New(cfg Config, deps Dependencies) *Server {
 // Handler returns the whole API without a network, for tests.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// Start listens, then serves in a goroutine of its own until Stop; ctx bounds
-// only the start. The error
-// says what is in the way and how to mend it; it matches syscall.EADDRINUSE
-// when the port is taken.
+// Start listens, then serves in a goroutine until Stop; ctx limits only the start. The
+// error names the fix; it matches syscall.EADDRINUSE when the port is in use.
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.listener != nil || s.stopped {
-		return errors.New("the HTTP server was started before")
+		return errors.New("HTTP server already started")
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
 	if err != nil {
-		return fmt.Errorf("cannot serve HTTP: %w%s", err, hint(err))
+		return fmt.Errorf("cannot serve HTTP: %w%s", err, listenFix(err))
 	}
 	s.listener, s.served = listener, make(chan struct{})
-	go s.serve(listener, s.served)
+	go s.serve(s.conns.Listener(listener), s.served)
 	return nil
 }
 
 func (s *Server) serve(listener net.Listener, served chan<- struct{}) {
 	defer close(served)
 	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		s.log.Error("HTTP server ended", slog.Any("error", err))
+		s.log.Error("http server failed", slog.Any("error", err))
+		s.failed <- fmt.Errorf("serve HTTP: %w", err)
 	}
 }
 
-// Addr returns the address that is listened on, with the port that was chosen
-// when the configured one is 0; "" before Start.
+// Failed receives the error if the listener fails before Stop.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Addr returns the address of the listener, with the port that the system chose if
+// the configured one is 0; "" before Start.
 func (s *Server) Addr() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,12 +147,12 @@ func (s *Server) Addr() string {
 	return s.listener.Addr().String()
 }
 
-// Stop ends listening and waits for the requests in hand until ctx is done, at
-// most 5 s; then it cuts them off and says so. Calling it again, or before
-// Start, does no harm.
+// Stop stops listening and waits for open requests until ctx is done, at most 5 s;
+// then it closes their connections and returns an error. It may be called again, and
+// before Start.
 func (s *Server) Stop(ctx context.Context) error {
-	s.once.Do(func() { s.err = s.stop(ctx) })
-	return s.err
+	s.stopOnce.Do(func() { s.stopErr = s.stop(ctx) })
+	return s.stopErr
 }
 
 func (s *Server) stop(ctx context.Context) error {
@@ -145,21 +167,21 @@ func (s *Server) stop(ctx context.Context) error {
 	defer cancel()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
-		err = fmt.Errorf("HTTP requests were cut off: %w", errors.Join(err, s.http.Close()))
+		err = fmt.Errorf("open HTTP requests were cut off: %w", errors.Join(err, s.http.Close()))
 	}
 	<-served
 	return err
 }
 
-// hint says how to mend a failed listen; "" when nobody knows.
-func hint(err error) string {
+// listenFix is how to fix a failed listen, or "".
+func listenFix(err error) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return ": stop the program that has this port, or choose another one (HTTP_ADDR)"
+		return ": stop the program that uses this port, or set another one (HTTP_ADDR)"
 	case errors.Is(err, syscall.EACCES):
-		return ": ports below 1024 need privileges, choose a higher one (HTTP_ADDR)"
+		return ": ports below 1024 require privileges; set a higher one (HTTP_ADDR)"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return ": this machine does not have that address, choose one it has, such as 127.0.0.1 (HTTP_ADDR)"
+		return ": this machine does not have that address; set one that it has, such as 127.0.0.1 (HTTP_ADDR)"
 	}
 	return ""
 }

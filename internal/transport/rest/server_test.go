@@ -14,6 +14,7 @@ import (
 
 	"service-courier/internal/courier"
 	"service-courier/internal/transport/rest"
+	"service-courier/internal/usecase/couriers"
 )
 
 func start(t *testing.T, f *fake) *rest.Server {
@@ -28,7 +29,7 @@ func start(t *testing.T, f *fake) *rest.Server {
 	return s
 }
 
-// get asks on a connection of its own and returns the status.
+// get sends a request on a new connection and returns the status.
 func get(ctx context.Context, url string) (int, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -47,7 +48,7 @@ func TestLifecycle(t *testing.T) {
 		t.Fatalf("ping: %d, %v", status, err)
 	}
 	if err := s.Start(t.Context()); err == nil {
-		t.Error("it started twice")
+		t.Error("Start worked twice")
 	}
 	for range 2 {
 		if err := s.Stop(t.Context()); err != nil {
@@ -58,13 +59,13 @@ func TestLifecycle(t *testing.T) {
 		t.Errorf("after Stop: %v, want the connection refused", err)
 	}
 	if err := s.Start(t.Context()); err == nil {
-		t.Error("it started after Stop")
+		t.Error("Start worked after Stop")
 	}
 }
 
-// TestServerIsBounded: who sends slowly, takes slowly or says nothing holds no connection
-// for ever, and a handler's time fits into that. It fails without each bound.
-func TestServerIsBounded(t *testing.T) {
+// TestServerTimeouts: a slow or silent client does not keep its connection for ever,
+// and the timeout of a handler fits in. The test fails without each timeout.
+func TestServerTimeouts(t *testing.T) {
 	s := rest.New(rest.Config{}, dependencies(new(fake), io.Discard)).HTTP()
 	const handler = 5 * time.Second
 	for name, c := range map[string]struct{ bound, least, most time.Duration }{
@@ -88,11 +89,11 @@ func TestStopBeforeStart(t *testing.T) {
 		t.Error(err)
 	}
 	if err := s.Start(t.Context()); err == nil {
-		t.Error("it started after Stop")
+		t.Error("Start worked after Stop")
 	}
 }
 
-func TestPortTaken(t *testing.T) {
+func TestPortInUse(t *testing.T) {
 	first := start(t, new(fake))
 	defer func() { _ = first.Stop(context.Background()) }()
 	second := rest.New(rest.Config{Addr: first.Addr()}, dependencies(new(fake), io.Discard))
@@ -100,21 +101,21 @@ func TestPortTaken(t *testing.T) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("err = %v, want EADDRINUSE", err)
 	}
-	for _, part := range []string{"cannot serve HTTP", first.Addr(), "HTTP_ADDR"} { // what, where, how to mend
+	for _, part := range []string{"cannot serve HTTP", first.Addr(), "HTTP_ADDR"} { // what, where, how to fix
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not say %q", err, part)
 		}
 	}
 }
 
-// blocking is a use case that tells when it is asked and then waits.
+// blocking is a use case that signals its call and then waits.
 type blocking struct {
 	fake
-	asked, release chan struct{}
+	requested, release chan struct{}
 }
 
-func (b *blocking) List(ctx context.Context) ([]courier.Courier, error) {
-	close(b.asked)
+func (b *blocking) Page(ctx context.Context, _ couriers.Filter, _ int64, _ int) ([]courier.Courier, error) {
+	close(b.requested)
 	select {
 	case <-b.release:
 		return nil, nil
@@ -123,10 +124,10 @@ func (b *blocking) List(ctx context.Context) ([]courier.Courier, error) {
 	}
 }
 
-// inHand starts a server that has one request in hand.
-func inHand(t *testing.T) (b *blocking, s *rest.Server, answered <-chan error) {
+// withOpenRequest starts a server with one open request.
+func withOpenRequest(t *testing.T) (b *blocking, s *rest.Server, answered <-chan error) {
 	t.Helper()
-	b = &blocking{asked: make(chan struct{}), release: make(chan struct{})}
+	b = &blocking{requested: make(chan struct{}), release: make(chan struct{})}
 	deps := dependencies(&b.fake, io.Discard)
 	deps.Couriers = b
 	s = rest.New(rest.Config{Addr: "127.0.0.1:0", RequestTimeout: time.Minute}, deps)
@@ -141,12 +142,12 @@ func inHand(t *testing.T) (b *blocking, s *rest.Server, answered <-chan error) {
 		}
 		done <- err
 	}()
-	<-b.asked
+	<-b.requested
 	return b, s, done
 }
 
-func TestStopWaitsForRequestsInHand(t *testing.T) {
-	b, s, answered := inHand(t)
+func TestStopWaitsForOpenRequests(t *testing.T) {
+	b, s, answered := withOpenRequest(t)
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Stop(context.WithoutCancel(t.Context())) }()
 	for { // until the listener is closed
@@ -158,21 +159,21 @@ func TestStopWaitsForRequestsInHand(t *testing.T) {
 	}
 	close(b.release)
 	if err := <-answered; err != nil {
-		t.Errorf("the request in hand: %v", err)
+		t.Errorf("the open request: %v", err)
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("Stop: %v", err)
 	}
 }
 
-func TestStopCutsOffWhatDoesNotEnd(t *testing.T) {
-	_, s, answered := inHand(t)
+func TestStopClosesHangingRequests(t *testing.T) {
+	_, s, answered := withOpenRequest(t)
 	ctx, cancel := contextGone(t.Context())
 	defer cancel()
 	if err := s.Stop(ctx); err == nil || !strings.Contains(err.Error(), "cut off") {
 		t.Errorf("Stop: %v, want it to say that requests were cut off", err)
 	}
 	if err := <-answered; err == nil {
-		t.Error("the request in hand was answered")
+		t.Error("the open request was served")
 	}
 }

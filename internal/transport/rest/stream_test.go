@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,39 +18,43 @@ import (
 	"service-courier/internal/usecase/livefeed"
 )
 
-// still is a journal in which nothing happens.
+// still is a journal without changes.
 type still struct {
 	err     error
-	waiting []livefeed.OpenOrder
-	busy    bool // or else something does whenever it is read
+	waiting []livefeed.ActiveOrder
+	busy    *atomic.Int64 // or the last change; there is another one at each read
 }
 
-func (s still) After(_ context.Context, from livefeed.Cursor, _ int) ([]livefeed.Change, livefeed.Cursor, error) {
-	if s.busy {
-		from.ID++
-		return []livefeed.Change{{Cursor: from}}, from, s.err
+func (s still) End(context.Context) (livefeed.Cursor, error) {
+	if s.busy != nil {
+		return livefeed.Cursor{Epoch: 7, ID: s.busy.Add(1)}, s.err
 	}
-	return nil, from, s.err
+	return livefeed.Cursor{Epoch: 7}, s.err
 }
 
-func (s still) End(context.Context) (livefeed.Cursor, error) { return livefeed.Cursor{Tx: 7}, s.err }
-
-func (s still) Latest(_ context.Context, end livefeed.Cursor, _ int) (livefeed.Cursor, error) {
-	return end, s.err
+func (s still) After(_ context.Context, id int64, _ int) ([]livefeed.Change, error) {
+	if s.busy != nil {
+		return []livefeed.Change{{ID: id + 1}}, s.err
+	}
+	return nil, s.err
 }
 
-func (s still) Snapshot(context.Context) (livefeed.Snapshot, error) {
+func (s still) Writers(context.Context) ([]livefeed.Writer, error) { return nil, s.err }
+
+func (s still) Before(_ context.Context, id int64, _ int) (int64, error) { return id, s.err }
+
+func (s still) Snapshot(context.Context, int64) (livefeed.Snapshot, error) {
 	return livefeed.Snapshot{
-		Seen: livefeed.Seen{From: 7, To: 7}, Couriers: map[courier.Status]int{courier.StatusBusy: 3}, Waiting: livefeed.OpenOrders{First: s.waiting},
+		Couriers: map[courier.Status]int{courier.StatusBusy: 3}, Waiting: livefeed.ActiveOrders{First: s.waiting},
 	}, s.err
 }
 
-type untold struct{}
+type noOutage struct{}
 
-func (untold) Failed(context.Context, error) {}
-func (untold) Works(context.Context)         {}
+func (noOutage) Failed(context.Context, error) {}
+func (noOutage) Recovered(context.Context)     {}
 
-// wire is a client's connection: it keeps what was written and the deadlines.
+// wire is the connection of a client: it records what is written and the deadlines.
 type wire struct {
 	mu      sync.Mutex
 	header  http.Header
@@ -58,7 +63,7 @@ type wire struct {
 	flushes int
 	read    time.Time // the deadline; the server sets one for the request
 	write   time.Time // the deadline
-	stuck   bool      // it takes nothing any more
+	stuck   bool      // it reads no more
 }
 
 func (w *wire) Header() http.Header    { return w.header }
@@ -75,13 +80,13 @@ func (w *wire) Write(b []byte) (int, error) {
 func (w *wire) Flush()                             { w.flushes++ }
 func (w *wire) SetReadDeadline(t time.Time) error  { w.read = t; return nil }
 func (w *wire) SetWriteDeadline(t time.Time) error { w.write = t; return nil }
-func (w *wire) told() string                       { w.mu.Lock(); defer w.mu.Unlock(); return w.body.String() }
+func (w *wire) sent() string                       { w.mu.Lock(); defer w.mu.Unlock(); return w.body.String() }
 
 // stream serves one client until it is stopped.
 func stream(t *testing.T, journal still, callers rest.Callers, w http.ResponseWriter) (ended <-chan struct{}, leave func()) {
 	t.Helper()
 	deps := dependencies(new(fake), io.Discard)
-	hub := livefeed.NewHub(journal, rest.StreamEncoder{}, untold{})
+	hub := livefeed.NewHub(journal, rest.StreamEncoder{}, noOutage{}, slog.New(slog.DiscardHandler))
 	deps.Stream, deps.Callers = hub, callers
 	h := rest.New(rest.Config{}, deps).Handler()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -96,8 +101,8 @@ func stream(t *testing.T, journal still, callers rest.Callers, w http.ResponseWr
 	return done, cancel
 }
 
-// TestStreamOutlivesTheRequestTimeout also holds what a silent client is told. Left with
-// the deadline of a request's body, it would end while nobody sends anything.
+// TestStreamOutlivesTheRequestTimeout: a stream without changes sends heartbeats, and
+// does not end with the read deadline of the request.
 func TestStreamOutlivesTheRequestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wire{header: make(http.Header), read: time.Now().Add(10 * time.Second)}
@@ -105,8 +110,8 @@ func TestStreamOutlivesTheRequestTimeout(t *testing.T) {
 		<-time.After(40 * time.Second)
 		want := `event: snapshot
 data: {"at":"0001-01-01T00:00:00Z","couriers":{"available":0,"busy":3,"paused":0},` +
-			`"waiting":{"count":0,"missing":0,"late":0,"orders":[]},"assigned":{"count":0,"missing":0,"late":0,"orders":[]},` +
-			`"held":{"count":0,"missing":0,"late":0,"orders":[]}}
+			`"waiting":{"count":0,"missing":0,"overdue":0,"orders":[]},"assigned":{"count":0,"missing":0,"overdue":0,"orders":[]},` +
+			`"held":{"count":0,"missing":0,"overdue":0,"orders":[]}}
 
 id: 7.0
 event: live
@@ -117,21 +122,64 @@ data: ` + `
 :
 
 `
-		if got := w.told(); got != want {
-			t.Errorf("told\n%s\nwant\n%s", got, want)
+		if got := w.sent(); got != want {
+			t.Errorf("sent\n%s\nwant\n%s", got, want)
 		}
 		if w.header.Get("Content-Type") != "text/event-stream" || w.header.Get("Cache-Control") != "no-store" || w.flushes < 3 {
 			t.Errorf("headers %v, %d flushes", w.header, w.flushes)
 		}
 		if !w.read.IsZero() {
-			t.Errorf("the client is to send something until %v", w.read)
+			t.Errorf("the read deadline is still %v", w.read)
 		}
 		leave()
 		<-ended
 	})
 }
 
-func TestStuckClientIsCutOff(t *testing.T) {
+// unsubscribable fails the test when a stream is subscribed to.
+type unsubscribable struct{ *testing.T }
+
+func (u unsubscribable) Subscribe(context.Context, string) (*livefeed.Subscription, error) {
+	u.Error("HEAD subscribes")
+	return nil, courier.ErrUnavailable
+}
+
+// TestCourierEvent: the courier of an event is described as in the list of couriers.
+func TestCourierEvent(t *testing.T) {
+	got := string(rest.StreamEncoder{}.Change(livefeed.Change{
+		ID: 4, At: time.Unix(0, 0), Source: "dispatcher:anna", CourierID: 7, CourierName: "Anna <&>", Transport: courier.Car, CourierChange: livefeed.CourierPaused,
+		CourierPhone: "+79000000001", CourierStatus: courier.StatusBusy, CourierOrder: "o-7", PauseAfter: true, Deliveries: 3,
+	}))
+	want := `{"at":"1970-01-01T00:00:00Z","change":"paused","courier":{"id":7,"name":"Anna \u003c\u0026\u003e","phone":"+79000000001","status":"busy",` +
+		`"transport_type":"car","pause_after_delivery":true,"order_id":"o-7","deliveries":3},"source":"dispatcher:anna"}`
+	if got != want {
+		t.Errorf("got\n%s, want\n%s", got, want)
+	}
+}
+
+// TestHEADOfTheStreamEnds: the mux routes HEAD to the GET, and the next request on the
+// connection, behind a proxy of another client, waits for it.
+func TestHEADOfTheStreamEnds(t *testing.T) {
+	deps := dependencies(new(fake), io.Discard)
+	deps.Stream = unsubscribable{t}
+	statuses := make(served)
+	deps.Requests = statuses
+	w := do(rest.New(rest.Config{}, deps).Handler(), request(t, "HEAD /api/v1/stream", ""))
+	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/event-stream" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	if statuses[http.StatusOK] != 1 {
+		t.Errorf("counted %v", statuses)
+	}
+}
+
+// served counts responses by their status.
+type served map[int]int
+
+func (s served) Served(_, _ string, status int, _ time.Duration) { s[status]++ }
+func (served) Refused(string)                                    {}
+
+func TestStuckClientIsDisconnected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wire{header: make(http.Header)}
 		ended, _ := stream(t, still{}, nil, w)
@@ -142,12 +190,12 @@ func TestStuckClientIsCutOff(t *testing.T) {
 		began := time.Now()
 		<-ended
 		if took := time.Since(began); took > 30*time.Second {
-			t.Errorf("it was kept for %v", took)
+			t.Errorf("it was connected for %v", took)
 		}
 	})
 }
 
-// slowWire takes a chunk in 3 s.
+// slowWire reads a chunk in 3 s.
 type slowWire struct{ *wire }
 
 func (w slowWire) Write(b []byte) (int, error) {
@@ -158,64 +206,64 @@ func (w slowWire) Write(b []byte) (int, error) {
 	return w.wire.Write(b)
 }
 
-// TestSlowClient: one that takes each chunk in its time is told everything, though
-// all of it takes longer than a chunk may; but it is not waited for for ever, since
-// what it is told is kept so long.
+// TestSlowClient: a client that reads each chunk in time receives everything, although
+// all of it takes longer than one chunk may; but only within a limit, since the events
+// stay in memory until then.
 func TestSlowClient(t *testing.T) {
 	for chunks, served := range map[int]bool{6: true, 20: false} {
 		synctest.Test(t, func(t *testing.T) {
 			w := slowWire{&wire{header: make(http.Header)}}
-			ended, leave := stream(t, still{waiting: []livefeed.OpenOrder{{Reason: strings.Repeat("x", chunks*4<<10)}}}, nil, w)
+			ended, leave := stream(t, still{waiting: []livefeed.ActiveOrder{{Reason: strings.Repeat("x", chunks*4<<10)}}}, nil, w)
 			<-time.After(2 * time.Minute)
 			leave()
 			<-ended
-			if got := strings.Contains(w.told(), "event: live"); got != served {
-				t.Errorf("%d chunks: told to the end: %t, want %t; %d bytes", chunks, got, served, len(w.told()))
+			if got := strings.Contains(w.sent(), "event: live"); got != served {
+				t.Errorf("%d chunks: complete: %t, want %t; %d bytes", chunks, got, served, len(w.sent()))
 			}
 		})
 	}
 }
 
-// lent is a token that can be taken away.
-type lent struct{ back atomic.Bool }
+// revocable is a token that can be revoked.
+type revocable struct{ revoked atomic.Bool }
 
-func (l *lent) Caller(context.Context, string) (access.Caller, bool) {
-	return access.Caller{Name: "monitor", Role: access.Read}, !l.back.Load()
+func (r *revocable) Caller(context.Context, string) (access.Caller, bool) {
+	return access.Caller{Name: "monitor", Role: access.Read}, !r.revoked.Load()
 }
 
-// TestStreamEndsWithItsToken: also where so much happens that no heartbeat is due.
-func TestStreamEndsWithItsToken(t *testing.T) {
-	for name, journal := range map[string]still{"silence": {}, "changes": {busy: true}} {
+// TestStreamEndsWhenTokenIsRevoked: also when changes leave no time for a heartbeat.
+func TestStreamEndsWhenTokenIsRevoked(t *testing.T) {
+	for name, journal := range map[string]still{"silence": {}, "changes": {busy: new(atomic.Int64)}} {
 		synctest.Test(t, func(t *testing.T) {
-			token, w := new(lent), &wire{header: make(http.Header)}
+			token, w := new(revocable), &wire{header: make(http.Header)}
 			ended, _ := stream(t, journal, token, w)
 			<-time.After(31 * time.Second)
 			select {
 			case <-ended:
-				t.Fatalf("%s: it has ended: %s", name, w.told())
+				t.Fatalf("%s: ended: %s", name, w.sent())
 			default:
 			}
-			token.back.Store(true)
-			before := w.told()
+			token.revoked.Store(true)
+			before := w.sent()
 			select {
 			case <-ended:
 			case <-time.After(16 * time.Second):
-				t.Errorf("%s: it goes on without a token", name)
+				t.Errorf("%s: continues without a token", name)
 			}
-			if more := strings.TrimPrefix(w.told(), before); more != "" {
-				t.Errorf("%s: told without a token: %s", name, more)
+			if more := strings.TrimPrefix(w.sent(), before); more != "" {
+				t.Errorf("%s: sent without a token: %s", name, more)
 			}
 		})
 	}
 }
 
-func TestStreamCannotBegin(t *testing.T) {
+func TestStreamUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wire{header: make(http.Header)}
 		ended, _ := stream(t, still{err: io.ErrUnexpectedEOF}, nil, w)
 		<-ended
-		if w.status != http.StatusServiceUnavailable || w.header.Get("Retry-After") == "" || !strings.Contains(w.told(), `"code"`) {
-			t.Errorf("status %d, %v: %s", w.status, w.header, w.told())
+		if w.status != http.StatusServiceUnavailable || w.header.Get("Retry-After") == "" || !strings.Contains(w.sent(), `"code"`) {
+			t.Errorf("status %d, %v: %s", w.status, w.header, w.sent())
 		}
 	})
 }

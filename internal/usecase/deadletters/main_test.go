@@ -12,82 +12,81 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// shelf is a Store in memory, for one goroutine.
-type shelf struct {
-	letters  map[int64]Letter
-	purgable int   // letters that Purge still finds
-	markErr  error // of every Mark
-	getErr   error // of every Get
+// fakeStore is a Store in memory, for one goroutine.
+type fakeStore struct {
+	all       map[int64]DeadLetter
+	purgeable int   // dead letters that Purge still finds
+	markErr   error // of every Mark
 }
 
-// newShelf holds n letters that wait: ids from 1, every second one not JSON.
-func newShelf(n int) *shelf {
-	s := &shelf{letters: make(map[int64]Letter)}
+// newFakeStore has n pending dead letters with ids from 1; every second one is not JSON.
+func newFakeStore(n int) *fakeStore {
+	s := &fakeStore{all: make(map[int64]DeadLetter)}
 	for i := range n {
-		s.add(Letter{Reason: []string{"bad_order_id", "not_json"}[i%2], Payload: []byte("x")})
+		s.add(DeadLetter{Reason: []string{"bad_order_id", "not_json"}[i%2], Payload: []byte("x")})
 	}
 	return s
 }
 
-func (s *shelf) add(l Letter) {
-	l.ID, l.Status = int64(len(s.letters))+1, Waiting
-	s.letters[l.ID] = l
+func (s *fakeStore) add(l DeadLetter) {
+	l.ID, l.Status = int64(len(s.all))+1, Pending
+	s.all[l.ID] = l
 }
 
-func (s *shelf) Last(context.Context) (int64, error) { return int64(len(s.letters)), nil }
+func (s *fakeStore) Last(context.Context) (int64, error) { return int64(len(s.all)), nil }
 
-func (s *shelf) Count(ctx context.Context, f Filter) (int, error) {
-	heads, err := s.Page(ctx, f, 0, int64(len(s.letters)), len(s.letters))
-	return len(heads), err
+func (s *fakeStore) Count(ctx context.Context, f Filter) (int, error) {
+	page, err := s.Page(ctx, f, 0, int64(len(s.all)), len(s.all))
+	return len(page), err
 }
 
-func (s *shelf) Page(_ context.Context, f Filter, after, upTo int64, limit int) ([]Head, error) {
-	var heads []Head
-	for id := after + 1; id <= upTo && len(heads) < limit; id++ {
-		l := s.letters[id]
-		if (l.Status != Waiting) == f.Handled && (f.Reason == "" || f.Reason == l.Reason) {
-			heads = append(heads, Head{ID: id, Reason: l.Reason})
+func (s *fakeStore) Page(_ context.Context, f Filter, after, upTo int64, limit int) ([]Summary, error) {
+	var page []Summary
+	for id := after + 1; id <= upTo && len(page) < limit; id++ {
+		l := s.all[id]
+		if (l.Status != Pending) == f.Handled && (f.Reason == "" || f.Reason == l.Reason) {
+			page = append(page, Summary{ID: id, Reason: l.Reason})
 		}
 	}
-	return heads, nil
+	return page, nil
 }
 
-func (s *shelf) Get(_ context.Context, id int64) (Letter, error) {
-	l, ok := s.letters[id]
+func (s *fakeStore) Get(_ context.Context, id int64) (DeadLetter, error) {
+	l, ok := s.all[id]
 	if !ok {
 		return l, ErrNotFound
 	}
-	return l, s.getErr
+	return l, nil
 }
 
-func (s *shelf) Edit(_ context.Context, l Letter, payload []byte) error {
-	if s.letters[l.ID].EditedAt != l.EditedAt {
+func (s *fakeStore) Edit(_ context.Context, l DeadLetter, payload []byte) error {
+	if s.all[l.ID].EditedAt != l.EditedAt {
 		return ErrChanged
 	}
-	l.Payload, l.EditedAt, l.Rounds = payload, time.Now(), 0
-	s.letters[l.ID] = l
+	l.Payload, l.EditedAt, l.Redrives = payload, time.Now(), 0
+	s.all[l.ID] = l
 	return nil
 }
 
-func (s *shelf) Mark(ctx context.Context, l Letter, as Status) error {
+func (s *fakeStore) Mark(ctx context.Context, l DeadLetter, as Status) error {
 	if s.markErr != nil || ctx.Err() != nil {
 		return errors.Join(s.markErr, ctx.Err())
 	}
 	l.Status = as
-	s.letters[l.ID] = l
+	s.all[l.ID] = l
 	return nil
 }
 
-func (s *shelf) Purge(_ context.Context, _ time.Duration, limit int) (int, error) {
-	n := min(limit, s.purgable)
-	s.purgable -= n
+func (s *fakeStore) Purge(_ context.Context, _ time.Duration, limit int) (int, error) {
+	n := min(limit, s.purgeable)
+	s.purgeable -= n
 	return n, nil
 }
 
-// ids returns those of the letters that have a status.
-func (s *shelf) ids(status Status) []int64 {
+// ids returns the ids with a status.
+func (s *fakeStore) ids(status Status) []int64 {
 	var ids []int64
-	for id, l := range s.letters {
+	for id, l := range s.all {
 		if l.Status == status {
 			ids = append(ids, id)
 		}
@@ -96,14 +95,14 @@ func (s *shelf) ids(status Status) []int64 {
 	return ids
 }
 
-// wire is a Publisher; sent is called with each record and decides.
-type wire func(Record) error
+// publisher is a Publisher that calls the function with each record.
+type publisher func(Record) error
 
-func (w wire) Publish(_ context.Context, r Record) (Position, error) {
-	return Position{Partition: 1, Offset: 2}, w(r)
+func (p publisher) Publish(_ context.Context, r Record) (RecordPosition, error) {
+	return RecordPosition{Partition: 1, Offset: 2}, p(r)
 }
 
-// told collects results.
-type told []Result
+// results collects results.
+type results []Result
 
-func (t *told) add(r Result) { *t = append(*t, r) }
+func (r *results) add(one Result) { *r = append(*r, one) }

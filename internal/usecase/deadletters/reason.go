@@ -1,12 +1,13 @@
 package deadletters
 
-// The reasons of a dead letter: what can never work. An unknown status is not
-// among them, for the GET decides.
+// The reasons of a dead letter. An unknown status is not a reason: the fetched order decides.
 const (
-	NotJSON           = "not_json"
-	BadOrderID        = "bad_order_id"
-	RefusedByDatabase = "refused_by_database"
+	NotJSON            = "not_json"
+	BadOrderID         = "bad_order_id"
+	RefusedByDatabase  = "refused_by_database"
+	ProcessingPanicked = "processing_panicked"
+	Undecodable        = "undecodable" // a whole batch of records, which has no payload
 )
 
-// Reasons are all there are.
-var Reasons = []string{NotJSON, BadOrderID, RefusedByDatabase}
+// Reasons lists all reasons.
+var Reasons = []string{NotJSON, BadOrderID, RefusedByDatabase, ProcessingPanicked, Undecodable}

@@ -1,11 +1,16 @@
 package livefeed_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -15,56 +20,48 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// source is a journal in memory. Change n of a transaction is of order o-n.
+// source is a journal in memory. Change n is of order o-n.
 type source struct {
 	mu        sync.Mutex
-	changes   []livefeed.Change
-	end       uint64
-	seen      livefeed.Seen
+	epoch     uint64
+	changes   []livefeed.Change // that are visible, by id
+	end       int64
+	writers   []livefeed.Writer
 	err       error
 	reads     int
 	snapshots int
 
-	hangs bool // End answers nothing; set before anybody listens
+	hangs bool // End does not return; set before the first subscriber
 }
 
-// commit appends a change for each transaction and moves the end behind them.
-func (s *source) commit(txs ...uint64) {
+// commit makes changes visible.
+func (s *source) commit(ids ...int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, tx := range txs {
-		id := int64(len(s.changes) + 1)
-		s.changes = append(s.changes, livefeed.Change{
-			Cursor: livefeed.Cursor{Tx: tx, ID: id}, OrderID: courier.OrderID(fmt.Sprintf("o-%d", tx)),
-		})
-		s.end = tx + 1
+	for _, id := range ids {
+		s.changes = slices.Insert(s.changes, s.after(id), livefeed.Change{ID: id, OrderID: courier.OrderID(fmt.Sprintf("o-%d", id))})
+		s.end = max(s.end, id)
 	}
-	s.seen = livefeed.Seen{From: s.end, To: s.end}
+}
+
+// write sets the transactions that write the journal.
+func (s *source) write(writers ...livefeed.Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writers = writers
+}
+
+// replace empties the journal, as when the database is restored.
+func (s *source) replace() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch, s.changes, s.end = s.epoch+1, nil, 0
 }
 
 func (s *source) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
-}
-
-func (s *source) After(_ context.Context, from livefeed.Cursor, limit int) ([]livefeed.Change, livefeed.Cursor, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reads++
-	next := livefeed.Cursor{Tx: max(s.end, from.Tx)}
-	var page []livefeed.Change
-	for _, c := range s.changes {
-		if c.Compare(from) <= 0 || c.Tx >= s.end {
-			continue
-		}
-		if len(page) == limit {
-			next = page[limit-1].Cursor
-			break
-		}
-		page = append(page, c)
-	}
-	return page, next, s.err
 }
 
 func (s *source) End(ctx context.Context) (livefeed.Cursor, error) {
@@ -74,23 +71,47 @@ func (s *source) End(ctx context.Context) (livefeed.Cursor, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return livefeed.Cursor{Tx: s.end}, s.err
+	s.reads++
+	return livefeed.Cursor{Epoch: s.epoch, ID: s.end}, s.err
 }
 
-func (s *source) Latest(_ context.Context, end livefeed.Cursor, n int) (livefeed.Cursor, error) {
+// after returns the index of the first change after id.
+func (s *source) after(id int64) int {
+	i, _ := slices.BinarySearchFunc(s.changes, id+1, func(c livefeed.Change, id int64) int { return cmp.Compare(c.ID, id) })
+	return i
+}
+
+func (s *source) After(_ context.Context, id int64, limit int) ([]livefeed.Change, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	page := s.changes[s.after(id):]
+	return slices.Clone(page[:min(limit, len(page))]), s.err
+}
+
+func (s *source) Writers(context.Context) ([]livefeed.Writer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.writers), s.err
+}
+
+func (s *source) Before(_ context.Context, id int64, n int) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.changes) == 0 {
-		return end, s.err
+		return id, s.err
 	}
-	return s.changes[max(0, len(s.changes)-1-n)].Cursor, s.err
+	return s.changes[max(0, s.after(id)-1-n)].ID, s.err
 }
 
-func (s *source) Snapshot(context.Context) (livefeed.Snapshot, error) {
+func (s *source) Snapshot(_ context.Context, id int64) (livefeed.Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.snapshots++
-	return livefeed.Snapshot{Seen: s.seen}, s.err
+	var included []int64
+	for _, c := range s.changes[s.after(id):] {
+		included = append(included, c.ID)
+	}
+	return livefeed.Snapshot{Included: included}, s.err
 }
 
 // counts returns how often the journal and a snapshot were read.
@@ -100,37 +121,70 @@ func (s *source) counts() (reads, snapshots int) {
 	return s.reads, s.snapshots
 }
 
-// encoder sends the order's id.
+// poison is an order whose changes make the encoder panic.
+const poison = "o-30000"
+
+// encoder encodes the order id.
 type encoder struct{}
 
-func (encoder) Change(c livefeed.Change) []byte   { return []byte(c.OrderID) }
+func (encoder) Change(c livefeed.Change) []byte {
+	if c.OrderID == poison {
+		panic("poison")
+	}
+	return []byte(c.OrderID)
+}
+
 func (encoder) Snapshot(livefeed.Snapshot) []byte { return []byte("all") }
 
-// failures counts those that the hub tells.
-type failures struct{ n, works int }
+// outages counts what the hub reports.
+type outages struct {
+	mu                sync.Mutex
+	failed, recovered int
+	last              error
+}
 
-func (f *failures) Failed(context.Context, error) { f.n++ }
-func (f *failures) Works(context.Context)         { f.works++ }
+func (o *outages) Failed(_ context.Context, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failed, o.last = o.failed+1, err
+}
 
-// world is a hub at work on a source, until the end of the test.
+func (o *outages) Recovered(context.Context) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.recovered++
+}
+
+// reported returns the numbers of failures and recoveries, and the last failure.
+func (o *outages) reported() (failed, recovered int, last error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failed, o.recovered, o.last
+}
+
+// cursor is one of the first epoch.
+func cursor(id int64) string { return livefeed.Cursor{Epoch: 1, ID: id}.String() }
+
+// world is a hub that reads a source until the end of the test.
 type world struct {
 	*testing.T
 	*source
-	hub  *livefeed.Hub
-	told *failures
-	stop func()
+	hub     *livefeed.Hub
+	outages *outages
+	log     *bytes.Buffer
+	stop    func()
 }
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	s, told := &source{end: 1, seen: livefeed.Seen{From: 1, To: 1}}, &failures{}
-	hub := livefeed.NewHub(s, encoder{}, told)
+	s, o, log := &source{epoch: 1}, &outages{}, &bytes.Buffer{}
+	hub := livefeed.NewHub(s, encoder{}, o, slog.New(slog.NewTextHandler(log, nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); hub.Run(ctx) }()
 	stop := sync.OnceFunc(func() { cancel(); <-ended })
 	t.Cleanup(stop)
-	return world{t, s, hub, told, stop}
+	return world{t, s, hub, o, log, stop}
 }
 
 func (w world) join(lastID string) *livefeed.Subscription {
@@ -143,10 +197,13 @@ func (w world) join(lastID string) *livefeed.Subscription {
 	return s
 }
 
-// next returns what is told next, as "kind text@id", and the last id told.
-func (w world) next(s *livefeed.Subscription) (told, lastID string) {
+// next returns the next messages as "kind text@", with @ where they have an id, and the
+// last id.
+func (w world) next(s *livefeed.Subscription) (sent, lastID string) {
 	w.Helper()
-	messages, err := s.Next(w.Context())
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
+	defer cancel()
+	messages, err := s.Next(ctx)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -163,9 +220,9 @@ func (w world) next(s *livefeed.Subscription) (told, lastID string) {
 
 func (w world) expect(s *livefeed.Subscription, want string) (lastID string) {
 	w.Helper()
-	told, lastID := w.next(s)
-	if told != want {
-		w.Fatalf("told %q, want %q", told, want)
+	sent, lastID := w.next(s)
+	if sent != want {
+		w.Fatalf("sent %q, want %q", sent, want)
 	}
 	return lastID
 }

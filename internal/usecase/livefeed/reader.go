@@ -2,69 +2,182 @@ package livefeed
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"time"
-
-	"service-courier/internal/courier"
 )
 
-// Change is one applied transition, with whom it concerns as they are now.
-type Change struct {
-	Cursor
-	At          time.Time
-	OrderID     courier.OrderID
-	What        courier.State // the state that the order reached
-	Source      string        // partition@offset, or the worker or person that caused it
-	Reason      string
-	CourierID   int64 // 0 when none is concerned
-	CourierName string
-	Transport   courier.Transport
-	Deadline    time.Time     // of the delivery that began; zero when it did not, or is undone by now
-	Now         courier.State // the state the order has by now
-}
+const (
+	readPage     = 500                   // changes that are read at a time
+	beginEvery   = 10 * time.Millisecond // between two attempts to begin
+	blockedAfter = 10 * time.Second      // the service's own writers end earlier, unless they hang
+)
 
-// Journal is the record of all changes.
-type Journal interface {
-	// After returns at most limit changes after the cursor, and the cursor to go on
-	// from. Whoever goes on from there is told every change once: changes that one
-	// of a transaction still running could come before are left for later. Fewer
-	// than limit are all there are.
-	After(ctx context.Context, from Cursor, limit int) ([]Change, Cursor, error)
-	// End returns the cursor behind everything that After could tell now.
-	End(ctx context.Context) (Cursor, error)
-	// Latest returns the cursor of the change that the given number of changes
-	// follow before end, or that of the oldest there is; end when there is none.
-	Latest(ctx context.Context, end Cursor, changes int) (Cursor, error)
-}
+// ErrReplaced means that the journal has another epoch than the reader's position.
+var ErrReplaced = errors.New("the journal was replaced: the database was restored, failed over or truncated")
 
-// readPage is how many changes are read at a time.
-const readPage = 500
-
-// Reader follows the journal. It is for one goroutine.
+// Reader follows the journal and skips no change, in whatever order transactions commit.
+// It passes an id when its change is visible, or when the id is settled: every
+// transaction that may have taken it has ended, so a change that is missing now will
+// never appear. It is for one goroutine.
 type Reader struct {
 	journal Journal
 	at      Cursor
+	settled int64      // every id up to here is settled
+	pending *unsettled // nil when nothing waits for writers
+
+	blockedSince time.Time // since when Read has made no progress because of writers; or zero
 }
 
-// NewReader returns a Reader that goes on behind from.
-func NewReader(journal Journal, from Cursor) *Reader { return &Reader{journal, from} }
+// unsettled are the ids up to last. They are settled when all of the writers have ended:
+// these were read after last, so each open transaction that took one of the ids is among
+// them.
+type unsettled struct {
+	last    int64
+	writers []Writer
+}
 
-// At is the cursor behind which Read goes on.
-func (r *Reader) At() Cursor { return r.at }
+// NewReader returns a Reader that starts after a position of another Reader.
+func NewReader(journal Journal, from Cursor) *Reader {
+	return &Reader{journal: journal, at: from, settled: from.ID}
+}
 
-// Read calls each for every change that can be told by now, a page at a time.
-// After an error the next Read goes on behind the last page that was told.
-func (r *Reader) Read(ctx context.Context, each func(Change)) error {
+// BeginReader returns a Reader that starts the given number of changes before the end.
+// It waits until the transactions that write the journal now have ended.
+func BeginReader(ctx context.Context, journal Journal, changes int) (*Reader, error) {
+	r := &Reader{journal: journal, settled: -1}
 	for {
-		page, next, err := r.journal.After(ctx, r.at, readPage)
+		end, err := journal.End(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, c := range page {
-			each(c)
+		if err := r.settle(ctx, end.ID); err != nil {
+			return nil, err
 		}
-		r.at = next
-		if len(page) < readPage {
-			return nil
+		if r.settled >= 0 {
+			r.at = Cursor{end.Epoch, r.settled}
+			break
+		}
+		select {
+		case <-time.After(beginEvery):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", blockedBy(r.pending.writers), ctx.Err())
 		}
 	}
+	if changes == 0 {
+		return r, nil
+	}
+	var err error
+	r.at.ID, err = journal.Before(ctx, r.at.ID, changes)
+	return r, err
+}
+
+// At is the cursor after which Read continues.
+func (r *Reader) At() Cursor { return r.at }
+
+// Read calls each for every change up to now, by id, but at most limit times; 0 is no
+// limit. The error is ErrReplaced when the position is not one of this journal.
+func (r *Reader) Read(ctx context.Context, limit int, each func(Change)) error {
+	if limit == 0 {
+		limit = math.MaxInt
+	}
+	end, err := r.journal.End(ctx)
+	switch {
+	case err != nil:
+		return err
+	case end.Epoch != r.at.Epoch, end.ID < r.at.ID:
+		return ErrReplaced
+	}
+	began := r.at.ID
+	if r.at.ID < end.ID {
+		limit, err = r.advance(ctx, limit, each)
+	}
+	if err == nil && limit > 0 && r.at.ID < end.ID { // an id is missing
+		if err = r.settle(ctx, end.ID); err == nil && r.settled > r.at.ID {
+			_, err = r.advance(ctx, limit, each)
+		}
+	}
+	if err == nil {
+		r.noteBlocked(r.at.ID == began && r.at.ID < end.ID)
+	}
+	return err
+}
+
+// advance passes visible changes and settled ids, up to the first id that is neither, and
+// returns how many of the limit are left.
+func (r *Reader) advance(ctx context.Context, limit int, each func(Change)) (left int, err error) {
+	for limit > 0 {
+		size := min(limit, readPage)
+		page, err := r.journal.After(ctx, r.at.ID, size)
+		if err != nil {
+			return limit, err
+		}
+		passed := 0
+		for _, c := range page {
+			if c.ID > max(r.at.ID, r.settled)+1 {
+				break
+			}
+			each(c)
+			r.at.ID = c.ID
+			passed++
+		}
+		limit -= passed
+		if passed < size {
+			r.at.ID = max(r.at.ID, r.settled)
+			break
+		}
+	}
+	return limit, nil
+}
+
+// settle reads the writers, and raises settled: to end, which was read before, when there
+// are none, else to the pending ids when their writers have all ended. The changes have
+// to be read after that.
+func (r *Reader) settle(ctx context.Context, end int64) error {
+	writers, err := r.journal.Writers(ctx)
+	switch {
+	case err != nil:
+		return err
+	case len(writers) == 0:
+		r.settled, r.pending = end, nil
+	case r.pending == nil:
+		r.pending = &unsettled{end, writers}
+	case !r.pending.anyIn(writers):
+		r.settled, r.pending = max(r.settled, r.pending.last), &unsettled{end, writers}
+	}
+	return nil
+}
+
+// anyIn reports whether one of the ids' writers may be among the given ones. A
+// transaction that is prepared gets another name, so a prepared one counts as one of them.
+func (u *unsettled) anyIn(writers []Writer) bool {
+	return slices.ContainsFunc(writers, func(w Writer) bool { return w.PID == 0 || slices.Contains(u.writers, w) })
+}
+
+func (r *Reader) noteBlocked(blocked bool) {
+	switch {
+	case !blocked || r.pending == nil:
+		r.blockedSince = time.Time{}
+	case r.blockedSince.IsZero():
+		r.blockedSince = time.Now()
+	}
+}
+
+// Blocked returns an error that names a writer, when Read has waited for writers for
+// longer than a transaction of the service lasts.
+func (r *Reader) Blocked() error {
+	if r.blockedSince.IsZero() || time.Since(r.blockedSince) < blockedAfter {
+		return nil
+	}
+	return fmt.Errorf("%w, for %v", blockedBy(r.pending.writers), time.Since(r.blockedSince).Round(time.Second))
+}
+
+func blockedBy(writers []Writer) error {
+	w := writers[0]
+	if w.PID == 0 {
+		return fmt.Errorf("the journal is blocked by %d open transactions, among them the prepared transaction %s", len(writers), w.Transaction)
+	}
+	return fmt.Errorf("the journal is blocked by %d open transactions, among them %s of server process %d", len(writers), w.Transaction, w.PID)
 }

@@ -9,58 +9,60 @@ import (
 	"service-courier/internal/courier"
 )
 
-// Kind is what a Message tells.
+// Kind is the kind of a Message.
 type Kind string
 
-// The kinds. Live says that from here on changes are named.
+// The kinds. KindLive means that changes have an id from here on.
 const (
 	KindSnapshot Kind = "snapshot"
-	KindChange   Kind = "change"
+	KindChange   Kind = "change"  // of an order
+	KindCourier  Kind = "courier" // a change of a courier
 	KindLive     Kind = "live"
 )
 
-// Message is one thing to tell a client.
+// Message is a message to a subscriber.
 type Message struct {
 	Kind Kind
-	// ID is the cursor to come back with; empty while there is none. That is so
-	// between a snapshot and the end of the transactions that were under way when it
-	// was taken: no single cursor says which of them a client was told.
+	// ID is the cursor to reconnect with. It is empty between a snapshot and the last
+	// change that it includes: no single cursor says which of the changes before that one
+	// the client has received.
 	ID   string
-	Text []byte // shared, not to be changed; nil for KindLive
+	Text []byte // shared, read-only; nil for KindLive
 }
 
-// Subscription is one client's place in the feed. It is for one goroutine.
+// Subscription is the position of one subscriber. It is for one goroutine.
 type Subscription struct {
 	hub   *Hub
 	close sync.Once
 
-	at    Cursor    // told up to here
-	fresh *snapshot // still to be told; nil when none is
-	seen  *Seen     // by the snapshot told last; nil once all that it may not have seen was told
+	at      Cursor    // sent up to here
+	fresh   *snapshot // to be sent next, or nil
+	overlap *snapshot // the last one, until the position is behind every change it includes
 }
 
-// begin finds the client's beginning, or returns why there is none now.
+// begin sets the first position.
 func (s *Subscription) begin(ctx context.Context, lastID string) error {
 	cursor, err := ParseCursor(lastID)
 	resuming := err == nil
 	for first := true; ; first = false {
-		begun, news, err := s.tryBegin(cursor, resuming, first)
+		begun, nextRound, err := s.tryBegin(cursor, resuming, first)
 		if begun || err != nil {
 			return err
 		}
 		select {
-		case <-news:
+		case <-nextRound:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: the live feed cannot begin: %w", courier.ErrUnavailable, ctx.Err())
+			return fmt.Errorf("%w: the live feed did not begin in time: %w", courier.ErrUnavailable, ctx.Err())
 		case <-s.hub.ended:
 			return fmt.Errorf("%w: %w", courier.ErrUnavailable, ErrEnded)
 		}
 	}
 }
 
-// tryBegin waits with news for what is not there yet. A cursor ahead of the ring
-// may be another replica's, which has read on already: it gets one more round.
-func (s *Subscription) tryBegin(cursor Cursor, resuming, first bool) (begun bool, news <-chan struct{}, err error) {
+// tryBegin sets the position, or returns the channel that signals the next round. A
+// cursor ahead of the ring may come from another replica, which has read further: it
+// gets one more round.
+func (s *Subscription) tryBegin(cursor Cursor, resuming, first bool) (begun bool, nextRound <-chan struct{}, err error) {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -68,36 +70,36 @@ func (s *Subscription) tryBegin(cursor Cursor, resuming, first bool) (begun bool
 	case !first && h.failure != nil:
 		return false, nil, fmt.Errorf("%w: %w", courier.ErrUnavailable, h.failure)
 	case h.ring == nil:
-		return false, h.news, nil
-	case resuming && h.ring.covers(cursor):
+		return false, h.nextRound, nil
+	case resuming && h.ring.reaches(cursor) && cursor.ID <= h.ring.end.ID:
 		s.at = cursor
 		return true, nil, nil
-	case resuming && first && h.ring.end.Compare(cursor) < 0:
-		return false, h.news, nil
+	case resuming && first && h.ring.reaches(cursor):
+		return false, h.nextRound, nil
 	}
-	return s.restart(), h.news, nil
+	return s.restart(), h.nextRound, nil
 }
 
-// restart lets the client begin with a snapshot; false when the next round has
-// to read one first. Under the hub's mu.
+// restart sets the position to a snapshot. It returns false when the next round has to
+// read one first. Called with the hub's mu held.
 func (s *Subscription) restart() bool {
 	fresh := s.hub.usable()
 	if fresh == nil {
 		return false
 	}
-	s.fresh, s.seen, s.at = fresh, &fresh.seen, fresh.begin()
+	s.fresh, s.overlap, s.at = fresh, fresh, fresh.begin
 	return true
 }
 
-// Next waits for what is to be told. The error is that of ctx, or ErrEnded.
+// Next waits for the next messages. The error is that of ctx, or ErrEnded.
 func (s *Subscription) Next(ctx context.Context) (iter.Seq[Message], error) {
 	for {
-		p, news := s.take()
+		p, nextRound := s.take()
 		if !p.empty() {
 			return p.messages, nil
 		}
 		select {
-		case <-news:
+		case <-nextRound:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-s.hub.ended:
@@ -106,46 +108,44 @@ func (s *Subscription) Next(ctx context.Context) (iter.Seq[Message], error) {
 	}
 }
 
-// take returns all there is behind the client's place and moves it on.
-func (s *Subscription) take() (p part, news <-chan struct{}) {
+// take returns everything after the position and advances it.
+func (s *Subscription) take() (p part, nextRound <-chan struct{}) {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ring == nil {
-		return p, h.news
+		return p, h.nextRound
 	}
-	if h.ring.floor.Compare(s.at) > 0 { // the ring has gone over its place
+	if !h.ring.reaches(s.at) { // the subscriber fell behind, or the journal was replaced
 		if !s.restart() {
-			return p, h.news
+			return p, h.nextRound
 		}
-		h.lost++
+		h.resent++
 	}
-	p = part{fresh: s.fresh, seen: s.seen, frames: h.ring.after(s.at)}
+	p = part{fresh: s.fresh, overlap: s.overlap, frames: h.ring.after(s.at)}
 	s.fresh = nil
-	if h.ring.end.Compare(s.at) > 0 {
-		s.at = h.ring.end
+	s.at.ID = max(s.at.ID, h.ring.end.ID)
+	if s.overlap != nil && s.at.ID >= s.overlap.end() {
+		p.live, s.overlap = s.at.String(), nil
 	}
-	if s.seen != nil && s.at.Tx >= s.seen.To {
-		p.live, s.seen = s.at.String(), nil
-	}
-	return p, h.news
+	return p, h.nextRound
 }
 
-// Close gives the place up. Calling it again does no harm.
+// Close ends the subscription. It may be called again.
 func (s *Subscription) Close() {
 	s.close.Do(func() {
 		s.hub.mu.Lock()
 		defer s.hub.mu.Unlock()
-		s.hub.clients--
+		s.hub.subscribers--
 	})
 }
 
-// part is what is told at a time, in this order.
+// part is what is sent at a time, in this order.
 type part struct {
-	fresh  *snapshot // nil: none
-	frames []frame
-	seen   *Seen  // leaves out those it has seen, and the others get no id; nil: all are told
-	live   string // the cursor that ends the part of a snapshot; "" when it has not ended
+	fresh   *snapshot // or nil
+	frames  []frame
+	overlap *snapshot // omit the changes it includes and send the others without id; nil: send all
+	live    string    // the cursor after the overlap; "" while that has not ended
 }
 
 func (p part) empty() bool { return p.fresh == nil && len(p.frames) == 0 && p.live == "" }
@@ -155,9 +155,9 @@ func (p part) messages(yield func(Message) bool) {
 		return
 	}
 	for _, f := range p.frames {
-		m := Message{Kind: KindChange, ID: f.id, Text: f.text}
-		if p.seen != nil {
-			if p.seen.Has(f.Tx) {
+		m := Message{Kind: f.kind, ID: f.cursor, Text: f.text}
+		if p.overlap != nil {
+			if p.overlap.includes(f.id) {
 				continue
 			}
 			m.ID = ""

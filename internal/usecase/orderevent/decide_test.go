@@ -10,9 +10,9 @@ import (
 
 var kinds = []kind{kindActive, kindCompleted, kindCancelled, kindMissing, kindUnknownStatus, kindUnavailable}
 
-// see makes a sighting whose answer is of kind k.
-func see(k kind, s subject) sighting {
-	out := sighting{subject: s}
+// observed returns an observation whose answer is of kind k.
+func observed(k kind, hint mergedHint) observation {
+	out := observation{mergedHint: hint}
 	switch k {
 	case kindActive:
 		out.answer.Status = "cooking"
@@ -35,8 +35,8 @@ func TestFactoryIsComplete(t *testing.T) {
 		if actions[k] == nil {
 			t.Errorf("kind %d has no action", k)
 		}
-		if got := see(k, subject{}).kind(); got != k {
-			t.Errorf("see(%d).kind() = %d", k, got)
+		if got := observed(k, mergedHint{}).kind(); got != k {
+			t.Errorf("observed(%d).kind() = %d", k, got)
 		}
 	}
 	if len(actions) != len(kinds) {
@@ -44,24 +44,23 @@ func TestFactoryIsComplete(t *testing.T) {
 	}
 }
 
-// hinting is what was said of the order's end before the answer came.
-type hinting int
+// ending is the end of the order that an event stated before the answer.
+type ending int
 
 const (
-	nobodySaid    hinting = iota
-	eventSaid             // this event says cancelled
-	storedHint            // an earlier one did, and the record remembers
-	saidCompleted         // this event says completed
+	noEnding        ending = iota
+	statedCancelled        // by this event
+	storedCancelled        // by an earlier event: the row has the cancel hint
+	statedCompleted        // by this event
 )
 
-// TestDecideTable is the whole table: record state × answer (status class,
-// 404, unavailable) × what events claimed, for a hint from outside on a record
-// with no look pending. A cell is the next state, then the look that is
-// scheduled, "miss" when the order is marked missing, and "hint" when the
-// record goes on remembering that an event said cancelled.
+// TestDecideTable is the whole table: state × answer (status class, 404, unavailable)
+// × ending, for an event about an order without a pending recheck. A cell is the next
+// state, the reason of the scheduled recheck, "miss" when the order is marked missing,
+// and "hint" when the row keeps the cancel hint.
 func TestDecideTable(t *testing.T) {
-	table := map[hinting]map[courier.State][6]string{
-		nobodySaid: { // active, completed, cancelled, 404, unknown status, unavailable
+	table := map[ending]map[courier.State][6]string{
+		noEnding: { // active, completed, cancelled, 404, unknown status, unavailable
 			"":          {"waiting", "completed", "cancelled", "seen missing miss", "seen unknown_status", "seen unavailable"},
 			"seen":      {"waiting", "completed", "cancelled", "seen missing miss", "seen unknown_status", "seen unavailable"},
 			"waiting":   {"waiting", "completed", "cancelled", "waiting missing miss", "waiting unknown_status", "waiting unavailable"},
@@ -70,7 +69,7 @@ func TestDecideTable(t *testing.T) {
 			"completed": {"completed", "completed", "cancelled", "completed", "completed unknown_status", "completed unavailable"},
 			"cancelled": {"cancelled", "cancelled", "cancelled", "cancelled", "cancelled", "cancelled"},
 		},
-		eventSaid: {
+		statedCancelled: {
 			"":          {"waiting ahead hint", "completed ahead hint", "cancelled", "cancelled", "seen unknown_status hint", "seen unavailable hint"},
 			"seen":      {"waiting ahead hint", "completed ahead hint", "cancelled", "cancelled", "seen unknown_status hint", "seen unavailable hint"},
 			"waiting":   {"waiting ahead hint", "completed ahead hint", "cancelled", "cancelled", "waiting unknown_status hint", "waiting unavailable hint"},
@@ -79,14 +78,14 @@ func TestDecideTable(t *testing.T) {
 			"completed": {"completed ahead hint", "completed ahead hint", "cancelled", "cancelled", "completed unknown_status hint", "completed unavailable hint"},
 			"cancelled": {"cancelled", "cancelled", "cancelled", "cancelled", "cancelled", "cancelled"},
 		},
-		storedHint: {
+		storedCancelled: {
 			"seen":      {"waiting hint", "completed hint", "cancelled", "cancelled", "seen unknown_status hint", "seen unavailable hint"},
 			"waiting":   {"waiting hint", "completed hint", "cancelled", "cancelled", "waiting unknown_status hint", "waiting unavailable hint"},
 			"assigned":  {"assigned hint", "completed hint", "cancelled", "cancelled", "assigned unknown_status hint", "assigned unavailable hint"},
 			"held":      {"held hint", "completed hint", "cancelled", "cancelled", "held unknown_status hint", "held unavailable hint"},
 			"completed": {"completed hint", "completed hint", "cancelled", "cancelled", "completed unknown_status hint", "completed unavailable hint"},
 		},
-		saidCompleted: {
+		statedCompleted: {
 			"":          {"waiting ahead", "completed", "cancelled", "seen missing miss", "seen unknown_status", "seen unavailable"},
 			"seen":      {"waiting ahead", "completed", "cancelled", "seen missing miss", "seen unknown_status", "seen unavailable"},
 			"waiting":   {"waiting ahead", "completed", "cancelled", "waiting missing miss", "waiting unknown_status", "waiting unavailable"},
@@ -97,30 +96,30 @@ func TestDecideTable(t *testing.T) {
 		},
 	}
 	cells := 0
-	for h, rows := range table {
+	for stated, rows := range table {
 		for state, row := range rows {
 			for i, k := range kinds {
 				cells++
-				rec := Record{OrderID: "1", State: state}
-				s := subject{orderID: "1", fresh: true, said: courier.ClassActive}
-				switch h {
-				case eventSaid:
-					s.said = courier.ClassCancelled
-				case storedHint:
-					rec.Hinted = courier.ClassCancelled
-				case saidCompleted:
-					s.said = courier.ClassCompleted
-				case nobodySaid:
+				o := Order{OrderID: "1", State: state}
+				hint := mergedHint{orderID: "1", event: true, eventClass: courier.ClassActive}
+				switch stated {
+				case statedCancelled:
+					hint.eventClass = courier.ClassCancelled
+				case storedCancelled:
+					o.Hinted = courier.ClassCancelled
+				case statedCompleted:
+					hint.eventClass = courier.ClassCompleted
+				case noEnding:
 				}
-				d := decide(rec, see(k, s))
+				d := decide(o, observed(k, hint))
 				if got := cell(d.next); got != row[i] {
-					t.Errorf("hinting %d: %q + kind %d: got %q, want %q", h, state, k, got, row[i])
+					t.Errorf("ending %d: %q + kind %d: got %q, want %q", stated, state, k, got, row[i])
 				}
 				if d.next.State != state && !state.CanBecome(d.next.State) {
 					t.Errorf("%q became %q against the ladder", state, d.next.State)
 				}
-				if (d.disposition == Deferred) != (d.next.Look.In > 0) && d.disposition != Applied {
-					t.Errorf("hinting %d: %q + kind %d: disposition %s with look %+v", h, state, k, d.disposition, d.next.Look)
+				if (d.outcome == Deferred) != (d.next.Recheck.In > 0) && d.outcome != Applied {
+					t.Errorf("ending %d: %q + kind %d: outcome %s with recheck %+v", stated, state, k, d.outcome, d.next.Recheck)
 				}
 			}
 		}
@@ -130,10 +129,10 @@ func TestDecideTable(t *testing.T) {
 	}
 }
 
-func cell(r Record) string {
+func cell(r Order) string {
 	out := string(r.State)
-	if r.Look.In > 0 {
-		out += " " + string(r.Look.Reason)
+	if r.Recheck.In > 0 {
+		out += " " + string(r.Recheck.Reason)
 	}
 	if r.Missing {
 		out += " miss"

@@ -1,22 +1,21 @@
-// Package orderevent is what this service exists for: it makes the database
-// say of an order what service-order says of it.
+// Package orderevent processes orders. An event is only a hint: "check this order". The
+// package fetches the order from service-order, decides, and saves the result. The same
+// hint twice, late or out of order ends in the same state.
 //
-// Every source of work (Kafka events, orders due for another look, the sweep)
-// hands over hints, and all of them take the one way through here:
+// Kafka events, due rechecks and the resync all take the same path:
 //
-//	Coalescer.Submit  gathers what arrives into a batch        coalescer.go
-//	                  an order in one batch at a time          queue.go
-//	coalesce          one subject an order                     coalesce.go
-//	ask               GET each, concurrently: its sighting     ask.go
-//	decide            the factory by what was answered         factory.go
-//	                  one file an action                       action_*.go
-//	                  when to look again                       look.go
-//	Store.InTx        lock, decide, save: one transaction      reconcile.go
-//	                  halve what the database refuses          bisect.go
-//	Matcher           waiting orders to free couriers          match.go
+//	Batcher.Submit        collects hints into batches           batcher.go
+//	queue                 one batch per order at a time         queue.go
+//	Reconciler.Reconcile  processes one batch                   reconcile.go
+//	  mergeHints          all hints of an order become one      hint.go
+//	  fetch               GET every order, concurrently         fetch.go
+//	  save                one transaction: lock, decide, save
+//	    decide            the factory: one action per answer    decide.go
+//	                      when to fetch the order again         recheck.go
+//	  split               only after PostgreSQL refused a batch split.go
+//	Matcher               assigns waiting orders to couriers    match.go
 //
-// A hint is never believed: it only says that an order is worth a look. So the
-// same hint twice, late, or out of order ends in the same state.
+// Execute, for a dispatcher's command about one order, shares this path.
 //
-// The package knows no Kafka and no SQL.
+// The package imports neither Kafka nor SQL.
 package orderevent

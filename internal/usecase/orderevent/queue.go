@@ -9,225 +9,224 @@ import (
 	"service-courier/internal/courier"
 )
 
-// maxSettled bounds the looks that are remembered after their COMMIT: about as
-// many as events are in memory at a time, and a megabyte.
-const maxSettled = 8_192
-
-// queue is where hints wait for their batch, by order. An order is in one batch
-// of this process at a time: two would wait for each other's row, or race to make
-// it. What comes of it meanwhile waits for the next batch, unless the look in hand
-// serves it.
-// The shape is that of the work queues of Kubernetes' controllers.
+// queue is a work queue like those of Kubernetes controllers: workers add, get and
+// done. An order is one item, which is queued, processing or done. An item is never
+// processed twice at once, since two batches would wait for each other's row or race
+// to insert it; it is queued again when hints arrived while it was processing. A hint
+// that arrived before the item's fetch began is coalesced: the answer covers it.
 type queue struct {
-	mu      sync.Mutex
-	turns   map[courier.OrderID]*turn // the latest of each order
-	line    []*turn                   // those that wait, in order of arrival
-	letters []ownedLetters
-	settled [maxSettled]*turn // a ring
-	oldest  int               // in settled
-	served  func(hints int)
+	mu          sync.Mutex
+	items       map[courier.OrderID]*item // the latest of each order
+	queued      []*item                   // in order of arrival
+	deadLetters []pendingDeadLetters
+	recent      [maxRecent]*item // ring of done items, for hints that arrive late
+	oldest      int              // in recent
+	coalesced   func(hints int)  // reports hints that needed no batch
 }
 
-// turn is one look at one order, from the first hint of it to the COMMIT.
-type turn struct {
-	orderID courier.OrderID
-	stage   stage
-	hints   []owned
-	fresh   bool          // an event is among the hints that it was taken in hand with
-	said    courier.Class // the most that they claimed
-	asked   time.Time     // when the GET began; zero until then
-	serving int           // hints that came since it was taken in hand and are served
-	next    []owned       // hints that came since then and want a look of their own
+// maxRecent bounds the done items that are remembered: about as many as there are
+// events in memory at a time. They take about a megabyte.
+const maxRecent = 8_192
+
+// item is one order, from its first hint to the COMMIT.
+type item struct {
+	orderID      courier.OrderID
+	state        itemState
+	hints        []pendingHint // answered when the item is done
+	event        bool          // an event was among its hints when a worker got it
+	eventClass   courier.Class // the highest one of those hints
+	fetchStarted time.Time     // zero before the fetch
+	coalesced    int           // hints coalesced while processing
+	requeue      []pendingHint // hints that arrived while processing and need another fetch
 }
 
-type stage uint8
+type itemState uint8
 
 const (
-	stageWaiting stage = iota
-	stageInHand
-	stageSettled
+	stateQueued itemState = iota
+	stateProcessing
+	stateDone
 )
 
-// owned is a hint with whom it is from.
-type owned struct {
-	hint Hint
-	from *submission
+// pendingHint is a hint whose submission waits for the result.
+type pendingHint struct {
+	hint       Hint
+	submission *submission
 }
 
-type ownedLetters struct {
-	letters []DeadLetter
-	from    *submission
+type pendingDeadLetters struct {
+	deadLetters []DeadLetter
+	submission  *submission
 }
 
 // submission waits for its parts, which may be in several batches.
 type submission struct {
-	left int
-	err  error
-	done chan error // buffered: the submitter may have left
+	remaining int
+	err       error
+	result    chan error // buffered: the submitter may have left
 }
 
-// dispose ends a part of it.
-func (s *submission) dispose(err error) {
-	s.err = join(s.err, err)
-	s.left--
-	if s.left == 0 {
-		s.done <- s.err
+// finish records the result of one part.
+func (s *submission) finish(err error) {
+	s.err = joinRefusals(s.err, err)
+	s.remaining--
+	if s.remaining == 0 {
+		s.result <- s.err
 	}
 }
 
-func newQueue(served func(hints int)) *queue {
-	return &queue{turns: make(map[courier.OrderID]*turn), served: served}
+func newQueue(coalesced func(hints int)) *queue {
+	return &queue{items: make(map[courier.OrderID]*item), coalesced: coalesced}
 }
 
-// add puts a batch in line. The channel tells, once, what became of it.
+// add queues a batch. The channel returns the result of the whole batch, once.
 func (q *queue) add(b Batch) <-chan error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := &submission{left: len(b.Hints), done: make(chan error, 1)}
-	if len(b.Letters) > 0 {
-		s.left++
-		q.letters = append(q.letters, ownedLetters{b.Letters, s})
+	s := &submission{remaining: len(b.Hints), result: make(chan error, 1)}
+	if len(b.DeadLetters) > 0 {
+		s.remaining++
+		q.deadLetters = append(q.deadLetters, pendingDeadLetters{b.DeadLetters, s})
 	}
 	for _, h := range b.Hints {
-		q.addHint(owned{h, s})
+		q.addHint(pendingHint{h, s})
 	}
-	return s.done
+	return s.result
 }
 
-func (q *queue) addHint(o owned) {
-	t := q.turns[o.hint.OrderID]
+func (q *queue) addHint(p pendingHint) {
+	it := q.items[p.hint.OrderID]
 	switch {
-	case t == nil:
-		q.wait(o.hint.OrderID, []owned{o})
-	case t.stage == stageWaiting:
-		t.hints = append(t.hints, o)
-	case t.stage == stageInHand && t.serves(o.hint):
-		t.hints = append(t.hints, o)
-		t.serving++
-	case t.stage == stageInHand:
-		t.next = append(t.next, o)
-	case t.serves(o.hint):
-		q.served(1)
-		o.from.dispose(nil)
+	case it == nil:
+		q.enqueue(p.hint.OrderID, []pendingHint{p})
+	case it.state == stateQueued:
+		it.hints = append(it.hints, p)
+	case it.state == stateProcessing && it.covers(p.hint):
+		it.hints = append(it.hints, p)
+		it.coalesced++
+	case it.state == stateProcessing:
+		it.requeue = append(it.requeue, p)
+	case it.covers(p.hint):
+		q.coalesced(1)
+		p.submission.finish(nil)
 	default:
-		q.wait(o.hint.OrderID, []owned{o})
+		q.enqueue(p.hint.OrderID, []pendingHint{p})
 	}
 }
 
-// serves reports whether an event needs no look but this one: it has come before
-// the GET begins, so the answer tells of its change too, and nothing about it would
-// be scheduled that was not scheduled for the others. The GETs of a large batch begin
-// one after the other, while more comes of its orders.
-func (t *turn) serves(h Hint) bool {
-	toBegin := t.stage == stageInHand && t.asked.IsZero()
-	before := !h.Received.IsZero() && h.Received.Before(t.asked)
-	return (toBegin || before) && h.event() && t.fresh && h.Said <= t.said
+// covers reports whether the item's fetch also answers this event: the event arrived
+// before the fetch began, and causes no recheck that the item's other hints do not cause.
+// The fetches of a large batch begin one after the other while more events arrive.
+func (it *item) covers(h Hint) bool {
+	notFetched := it.state == stateProcessing && it.fetchStarted.IsZero()
+	arrivedBefore := !h.Received.IsZero() && h.Received.Before(it.fetchStarted)
+	return (notFetched || arrivedBefore) && h.isEvent() && it.event && h.EventClass <= it.eventClass
 }
 
-// asking notes that the GET about an order in hand begins.
-func (q *queue) asking(id courier.OrderID) {
+// fetchStarting marks that the fetch of a processing item begins now.
+func (q *queue) fetchStarting(id courier.OrderID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.turns[id].asked = time.Now()
+	q.items[id].fetchStarted = time.Now()
 }
 
-func (q *queue) wait(id courier.OrderID, hints []owned) {
-	t := &turn{orderID: id, hints: hints}
-	q.turns[id] = t
-	q.line = append(q.line, t)
+func (q *queue) enqueue(id courier.OrderID, hints []pendingHint) {
+	it := &item{orderID: id, hints: hints}
+	q.items[id] = it
+	q.queued = append(q.queued, it)
 }
 
-// taken is what a worker has in hand.
-type taken struct {
-	turns   []*turn
-	letters []ownedLetters
+// work is what one worker processes.
+type work struct {
+	batch       Batch
+	items       []*item
+	deadLetters []pendingDeadLetters
 }
 
-// take takes the first in line, about maxBatch orders and as many letters. A
-// submission's orders are not parted: of two batches the later may be saved first,
-// and a partition's orders would come into line in another order than they came.
-func (q *queue) take() (taken, Batch) {
+// get takes the first queued items, about maxBatch of them, and as many dead letters.
+// The items of one submission stay together: of two batches the later may be saved
+// first, and the orders of a partition would lose their order in the waiting queue.
+func (q *queue) get() work {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var w taken
-	b := Batch{Asking: q.asking}
-	n := min(len(q.line), maxBatch)
-	for n > 0 && n < len(q.line) && q.line[n].hints[0].from == q.line[n-1].hints[0].from {
+	var w work
+	n := min(len(q.queued), maxBatch)
+	for n > 0 && n < len(q.queued) && q.queued[n].hints[0].submission == q.queued[n-1].hints[0].submission {
 		n++
 	}
-	w.turns = slices.Clone(q.line[:n])
-	q.line = slices.Delete(q.line, 0, n)
-	for _, t := range w.turns {
-		t.stage = stageInHand
-		for _, o := range t.hints {
-			t.fresh = t.fresh || o.hint.event()
-			t.said = max(t.said, o.hint.Said)
-			b.Hints = append(b.Hints, o.hint)
+	w.items = slices.Clone(q.queued[:n])
+	q.queued = slices.Delete(q.queued, 0, n)
+	for _, it := range w.items {
+		it.state = stateProcessing
+		for _, p := range it.hints {
+			it.event = it.event || p.hint.isEvent()
+			it.eventClass = max(it.eventClass, p.hint.EventClass)
+			w.batch.Hints = append(w.batch.Hints, p.hint)
 		}
 	}
-	for len(q.letters) > 0 && len(b.Letters) < maxBatch {
-		w.letters = append(w.letters, q.letters[0])
-		b.Letters = append(b.Letters, q.letters[0].letters...)
-		q.letters = slices.Delete(q.letters, 0, 1)
+	for len(q.deadLetters) > 0 && len(w.batch.DeadLetters) < maxBatch {
+		w.deadLetters = append(w.deadLetters, q.deadLetters[0])
+		w.batch.DeadLetters = append(w.batch.DeadLetters, q.deadLetters[0].deadLetters...)
+		q.deadLetters = slices.Delete(q.deadLetters, 0, 1)
 	}
-	return w, b
+	return w
 }
 
-// finish tells everybody what became of it, and puts in line what came meanwhile.
-// Only what was saved is remembered.
-func (q *queue) finish(w taken, err error) {
+// done answers the submissions and requeues the items that got more hints. Only items
+// that were saved are remembered.
+func (q *queue) done(w work, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, t := range w.turns {
-		failed := errorOf(t.orderID, err)
-		for _, o := range t.hints {
-			o.from.dispose(failed)
+	for _, it := range w.items {
+		itemErr := resultOf(it.orderID, err)
+		for _, p := range it.hints {
+			p.submission.finish(itemErr)
 		}
-		if failed == nil && t.serving > 0 {
-			q.served(t.serving)
+		if itemErr == nil && it.coalesced > 0 {
+			q.coalesced(it.coalesced)
 		}
-		t.hints = nil
+		it.hints = nil
 		switch {
-		case len(t.next) > 0:
-			q.wait(t.orderID, t.next)
-			t.next = nil
-		case failed == nil:
-			q.remember(t)
+		case len(it.requeue) > 0:
+			q.enqueue(it.orderID, it.requeue)
+			it.requeue = nil
+		case itemErr == nil:
+			q.remember(it)
 		default:
-			delete(q.turns, t.orderID)
+			delete(q.items, it.orderID)
 		}
 	}
-	for _, l := range w.letters {
-		l.from.dispose(errorOf("", err))
+	for _, p := range w.deadLetters {
+		p.submission.finish(resultOf("", err))
 	}
 }
 
-// remember keeps a settled turn, and forgets the one that is kept longest.
-func (q *queue) remember(t *turn) {
-	t.stage = stageSettled
-	if old := q.settled[q.oldest]; old != nil && q.turns[old.orderID] == old {
-		delete(q.turns, old.orderID)
+// remember keeps a done item and forgets the oldest one, unless that order has a newer
+// item.
+func (q *queue) remember(it *item) {
+	it.state = stateDone
+	if evicted := q.recent[q.oldest]; evicted != nil && q.items[evicted.orderID] == evicted {
+		delete(q.items, evicted.orderID)
 	}
-	q.settled[q.oldest] = t
-	q.oldest = (q.oldest + 1) % maxSettled
+	q.recent[q.oldest] = it
+	q.oldest = (q.oldest + 1) % maxRecent
 }
 
-// idle reports that nothing waits.
-func (q *queue) idle() bool {
+func (q *queue) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.line)+len(q.letters) == 0
+	return len(q.queued)+len(q.deadLetters) == 0
 }
 
-// errorOf returns what the error of a batch says of one of its orders: of a
-// refusal only the refused ones.
-func errorOf(id courier.OrderID, err error) error {
+// resultOf returns what the error of a batch means for one of its orders: a
+// RefusedError concerns only the orders it names.
+func resultOf(id courier.OrderID, err error) error {
 	refused, ok := errors.AsType[*RefusedError](err)
 	if !ok {
 		return err
 	}
-	if why, is := refused.Orders[id]; is {
-		return &RefusedError{map[courier.OrderID]error{id: why}}
+	if cause, isRefused := refused.Orders[id]; isRefused {
+		return refuse(id, cause)
 	}
 	return nil
 }

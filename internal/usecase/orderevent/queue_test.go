@@ -11,48 +11,47 @@ import (
 	"service-courier/internal/courier"
 )
 
-// desk is a Coalescer whose batches wait for the test to end them. Their GETs begin
-// at once, unless the test holds them.
-type desk struct {
-	*Coalescer
-	batches  chan Batch
-	results  chan error
-	holdGETs bool
-	served   int
+// heldBatcher is a Batcher with two workers whose batches end when the test says so. Their
+// fetches start at once, unless holdFetches is set.
+type heldBatcher struct {
+	*Batcher
+	batches     chan Batch
+	starting    func(courier.OrderID)
+	results     chan error
+	holdFetches bool
+	observed    *fakeObserver
 }
 
-// atDesk runs test in a bubble, beside a Coalescer with two workers.
-func atDesk(t *testing.T, test func(t *testing.T, d *desk)) {
+// withHeldBatcher runs test in a bubble, beside a running heldBatcher.
+func withHeldBatcher(t *testing.T, test func(t *testing.T, b *heldBatcher)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		d := &desk{batches: make(chan Batch, 10), results: make(chan error)}
-		d.Coalescer = NewCoalescer(func(_ context.Context, b Batch) error {
-			if !d.holdGETs {
-				for _, h := range b.Hints {
-					b.Asking(h.OrderID)
+		b := &heldBatcher{batches: make(chan Batch, 10), results: make(chan error)}
+		b.Batcher, b.observed, _ = newBatcher(func(_ context.Context, batch Batch, starting func(courier.OrderID)) error {
+			b.starting = starting
+			if !b.holdFetches {
+				for _, h := range batch.Hints {
+					starting(h.OrderID)
 				}
 			}
-			d.batches <- b
+			b.batches <- batch
 			select {
-			case err := <-d.results:
+			case err := <-b.results:
 				return err
-			case <-t.Context().Done(): // a test that has failed
+			case <-t.Context().Done(): // the test has failed
 				return context.Canceled
 			}
-		}, func(context.Context) {}, 2, func(hints int) { d.served += hints })
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() { defer close(ended); d.Run(ctx) }()
-		defer func() { cancel(); <-ended }()
-		time.Sleep(time.Minute) // so that events can be older than the bubble's first look
-		test(t, d)
+		}, func(context.Context) {}, 2)
+		defer start(t, b.Batcher)()
+		time.Sleep(time.Minute) // so that events can be older than the first fetch of the bubble
+		test(t, b)
 	})
 }
 
-// submit hands hints over, and returns what becomes of them: nothing yet, or an error.
-func (d *desk) submit(t *testing.T, hints ...Hint) func() (ended bool, err error) {
+// submit submits hints and returns a function that reports the result so far.
+func (b *heldBatcher) submit(t *testing.T, hints ...Hint) func() (ended bool, err error) {
 	done := make(chan error, 1)
-	go func() { done <- d.Submit(t.Context(), Batch{Hints: hints}) }()
+	go func() { done <- b.Submit(t.Context(), Batch{Hints: hints}) }()
 	synctest.Wait()
 	return func() (bool, error) {
 		synctest.Wait()
@@ -65,151 +64,152 @@ func (d *desk) submit(t *testing.T, hints ...Hint) func() (ended bool, err error
 	}
 }
 
-// inHand returns how many batches were begun since it was asked last.
-func (d *desk) inHand() (n int) {
+// begun returns how many batches began since the last call.
+func (b *heldBatcher) begun() (n int) {
 	synctest.Wait()
-	for ; len(d.batches) > 0; n++ {
-		<-d.batches
+	for ; len(b.batches) > 0; n++ {
+		<-b.batches
 	}
 	return n
 }
 
-// TestEventIsServedByALookThatBeganAfterItCame: duplicates that come after their
-// order was taken in hand cost nothing, and nothing else is spared its look. Each
-// case fails when its condition is taken out of serves.
-func TestEventIsServedByALookThatBeganAfterItCame(t *testing.T) {
+// TestEventBeforeTheFetchIsCoalesced: duplicates that arrive while their item is
+// processing or done cost nothing, and any other hint gets its own fetch. Each case
+// fails when its condition is removed from covers.
+func TestEventBeforeTheFetchIsCoalesced(t *testing.T) {
 	const before, after = -time.Second, time.Second
 	for _, c := range []struct {
-		name     string
-		first    Hint
-		second   Hint
-		received time.Duration // of the second, from when the first was taken; 0 means none
-		serves   bool
+		name      string
+		first     Hint
+		second    Hint
+		received  time.Duration // of the second, from the start of the first; 0 means none
+		coalesced bool
 	}{
-		{"came before", Hint{Said: courier.ClassActive}, Hint{Said: courier.ClassActive}, before, true},
-		{"claims less", Hint{Said: courier.ClassCompleted}, Hint{Said: courier.ClassActive}, before, true},
-		{"came after", Hint{Said: courier.ClassActive}, Hint{Said: courier.ClassActive}, after, false},
-		{"when is not known", Hint{Said: courier.ClassActive}, Hint{Said: courier.ClassActive}, 0, false},
-		{"claims more", Hint{Said: courier.ClassActive}, Hint{Said: courier.ClassCompleted}, before, false},
-		{"a claimed look", Hint{}, Hint{Token: 7}, before, false},
-		{"the sweep", Hint{}, Hint{Sweep: true}, before, false},
-		{"the look was no event's", Hint{Token: 7}, Hint{}, before, false},
+		{"arrived before", Hint{EventClass: courier.ClassActive}, Hint{EventClass: courier.ClassActive}, before, true},
+		{"lower class", Hint{EventClass: courier.ClassCompleted}, Hint{EventClass: courier.ClassActive}, before, true},
+		{"arrived after", Hint{EventClass: courier.ClassActive}, Hint{EventClass: courier.ClassActive}, after, false},
+		{"unknown arrival", Hint{EventClass: courier.ClassActive}, Hint{EventClass: courier.ClassActive}, 0, false},
+		{"higher class", Hint{EventClass: courier.ClassActive}, Hint{EventClass: courier.ClassCompleted}, before, false},
+		{"a claimed recheck", Hint{}, Hint{Token: 7}, before, false},
+		{"the resync", Hint{}, Hint{Resync: true}, before, false},
+		{"the first is no event", Hint{Token: 7}, Hint{}, before, false},
 	} {
 		c.first.OrderID, c.second.OrderID = "x", "x"
-		begin := func(t *testing.T, d *desk) (first func() (bool, error)) {
-			first = d.submit(t, c.first)
+		begin := func(t *testing.T, b *heldBatcher) (first func() (bool, error)) {
+			first = b.submit(t, c.first)
 			if c.received != 0 {
 				c.second.Received = time.Now().Add(c.received)
 			}
 			time.Sleep(2 * time.Second)
-			if got := d.inHand(); got != 1 {
-				t.Fatalf("%d batches in hand, want that of the first", got)
+			if got := b.begun(); got != 1 {
+				t.Fatalf("%d batches began, want that of the first", got)
 			}
 			return first
 		}
-		more := map[bool]int{true: 0, false: 1}[c.serves]
-		check := func(t *testing.T, d *desk, second func() (bool, error)) {
-			if ended, err := second(); ended != c.serves || err != nil {
+		more := map[bool]int{true: 0, false: 1}[c.coalesced]
+		check := func(t *testing.T, b *heldBatcher, second func() (bool, error)) {
+			if ended, err := second(); ended != c.coalesced || err != nil {
 				t.Errorf("the second: ended %v, %v", ended, err)
 			}
-			if got := d.inHand(); got != more || d.served != 1-more {
-				t.Errorf("%d more looks and %d served, want %d and %d", got, d.served, more, 1-more)
+			if got := b.begun(); got != more || b.observed.coalesced != 1-more {
+				t.Errorf("%d more fetches and %d coalesced, want %d and %d", got, b.observed.coalesced, more, 1-more)
 			}
 			for range more {
-				d.results <- nil
+				b.results <- nil
 			}
 		}
-		t.Run(c.name+", in hand", func(t *testing.T) {
-			atDesk(t, func(t *testing.T, d *desk) {
-				first := begin(t, d)
-				second := d.submit(t, c.second)
+		t.Run(c.name+", processing", func(t *testing.T) {
+			withHeldBatcher(t, func(t *testing.T, b *heldBatcher) {
+				first := begin(t, b)
+				second := b.submit(t, c.second)
 				if ended, _ := second(); ended {
-					t.Error("the second ended before the look that serves it did")
+					t.Error("the second ended before the fetch that covers it")
 				}
-				d.results <- nil
+				b.results <- nil
 				if ended, err := first(); !ended || err != nil {
 					t.Errorf("the first: ended %v, %v", ended, err)
 				}
-				check(t, d, second)
+				check(t, b, second)
 			})
 		})
-		t.Run(c.name+", settled", func(t *testing.T) {
-			atDesk(t, func(t *testing.T, d *desk) {
-				begin(t, d)
-				d.results <- nil
+		t.Run(c.name+", done", func(t *testing.T) {
+			withHeldBatcher(t, func(t *testing.T, b *heldBatcher) {
+				begin(t, b)
+				b.results <- nil
 				synctest.Wait()
-				second := d.submit(t, c.second)
-				check(t, d, second)
+				second := b.submit(t, c.second)
+				check(t, b, second)
 			})
 		})
 	}
 }
 
-// TestEventIsServedByALookThatIsToBegin: while a large batch asks for one order after
-// the other, what comes of those behind needs no look of its own; once the GET has
-// begun it does. It fails when the moment at which the batch was taken counts instead.
-func TestEventIsServedByALookThatIsToBegin(t *testing.T) {
-	atDesk(t, func(t *testing.T, d *desk) {
-		d.holdGETs = true
-		d.submit(t, Hint{OrderID: "x", Said: courier.ClassActive})
+// TestEventBeforeALaterFetchOfTheBatchIsCoalesced: while a large batch fetches one order
+// after the other, events about the later ones need no fetch of their own; once the
+// fetch has started they do. It fails when the start of the batch counts instead.
+func TestEventBeforeALaterFetchOfTheBatchIsCoalesced(t *testing.T) {
+	withHeldBatcher(t, func(t *testing.T, b *heldBatcher) {
+		b.holdFetches = true
+		b.submit(t, Hint{OrderID: "x", EventClass: courier.ClassActive})
 		time.Sleep(time.Second)
-		event := func() Hint { return Hint{OrderID: "x", Said: courier.ClassActive, Received: time.Now()} }
-		inTime := d.submit(t, event())
-		more := d.submit(t, Hint{OrderID: "x", Said: courier.ClassCompleted, Received: time.Now()})
-		(<-d.batches).Asking("x")
+		event := func() Hint { return Hint{OrderID: "x", EventClass: courier.ClassActive, Received: time.Now()} }
+		before := b.submit(t, event())
+		more := b.submit(t, Hint{OrderID: "x", EventClass: courier.ClassCompleted, Received: time.Now()})
+		<-b.batches
+		b.starting("x")
 		time.Sleep(time.Second)
-		late := d.submit(t, event())
-		d.results <- nil
-		if ended, err := inTime(); !ended || err != nil {
-			t.Errorf("the event before the GET: ended %v, %v", ended, err)
+		after := b.submit(t, event())
+		b.results <- nil
+		if ended, err := before(); !ended || err != nil {
+			t.Errorf("the event before the fetch: ended %v, %v", ended, err)
 		}
-		if d.served != 1 {
-			t.Errorf("%d served, want the one before the GET that claims no more", d.served)
+		if b.observed.coalesced != 1 {
+			t.Errorf("%d coalesced, want the one before the fetch that states no higher class", b.observed.coalesced)
 		}
-		if got := d.inHand(); got != 1 {
-			t.Fatalf("%d more looks, want one for the others", got)
+		if got := b.begun(); got != 1 {
+			t.Fatalf("%d more fetches, want one for the others", got)
 		}
-		d.results <- nil
-		for name, outcome := range map[string]func() (bool, error){"that claims more": more, "after the GET": late} {
-			if ended, err := outcome(); !ended || err != nil {
+		b.results <- nil
+		for name, result := range map[string]func() (bool, error){"of a higher class": more, "after the fetch": after} {
+			if ended, err := result(); !ended || err != nil {
 				t.Errorf("the event %s: ended %v, %v", name, ended, err)
 			}
 		}
-		d.submit(t, Hint{OrderID: "never asked"})
-		d.results <- nil
-		d.inHand()
-		d.submit(t, Hint{OrderID: "never asked", Received: time.Now()})
-		if got := d.inHand(); got != 1 {
-			t.Errorf("after a look without a GET: %d looks, want 1", got)
+		b.submit(t, Hint{OrderID: "not fetched"})
+		b.results <- nil
+		b.begun()
+		b.submit(t, Hint{OrderID: "not fetched", Received: time.Now()})
+		if got := b.begun(); got != 1 {
+			t.Errorf("after an item without a fetch: %d fetches, want 1", got)
 		}
-		d.results <- nil
+		b.results <- nil
 	})
 }
 
-// TestLookThatIsToBeginServesEventsOnly: a look that no event asked for schedules
-// nothing when service-order is away, and a look of our own is about its token. Each
-// case fails when its condition is taken out of serves.
-func TestLookThatIsToBeginServesEventsOnly(t *testing.T) {
+// TestOnlyEventsAreCoalescedBeforeTheFetch: an item without an event schedules nothing
+// when service-order is unavailable, and a recheck needs its own token. Each case fails
+// when its condition is removed from covers.
+func TestOnlyEventsAreCoalescedBeforeTheFetch(t *testing.T) {
 	for name, c := range map[string]struct{ first, second Hint }{
-		"an event, by a claimed look": {Hint{Token: 7}, Hint{}},
-		"an event, by the sweep's":    {Hint{Sweep: true}, Hint{}},
-		"a claimed look":              {Hint{}, Hint{Token: 7}},
-		"the sweep":                   {Hint{}, Hint{Sweep: true}},
+		"an event, after a claimed recheck": {Hint{Token: 7}, Hint{}},
+		"an event, after the resync":        {Hint{Resync: true}, Hint{}},
+		"a claimed recheck":                 {Hint{}, Hint{Token: 7}},
+		"the resync":                        {Hint{}, Hint{Resync: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			atDesk(t, func(t *testing.T, d *desk) {
-				d.holdGETs = true
+			withHeldBatcher(t, func(t *testing.T, b *heldBatcher) {
+				b.holdFetches = true
 				c.first.OrderID, c.second.OrderID = "x", "x"
-				d.submit(t, c.first)
-				second := d.submit(t, c.second)
-				if got := d.inHand(); got != 1 {
-					t.Fatalf("%d looks, want that of the first", got)
+				b.submit(t, c.first)
+				second := b.submit(t, c.second)
+				if got := b.begun(); got != 1 {
+					t.Fatalf("%d fetches, want that of the first", got)
 				}
-				d.results <- nil
-				if got := d.inHand(); got != 1 || d.served != 0 {
-					t.Errorf("%d more looks and %d served, want 1 and 0", got, d.served)
+				b.results <- nil
+				if got := b.begun(); got != 1 || b.observed.coalesced != 0 {
+					t.Errorf("%d more fetches and %d coalesced, want 1 and 0", got, b.observed.coalesced)
 				}
-				d.results <- nil
+				b.results <- nil
 				if ended, err := second(); !ended || err != nil {
 					t.Errorf("the second: ended %v, %v", ended, err)
 				}
@@ -218,132 +218,130 @@ func TestLookThatIsToBeginServesEventsOnly(t *testing.T) {
 	}
 }
 
-// TestLookThatFailsServesNobody: whoever shared it learns so, and it is not remembered.
-func TestLookThatFailsServesNobody(t *testing.T) {
-	atDesk(t, func(t *testing.T, d *desk) {
-		away := errors.New("the database is away")
+// TestFailedItemCoversNothing: each submitter gets the error, and the item is not
+// remembered.
+func TestFailedItemCoversNothing(t *testing.T) {
+	withHeldBatcher(t, func(t *testing.T, b *heldBatcher) {
+		outage := errors.New("connection lost")
 		event := Hint{OrderID: "x", Received: time.Now().Add(-time.Second)}
-		first, second := d.submit(t, event), d.submit(t, event)
-		d.inHand()
-		d.results <- away
-		for _, outcome := range []func() (bool, error){first, second} {
-			if ended, err := outcome(); !ended || !errors.Is(err, away) {
+		first, second := b.submit(t, event), b.submit(t, event)
+		b.begun()
+		b.results <- outage
+		for _, result := range []func() (bool, error){first, second} {
+			if ended, err := result(); !ended || !errors.Is(err, outage) {
 				t.Errorf("ended %v, %v", ended, err)
 			}
 		}
-		again := d.submit(t, event)
-		if got := d.inHand(); got != 1 || d.served != 0 {
-			t.Errorf("submitted again: %d looks, %d served, want 1 and 0", got, d.served)
+		again := b.submit(t, event)
+		if got := b.begun(); got != 1 || b.observed.coalesced != 0 {
+			t.Errorf("submitted again: %d fetches, %d coalesced, want 1 and 0", got, b.observed.coalesced)
 		}
-		d.results <- nil
+		b.results <- nil
 		if ended, err := again(); !ended || err != nil {
 			t.Errorf("again: ended %v, %v", ended, err)
 		}
 	})
 }
 
-// TestOrderIsInOneBatchAtATime: two would wait for each other's row. What came
-// meanwhile is taken afterwards, all at once, and others do not wait for it.
+// TestOrderIsInOneBatchAtATime: two batches would wait for each other's row. Hints that
+// arrive meanwhile are requeued, all at once, and do not delay others.
 func TestOrderIsInOneBatchAtATime(t *testing.T) {
-	atDesk(t, func(t *testing.T, d *desk) {
-		first := d.submit(t, Hint{OrderID: "x"})
-		d.inHand()
-		second, third := d.submit(t, Hint{OrderID: "x"}), d.submit(t, Hint{OrderID: "x"}, Hint{OrderID: "y"})
-		b := <-d.batches
-		if len(b.Hints) != 1 || b.Hints[0].OrderID != "y" {
-			t.Errorf("beside x in hand, %v were taken, want y alone", b.Hints)
+	withHeldBatcher(t, func(t *testing.T, b *heldBatcher) {
+		first := b.submit(t, Hint{OrderID: "x"})
+		b.begun()
+		second, third := b.submit(t, Hint{OrderID: "x"}), b.submit(t, Hint{OrderID: "x"}, Hint{OrderID: "y"})
+		batch := <-b.batches
+		if len(batch.Hints) != 1 || batch.Hints[0].OrderID != "y" {
+			t.Errorf("while x is processing, the next batch is %v, want y alone", batch.Hints)
 		}
-		d.results <- nil // x or y
-		d.results <- nil
-		b = <-d.batches
-		if len(b.Hints) != 2 || b.Hints[0].OrderID != "x" {
-			t.Errorf("then %v were taken, want both hints of x", b.Hints)
+		b.results <- nil // x or y
+		b.results <- nil
+		batch = <-b.batches
+		if len(batch.Hints) != 2 || batch.Hints[0].OrderID != "x" {
+			t.Errorf("then the batch is %v, want both hints about x", batch.Hints)
 		}
 		if ended, _ := third(); ended {
-			t.Error("the third has ended without its look at x")
+			t.Error("the third ended without its fetch of x")
 		}
-		d.results <- nil
-		for i, outcome := range []func() (bool, error){first, second, third} {
-			if ended, err := outcome(); !ended || err != nil {
+		b.results <- nil
+		for i, result := range []func() (bool, error){first, second, third} {
+			if ended, err := result(); !ended || err != nil {
 				t.Errorf("submission %d: ended %v, %v", i, ended, err)
 			}
 		}
 	})
 }
 
-// TestRefusalIsTheRefusedOrdersAlone: whoever submitted others of the batch is not
-// told of it, and need do nothing.
-func TestRefusalIsTheRefusedOrdersAlone(t *testing.T) {
+// TestRefusalConcernsOnlyItsOrders: submitters of the other orders of the batch get no
+// error.
+func TestRefusalConcernsOnlyItsOrders(t *testing.T) {
 	q := newQueue(func(int) {})
 	twoRefused := q.add(Batch{Hints: []Hint{{OrderID: "bad"}, {OrderID: "good"}, {OrderID: "worse"}}})
-	noneRefused := q.add(Batch{Hints: []Hint{{OrderID: "good"}, {OrderID: "fine"}}, Letters: []DeadLetter{{Offset: 7}}})
-	w, b := q.take()
-	if len(b.Hints) != 5 || len(b.Letters) != 1 {
-		t.Fatalf("the batch is %v", b)
+	noneRefused := q.add(Batch{Hints: []Hint{{OrderID: "good"}, {OrderID: "fine"}}, DeadLetters: []DeadLetter{{Offset: 7}}})
+	w := q.get()
+	if len(w.batch.Hints) != 5 || len(w.batch.DeadLetters) != 1 {
+		t.Fatalf("the batch is %v", w.batch)
 	}
-	why := errors.New("a value is in the way")
-	q.finish(w, fmt.Errorf("save: %w", &RefusedError{map[courier.OrderID]error{"bad": why, "worse": why}}))
+	cause := errors.New("violates a constraint")
+	q.done(w, fmt.Errorf("save: %w", &RefusedError{map[courier.OrderID]error{"bad": cause, "worse": cause}}))
 	if err := <-noneRefused; err != nil {
-		t.Errorf("whose orders were saved learns %v", err)
+		t.Errorf("the submitter of saved orders gets %v", err)
 	}
 	err := <-twoRefused
 	refused, ok := errors.AsType[*RefusedError](err)
-	if !ok || len(refused.Orders) != 2 || !errors.Is(refused.Orders["bad"], why) || !errors.Is(refused.Orders["worse"], why) {
-		t.Errorf("whose two orders were refused learns %v", err)
+	if !ok || len(refused.Orders) != 2 || !errors.Is(refused.Orders["bad"], cause) || !errors.Is(refused.Orders["worse"], cause) {
+		t.Errorf("the submitter of two refused orders gets %v", err)
 	}
-	if q.turns["bad"] != nil || q.turns["good"] == nil {
-		t.Error("what is remembered is not what was saved")
+	if q.items["bad"] != nil || q.items["good"] == nil {
+		t.Error("the remembered items are not the saved ones")
 	}
 }
 
-// TestLettersOfABatchAreBounded: a topic full of them does not make one transaction.
-func TestLettersOfABatchAreBounded(t *testing.T) {
+// TestDeadLettersOfABatchAreBounded: a topic full of them does not make one transaction.
+func TestDeadLettersOfABatchAreBounded(t *testing.T) {
 	q := newQueue(func(int) {})
 	for range 5 {
-		q.add(Batch{Letters: make([]DeadLetter, 400)})
+		q.add(Batch{DeadLetters: make([]DeadLetter, 400)})
 	}
 	for _, want := range []int{1200, 800, 0} {
-		if _, b := q.take(); len(b.Letters) != want {
-			t.Errorf("%d letters in a batch, want %d", len(b.Letters), want)
+		if w := q.get(); len(w.batch.DeadLetters) != want {
+			t.Errorf("%d dead letters in a batch, want %d", len(w.batch.DeadLetters), want)
 		}
 	}
 }
 
-// TestForgettingALookLeavesTheNewerOne: what goes is a settled look, not its order, of
-// which another may be in hand. Without the comparison in remember the order is in two
-// batches at a time.
-func TestForgettingALookLeavesTheNewerOne(t *testing.T) {
+// TestForgettingKeepsANewerItem: a done item is forgotten while a newer one of the same
+// order is processing. Without the comparison in remember the order is in two batches.
+func TestForgettingKeepsANewerItem(t *testing.T) {
 	q := newQueue(func(int) {})
-	take := func(id courier.OrderID) taken {
+	get := func(id courier.OrderID) work {
 		q.add(Batch{Hints: []Hint{{OrderID: id}}})
-		w, _ := q.take()
-		return w
+		return q.get()
 	}
-	q.finish(take("x"), nil)
-	take("x") // and it is in hand for long
-	for i := range maxSettled {
-		q.finish(take(courier.OrderID(fmt.Sprint(i))), nil)
+	q.done(get("x"), nil)
+	get("x") // and is processing for long
+	for i := range maxRecent {
+		q.done(get(courier.OrderID(fmt.Sprint(i))), nil)
 	}
-	if w := take("x"); len(w.turns) != 0 {
+	if w := get("x"); len(w.items) != 0 {
 		t.Error("the order is in two batches at a time")
 	}
 }
 
-// TestSettledLooksAreBounded: a flood of orders does not grow the memory for ever.
-func TestSettledLooksAreBounded(t *testing.T) {
+// TestDoneItemsAreBounded: a flood of orders does not fill the memory.
+func TestDoneItemsAreBounded(t *testing.T) {
 	q := newQueue(func(int) {})
-	for i := range maxSettled + 100 {
+	for i := range maxRecent + 100 {
 		done := q.add(Batch{Hints: []Hint{{OrderID: courier.OrderID(fmt.Sprint(i))}}})
-		w, _ := q.take()
-		q.finish(w, nil)
+		q.done(q.get(), nil)
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(q.turns) != maxSettled {
-		t.Errorf("%d looks are remembered, want %d", len(q.turns), maxSettled)
+	if len(q.items) != maxRecent {
+		t.Errorf("%d items are remembered, want %d", len(q.items), maxRecent)
 	}
-	if q.turns["99"] != nil || q.turns["100"] == nil {
-		t.Error("the oldest are not those that went")
+	if q.items["99"] != nil || q.items["100"] == nil {
+		t.Error("not the oldest items were forgotten")
 	}
 }

@@ -5,49 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"service-courier/internal/courier"
-	"service-courier/internal/gateway/order"
 )
 
-// txTimeout bounds the transaction of a batch. It runs on this deadline of
-// its own: a partition that is revoked, or a shutdown, lets it finish.
+// txTimeout bounds the transaction of a batch. The transaction does not use the
+// deadline of the batch: a revoked partition or a shutdown lets it finish.
 const txTimeout = 3 * time.Second
 
-// ErrPaused says that service-order is down for everybody and that nothing was
-// saved: submit the batch again until it is up.
-var ErrPaused = errors.New("paused")
-
-// OrderService is service-order behind its circuit breaker.
-type OrderService interface {
-	order.OrderClient
-	// Ready returns nil when service-order can be asked. It may probe.
-	Ready(ctx context.Context) error
-	// Tripped reports whether service-order is taken to be down for everybody.
-	Tripped() bool
-}
-
-// Observer is told what was done, for the metrics.
-type Observer interface {
-	// Reconciled is called after the COMMIT of a batch.
-	Reconciled(outcome Outcome)
-	// Matched is called after orders were given their couriers.
-	Matched(assignments []Assignment)
-	// Begin is called when a phase begins, a batch's with its hints. The work of the
-	// phase goes on with the context returned.
-	Begin(ctx context.Context, p Phase, hints ...Hint) (context.Context, End)
-}
-
-// Outcome is what became of a batch.
-type Outcome struct {
-	Saved
-	Hints        int // before coalescing
-	Tries        int // of the transaction; more than 1 after a deadlock or the like
-	Dispositions map[Disposition]int
-}
-
-// Reconciler makes the database say of orders what service-order says.
+// Reconciler brings orders in the database up to date with service-order.
 type Reconciler struct {
 	orders      OrderService
 	store       Store
@@ -57,139 +25,170 @@ type Reconciler struct {
 	concurrency int
 }
 
-// NewReconciler returns a Reconciler that asks orders, at most concurrency
-// GETs a batch at a time, saves to store, and wakes matcher when an order was
-// parked or a courier freed.
+// NewReconciler returns a Reconciler that fetches at most concurrency orders of a
+// batch at a time and triggers matcher when an order was queued or a courier freed.
 func NewReconciler(
 	orders OrderService, store Store, matcher *Matcher, observer Observer, log *slog.Logger, concurrency int,
 ) *Reconciler {
 	return &Reconciler{orders, store, matcher, observer, log, concurrency}
 }
 
-// Reconcile handles one batch. When it returns nil, every hint and letter of
-// the batch is disposed of in a committed transaction. A RefusedError names the
-// orders that the database will never take; the rest of the batch is saved.
-// After any other error nothing is known: do it again. ErrPaused says when: once
-// service-order answers.
-func (r *Reconciler) Reconcile(ctx context.Context, b Batch) (err error) {
+// Reconcile processes one batch. After nil, every hint and dead letter is saved in a
+// committed transaction. A RefusedError names the orders that can never be saved; the
+// rest of the batch is saved. After any other error nothing is known: submit the batch
+// again; after ErrPaused, once service-order is available. starting, unless nil, is
+// called before the GET of each order.
+func (r *Reconciler) Reconcile(ctx context.Context, b Batch, starting func(courier.OrderID)) (err error) {
 	ctx, end := r.observer.Begin(ctx, PhaseBatch, b.Hints...)
 	defer func() { end(len(b.Hints), err) }()
-	sightings, err := r.look(ctx, b)
+	observations, refused, err := r.fetch(ctx, mergeHints(b.Hints), starting)
 	if err != nil {
 		return err
 	}
-	return r.bisect(ctx, len(b.Hints), sightings, b.Letters)
+	err = r.save(ctx, observations, b.DeadLetters, nil)
+	if errors.Is(err, ErrRefused) {
+		err = r.split(ctx, observations, b.DeadLetters, err)
+	}
+	return joinRefusals(refused, err)
 }
 
-// look asks service-order about every order hinted. When it turns out to be
-// down for everybody, nothing of the batch is saved: Kafka is the buffer, and
-// putting each order off would only copy it into the database.
-func (r *Reconciler) look(ctx context.Context, b Batch) ([]sighting, error) {
-	if len(b.Hints) == 0 {
-		return nil, nil
+// Command is what a dispatcher or a deadline does with an order. It runs in the
+// transaction that has just saved the answer of service-order, on the locked order
+// (StateNone: there is no row). missing means that service-order answered 404. It may
+// run more than once; its error rolls the transaction back.
+type Command func(ctx context.Context, tx Tx, o Order, missing bool) (Effects, error)
+
+// Execute fetches one order, saves the answer as for any event, and runs command in
+// the same transaction. source names the caller in the journal. The error matches
+// courier.ErrOrdersUnavailable when the fetch failed; then nothing was changed.
+func (r *Reconciler) Execute(ctx context.Context, id courier.OrderID, source string, command Command) error {
+	observations, refused, err := r.fetch(ctx, []mergedHint{{orderID: id, hints: 1, command: true, source: source}}, nil)
+	switch {
+	case errors.Is(err, ErrPaused):
+		return fmt.Errorf("%w: %w", courier.ErrOrdersUnavailable, err)
+	case err != nil || refused != nil:
+		return errors.Join(err, refused)
+	case observations[0].kind() == kindUnavailable:
+		return fmt.Errorf("%w: %w", courier.ErrOrdersUnavailable, observations[0].err)
 	}
-	if err := r.orders.Ready(ctx); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPaused, err)
-	}
-	asking, end := r.observer.Begin(ctx, PhaseAsk)
-	sightings, err := ask(asking, r.orders, coalesce(b.Hints), r.concurrency, b.Asking)
-	end(len(sightings), err)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range sightings {
-		if s.kind() == kindUnavailable && r.orders.Tripped() {
-			return nil, fmt.Errorf("%w: %w", ErrPaused, s.err)
-		}
-	}
-	return sightings, nil
+	return r.save(ctx, observations, nil, command)
 }
 
-// save decides on the locked records and saves what changed, in ONE transaction.
-func (r *Reconciler) save(ctx context.Context, hints int, sightings []sighting, letters []DeadLetter) error {
-	return r.commit(ctx, hints, func(ctx context.Context, tx Tx) (Outcome, []decision, error) {
-		return apply(ctx, tx, sightings, letters)
-	})
-}
+// errRetried is the error of a commit phase whose transaction runs again.
+var errRetried = errors.New("transaction retried")
 
-// commit runs work in a transaction and reports what came of it.
-func (r *Reconciler) commit(
-	ctx context.Context, hints int, work func(context.Context, Tx) (Outcome, []decision, error),
-) error {
+// notCommitting ends a commit phase that has not begun: it does nothing.
+func notCommitting(int, error) {}
+
+// save locks the orders, decides on each and writes what changed, in one transaction
+// that may run more than once. A panic in it is a refusal.
+func (r *Reconciler) save(ctx context.Context, observations []observation, deadLetters []DeadLetter, command Command) error {
+	if len(observations)+len(deadLetters) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
-	var outcome Outcome
+	ids := make([]courier.OrderID, len(observations))
+	for i := range observations {
+		ids[i] = observations[i].orderID
+	}
+	match := 0
+	if command == nil && len(observations) <= smallBatch {
+		if release, ok := r.matcher.reserve(); ok {
+			defer release()
+			match = smallBatch
+		}
+	}
+	var result BatchResult
 	var decisions []decision
-	phases := transaction{observer: r.observer}
-	err := r.store.InTx(ctx, func(tx Tx) error {
-		return phases.try(ctx, func(ctx context.Context) (n int, err error) {
-			outcome, decisions, err = work(ctx, tx)
-			return len(decisions), err
-		})
-	})
-	phases.end(err)
-	if err != nil {
+	tries, endCommit := 0, End(notCommitting)
+	once := func(tx Tx) (err error) {
+		endCommit(len(ids), errRetried)
+		endCommit = notCommitting
+		tries++
+		saving, endSave := r.observer.Begin(ctx, PhaseSave)
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("%w: %w", ErrRefused, r.recovered(ctx, p, observations...))
+			}
+			endSave(len(ids), err)
+			if err == nil {
+				_, endCommit = r.observer.Begin(ctx, PhaseCommit)
+			}
+		}()
+		locked, err := tx.LockOrders(saving, ids)
+		if err != nil {
+			return err
+		}
+		var changes []Change
+		decisions, changes = decideAll(locked, observations)
+		result = BatchResult{Tries: tries}
+		if len(changes)+len(deadLetters) > 0 {
+			if !slices.ContainsFunc(changes, Change.moves) {
+				match = 0
+			}
+			result.Effects, err = tx.Save(saving, changes, deadLetters, match)
+		}
+		if err != nil || command == nil {
+			return err
+		}
+		done, err := command(saving, tx, decisions[0].next, observations[0].kind() == kindMissing)
+		result.Transitions = append(result.Transitions, done.Transitions...)
+		result.Assignments = done.Assignments
 		return err
 	}
-	outcome.Hints, outcome.Tries = hints, phases.tries
-	r.report(ctx, outcome, decisions)
-	return nil
+	err := r.store.InTx(ctx, once)
+	if err != nil && match > 0 && !errors.Is(err, ErrPanicked) { // a match that fails must not stop the batch
+		match = 0
+		err = r.store.InTx(ctx, once)
+	}
+	endCommit(len(ids), err)
+	if err == nil {
+		r.report(ctx, result, observations, decisions)
+	}
+	return err
 }
 
-// apply locks the records, decides on each and saves what changed.
-func apply(ctx context.Context, tx Tx, sightings []sighting, letters []DeadLetter) (Outcome, []decision, error) {
-	ids := make([]courier.OrderID, len(sightings))
-	for i := range sightings {
-		ids[i] = sightings[i].orderID
-	}
-	outcome := Outcome{Dispositions: make(map[Disposition]int, 5)}
-	records, err := tx.LockOrders(ctx, ids)
-	if err != nil {
-		return outcome, nil, err
-	}
-	decisions := make([]decision, len(sightings))
+// decideAll decides on every order as it was locked.
+func decideAll(locked map[courier.OrderID]Order, observations []observation) ([]decision, []Change) {
+	decisions := make([]decision, len(observations))
 	var changes []Change
-	for i, s := range sightings {
-		rec, known := records[s.orderID]
+	for i, obs := range observations {
+		current, known := locked[obs.orderID]
 		if !known {
-			rec = Record{OrderID: s.orderID}
+			current = Order{OrderID: obs.orderID}
 		}
-		d := decide(rec, s)
-		decisions[i] = d
-		outcome.Dispositions[d.disposition]++
-		if d.next != rec {
-			changes = append(changes, Change{From: rec.State, Next: d.next, Reason: d.reason, Source: s.source})
+		decisions[i] = decide(current, obs)
+		if d := &decisions[i]; d.next != current {
+			changes = append(changes, Change{From: current.State, Next: d.next, Reason: d.reason, Source: obs.source})
 		}
 	}
-	if len(changes)+len(letters) > 0 {
-		outcome.Saved, err = tx.Save(ctx, changes, letters)
-	}
-	return outcome, decisions, err
+	return decisions, changes
 }
 
-// report tells of a committed batch: numbers to the observer, what somebody
-// may want to know of an order to the log, when it begins and when it ends. The
-// matcher is woken, for somebody may have come into line or become free.
-func (r *Reconciler) report(ctx context.Context, outcome Outcome, decisions []decision) {
-	r.observer.Reconciled(outcome)
-	if len(outcome.Transitions) > 0 {
-		r.matcher.Wake()
+// report triggers matching and reports a committed batch: numbers to the observer,
+// ignored events and new rechecks to the log.
+func (r *Reconciler) report(ctx context.Context, result BatchResult, observations []observation, decisions []decision) {
+	if matchedAll := result.Matched && len(result.Assignments) < smallBatch; len(result.Transitions) > 0 && !matchedAll {
+		r.matcher.Trigger()
 	}
-	if len(outcome.Assignments) > 0 {
-		r.observer.Matched(outcome.Assignments)
-	}
-	for _, d := range decisions {
-		look := d.next.Look
-		switch begins := look.In > 0 && look.Count+look.Failures == 1; {
-		case d.disposition == Ignored, d.disposition == Superseded:
-			r.log.InfoContext(ctx, "hint came to nothing", slog.String("order_id", string(d.next.OrderID)),
-				slog.String("disposition", string(d.disposition)), slog.String("reason", d.reason))
-		case begins && look.Reason == ReasonUnknownStatus:
-			r.log.WarnContext(ctx, "order has an unknown status",
-				slog.String("order_id", string(d.next.OrderID)), slog.String("reason", d.reason))
+	result.Outcomes = make(map[Outcome]int, 5)
+	for i, d := range decisions {
+		result.Hints += observations[i].hints
+		result.Outcomes[d.outcome]++
+		recheck := d.next.Recheck
+		id, reason := slog.String("order_id", string(d.next.OrderID)), slog.String("reason", d.reason)
+		switch begins := recheck.In > 0 && recheck.Count+recheck.Failures == 1; {
+		case d.outcome == Ignored, d.outcome == Superseded:
+			r.log.InfoContext(ctx, "event ignored", id, slog.String("outcome", string(d.outcome)), reason)
+		case begins && recheck.Reason == ReasonUnknownStatus:
+			r.log.WarnContext(ctx, "unknown order status", id, reason)
 		case begins:
-			r.log.InfoContext(ctx, "order is looked at again later", slog.String("order_id", string(d.next.OrderID)),
-				slog.String("why", string(look.Reason)), slog.String("reason", d.reason))
+			r.log.InfoContext(ctx, "recheck scheduled", id, slog.String("recheck_reason", string(recheck.Reason)), reason)
 		}
+	}
+	r.observer.Reconciled(result)
+	if len(result.Assignments) > 0 {
+		r.observer.Matched(result.Assignments)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,36 +22,39 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// neighbour is a service-order that knows these statuses; an id without one
-// answers 404. It counts GETs and can be slow.
-type neighbour struct {
+// fakeOrderService knows these statuses; it answers 404 for any other order.
+type fakeOrderService struct {
 	mu     sync.Mutex
 	status map[courier.OrderID]string
 	gets   map[courier.OrderID]int
 	slow   time.Duration
-	down   bool // for everybody: GETs fail and the breaker is open
+	down   bool // GETs fail and the breaker is open
 	ready  error
+	panics map[courier.OrderID]int // how many GETs of an order panic
 }
 
-func (n *neighbour) Ready(context.Context) error { return n.ready }
-func (n *neighbour) Tripped() bool               { return n.down }
+func (f *fakeOrderService) Ready(context.Context) error { return f.ready }
+func (f *fakeOrderService) Tripped() bool               { return f.down }
 
-func (n *neighbour) Get(ctx context.Context, id courier.OrderID) (order.Order, error) {
-	n.mu.Lock()
-	status, known := n.status[id]
-	if n.gets == nil {
-		n.gets = make(map[courier.OrderID]int)
+func (f *fakeOrderService) Get(ctx context.Context, id courier.OrderID) (order.Order, error) {
+	f.mu.Lock()
+	status, known := f.status[id]
+	if f.gets == nil {
+		f.gets = make(map[courier.OrderID]int)
 	}
-	n.gets[id]++
-	slow := n.slow
-	n.mu.Unlock()
+	f.gets[id]++
+	panics, slow := f.gets[id] <= f.panics[id], f.slow
+	f.mu.Unlock()
+	if panics {
+		panic("fault in the client")
+	}
 	select {
 	case <-time.After(slow):
 	case <-ctx.Done():
 		return order.Order{}, order.ErrUnavailable
 	}
 	switch {
-	case n.down:
+	case f.down:
 		return order.Order{}, order.ErrUnavailable
 	case !known:
 		return order.Order{}, order.ErrNotFound
@@ -59,371 +62,413 @@ func (n *neighbour) Get(ctx context.Context, id courier.OrderID) (order.Order, e
 	return order.Order{ID: id, Status: status}, nil
 }
 
-// memory is a Store without a database: no isolation, but the same contract.
-type memory struct {
-	records map[courier.OrderID]Record
-	letters []DeadLetter
-	fail    error
-	reruns  int // how often fn is run again before the commit
+// fakeStore is a Store without a database: no isolation, but the same contract.
+type fakeStore struct {
+	rows        map[courier.OrderID]Order
+	deadLetters []DeadLetter
+	fail        error
+	reruns      int     // how often fn is run again before the commit
+	match       Effects // of the match after Save
+	failMatch   error
 }
 
-func (m *memory) InTx(_ context.Context, fn func(Tx) error) error {
-	if m.fail != nil {
-		return m.fail
+func (s *fakeStore) InTx(_ context.Context, fn func(Tx) error) error {
+	if s.fail != nil {
+		return s.fail
 	}
-	for range m.reruns {
-		if err := fn(memoryTx{m: &memory{records: m.records}}); err != nil {
+	for range s.reruns {
+		if err := fn(fakeTx{s: &fakeStore{rows: s.rows}}); err != nil {
 			return err
 		}
 	}
-	return fn(memoryTx{m: m})
+	return fn(fakeTx{s: s})
 }
 
-type memoryTx struct {
-	Tx // nil: nothing is assigned by hand
-	m  *memory
+type fakeTx struct {
+	Tx // nil: no command assigns
+	s  *fakeStore
 }
 
-func (tx memoryTx) LockOrders(_ context.Context, ids []courier.OrderID) (map[courier.OrderID]Record, error) {
-	found := make(map[courier.OrderID]Record)
+func (tx fakeTx) LockOrders(_ context.Context, ids []courier.OrderID) (map[courier.OrderID]Order, error) {
+	locked := make(map[courier.OrderID]Order)
 	for _, id := range ids {
-		if rec, ok := tx.m.records[id]; ok {
-			found[id] = rec
+		if o, ok := tx.s.rows[id]; ok {
+			locked[id] = o
 		}
 	}
-	return found, nil
+	return locked, nil
 }
 
-func (tx memoryTx) Save(_ context.Context, changes []Change, letters []DeadLetter) (Saved, error) {
-	saved := Saved{Letters: len(letters)}
-	next := make(map[courier.OrderID]Record)
-	maps.Copy(next, tx.m.records)
+func (tx fakeTx) Save(_ context.Context, changes []Change, deadLetters []DeadLetter, match int) (Effects, error) {
+	effects := Effects{DeadLetters: len(deadLetters)}
+	if match > 0 {
+		if tx.s.failMatch != nil {
+			return Effects{}, tx.s.failMatch
+		}
+		effects.Matched, effects.Assignments = tx.s.match.Matched, tx.s.match.Assignments
+	}
+	rows := make(map[courier.OrderID]Order)
+	maps.Copy(rows, tx.s.rows)
 	for _, c := range changes {
-		next[c.Next.OrderID] = c.Next
+		rows[c.Next.OrderID] = c.Next
 		if c.From != c.Next.State {
-			saved.Transitions = append(saved.Transitions, Transition{OrderID: c.Next.OrderID, From: c.From, To: c.Next.State})
+			effects.Transitions = append(effects.Transitions, Transition{OrderID: c.Next.OrderID, From: c.From, To: c.Next.State})
 		}
 	}
-	tx.m.records, tx.m.letters = next, append(tx.m.letters, letters...)
-	return saved, nil
+	tx.s.rows, tx.s.deadLetters = rows, append(tx.s.deadLetters, deadLetters...)
+	return effects, nil
 }
 
-// recorder is an Observer that remembers.
-type recorder struct {
-	outcomes []Outcome
-	matched  []Assignment
-	phases   []string
+// fakeObserver records what it receives.
+type fakeObserver struct {
+	mu        sync.Mutex
+	results   []BatchResult
+	matched   []Assignment
+	phases    []string
+	coalesced int
+	panics    int
 }
 
-func (r *recorder) Reconciled(o Outcome)      { r.outcomes = append(r.outcomes, o) }
-func (r *recorder) Matched(made []Assignment) { r.matched = append(r.matched, made...) }
+func (f *fakeObserver) Reconciled(r BatchResult)  { f.results = append(f.results, r) }
+func (f *fakeObserver) Matched(made []Assignment) { f.matched = append(f.matched, made...) }
+func (f *fakeObserver) Coalesced(hints int)       { f.coalesced += hints }
 
-func (r *recorder) Begin(ctx context.Context, p Phase, _ ...Hint) (context.Context, End) {
-	return ctx, func(orders int, err error) { r.phases = append(r.phases, fmt.Sprintf("%s %d %v", p, orders, err)) }
+func (f *fakeObserver) Panicked() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.panics++
 }
 
-type rig struct {
+func (f *fakeObserver) Begin(ctx context.Context, p Phase, _ ...Hint) (context.Context, End) {
+	return ctx, func(orders int, err error) { f.phases = append(f.phases, fmt.Sprintf("%s %d %v", p, orders, err)) }
+}
+
+// fixture is a Reconciler among fakes.
+type fixture struct {
 	*Reconciler
-	client  *neighbour
-	store   *memory
-	matcher *Matcher
-	seen    *recorder
-	log     *bytes.Buffer
+	service  *fakeOrderService
+	rows     *fakeStore
+	observed *fakeObserver
+	logged   *bytes.Buffer
 }
 
-func newRig(status map[courier.OrderID]string) rig {
-	r := rig{client: &neighbour{status: status}, store: &memory{}, seen: &recorder{}, log: &bytes.Buffer{}}
-	r.matcher = NewMatcher(nil, r.seen)
-	r.Reconciler = NewReconciler(r.client, r.store, r.matcher, r.seen, slog.New(slog.NewTextHandler(r.log, nil)), 8)
-	return r
+func newFixture(status map[courier.OrderID]string) fixture {
+	f := fixture{
+		service: &fakeOrderService{status: status}, rows: &fakeStore{}, observed: &fakeObserver{}, logged: &bytes.Buffer{},
+	}
+	f.Reconciler = NewReconciler(
+		f.service, f.rows, NewMatcher(nil, f.observed), f.observed, slog.New(slog.NewTextHandler(f.logged, nil)), 8)
+	return f
 }
 
-func (r rig) woken() bool {
+// reconcile processes a batch with one hint per id.
+func (f fixture) reconcile(t *testing.T, ids ...courier.OrderID) error {
+	t.Helper()
+	var b Batch
+	for _, id := range ids {
+		b.Hints = append(b.Hints, Hint{OrderID: id})
+	}
+	return f.Reconcile(t.Context(), b, nil)
+}
+
+// triggered reports whether matching was triggered since the last call.
+func (f fixture) triggered() bool {
 	select {
-	case <-r.matcher.Woken():
+	case <-f.matcher.Triggered():
 		return true
 	default:
 		return false
 	}
 }
 
-// TestGETIsToldBeforeItBegins: whatever comes of the order after the telling is asked
-// for anew. It fails when that is told only once the answer is there, or not at all.
-func TestGETIsToldBeforeItBegins(t *testing.T) {
-	r := newRig(map[courier.OrderID]string{"a": "created", "b": "created"})
-	told := make(map[courier.OrderID]int) // the GETs of the order until then
-	err := r.Reconcile(t.Context(), Batch{
-		Hints: []Hint{{OrderID: "a"}, {OrderID: "b"}, {OrderID: "a"}},
-		Asking: func(id courier.OrderID) {
-			r.client.mu.Lock()
-			defer r.client.mu.Unlock()
-			told[id] = r.client.gets[id]
-		},
+// TestSmallBatchMatchesInItsTransaction: then no other match is needed, unless another
+// replica matched at the same time, some orders may be left, or the match failed.
+func TestSmallBatchMatchesInItsTransaction(t *testing.T) {
+	assigned := []Assignment{{OrderID: "a", CourierID: 1}}
+	for name, tt := range map[string]struct {
+		store     fakeStore
+		running   bool // another match
+		triggered bool
+		matched   int
+	}{
+		"matched":                 {store: fakeStore{match: Effects{Matched: true, Assignments: assigned}}, matched: 1},
+		"no courier is free":      {store: fakeStore{match: Effects{Matched: true}}},
+		"another replica matches": {store: fakeStore{match: Effects{Assignments: assigned}}, triggered: true, matched: 1},
+		"orders may be left":      {store: fakeStore{match: Effects{Matched: true, Assignments: make([]Assignment, smallBatch)}}, triggered: true, matched: smallBatch},
+		"match fails":             {store: fakeStore{failMatch: errors.New("broken index")}, triggered: true},
+		"match is refused":        {store: fakeStore{failMatch: ErrRefused}, triggered: true},
+		"another match runs":      {store: fakeStore{failMatch: errors.New("matched")}, running: true, triggered: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(map[courier.OrderID]string{"a": "created"})
+			*f.rows = tt.store
+			if tt.running {
+				release, _ := f.matcher.reserve()
+				defer release()
+			}
+			if err := f.reconcile(t, "a"); err != nil || f.rows.rows["a"].State != courier.StateWaiting {
+				t.Fatalf("err %v, saved %v", err, f.rows.rows)
+			}
+			if got := f.triggered(); got != tt.triggered || len(f.observed.matched) != tt.matched {
+				t.Errorf("match triggered %t, want %t; %d assignments reported, want %d", got, tt.triggered, len(f.observed.matched), tt.matched)
+			}
+			if _, free := f.matcher.reserve(); free == tt.running {
+				t.Errorf("another match may run: %t", free)
+			}
+		})
+	}
+}
+
+// TestStartIsReportedBeforeTheGET: a hint that arrives after the report is fetched
+// again. It fails when the report comes after the answer, or not at all.
+func TestStartIsReportedBeforeTheGET(t *testing.T) {
+	f := newFixture(map[courier.OrderID]string{"a": "created", "b": "created"})
+	starts := make(map[courier.OrderID]int) // the GETs of the order until then
+	err := f.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}, {OrderID: "b"}, {OrderID: "a"}}}, func(id courier.OrderID) {
+		f.service.mu.Lock()
+		defer f.service.mu.Unlock()
+		starts[id] = f.service.gets[id]
 	})
-	if want := map[courier.OrderID]int{"a": 0, "b": 0}; err != nil || !maps.Equal(told, want) {
-		t.Errorf("told of %v, %v; want both orders, before their GETs", told, err)
+	if want := map[courier.OrderID]int{"a": 0, "b": 0}; err != nil || !maps.Equal(starts, want) {
+		t.Errorf("starts %v, %v; want both orders, before their GETs", starts, err)
 	}
 }
 
-func TestReconcileAsksEachOrderOnceAndWakesTheMatcher(t *testing.T) {
-	r := newRig(map[courier.OrderID]string{"a": "created", "b": "completed"})
+func TestReconcileFetchesEachOrderOnceAndTriggersMatching(t *testing.T) {
+	f := newFixture(map[courier.OrderID]string{"a": "created", "b": "completed"})
 	batch := Batch{
-		Hints:   []Hint{{OrderID: "a"}, {OrderID: "b"}, {OrderID: "a"}, {OrderID: "a"}},
-		Letters: []DeadLetter{{Reason: "not_json"}},
+		Hints:       []Hint{{OrderID: "a"}, {OrderID: "b"}, {OrderID: "a"}, {OrderID: "a"}},
+		DeadLetters: []DeadLetter{{Reason: "not_json"}},
 	}
-	if err := r.Reconcile(t.Context(), batch); err != nil {
+	if err := f.Reconcile(t.Context(), batch, nil); err != nil {
 		t.Fatal(err)
 	}
-	if r.client.gets["a"] != 1 || r.client.gets["b"] != 1 {
-		t.Errorf("GETs: %v, want one an order", r.client.gets)
+	if f.service.gets["a"] != 1 || f.service.gets["b"] != 1 {
+		t.Errorf("GETs: %v, want one per order", f.service.gets)
 	}
-	if r.store.records["a"].State != courier.StateWaiting || r.store.records["b"].State != courier.StateCompleted || len(r.store.letters) != 1 {
-		t.Errorf("saved %+v and %d letters", r.store.records, len(r.store.letters))
+	if f.rows.rows["a"].State != courier.StateWaiting || f.rows.rows["b"].State != courier.StateCompleted || len(f.rows.deadLetters) != 1 {
+		t.Errorf("saved %+v and %d dead letters", f.rows.rows, len(f.rows.deadLetters))
 	}
-	if o := r.seen.outcomes[0]; o.Hints != 4 || o.Dispositions[Applied] != 2 || o.Letters != 1 {
-		t.Errorf("outcome %+v", o)
+	if r := f.observed.results[0]; r.Hints != 4 || r.Outcomes[Applied] != 2 || r.DeadLetters != 1 {
+		t.Errorf("result %+v", r)
 	}
-	if !r.woken() {
-		t.Error("the matcher was not woken")
+	if !f.triggered() {
+		t.Error("matching was not triggered")
 	}
-	if err := r.Reconcile(t.Context(), batch); err != nil {
+	if err := f.Reconcile(t.Context(), batch, nil); err != nil {
 		t.Fatal(err)
 	}
-	if o := r.seen.outcomes[1]; o.Dispositions[Unchanged] != 2 || len(o.Transitions) != 0 {
-		t.Errorf("the second time: outcome %+v, want nothing changed", o)
+	if r := f.observed.results[1]; r.Outcomes[Unchanged] != 2 || len(r.Transitions) != 0 {
+		t.Errorf("the second time: result %+v, want no change", r)
 	}
-	if r.woken() {
-		t.Error("the matcher was woken for nothing")
+	if f.triggered() {
+		t.Error("matching was triggered without a change")
 	}
 }
 
-func TestReconcileCountsARepeatedTransactionOnce(t *testing.T) {
-	r := newRig(map[courier.OrderID]string{"a": "created"})
-	r.store.reruns = 2
-	if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); err != nil {
+func TestRetriedTransactionIsCountedOnce(t *testing.T) {
+	f := newFixture(map[courier.OrderID]string{"a": "created"})
+	f.rows.reruns = 2
+	if err := f.reconcile(t, "a"); err != nil {
 		t.Fatal(err)
 	}
-	if o := r.seen.outcomes[0]; o.Dispositions[Applied] != 1 || len(o.Transitions) != 1 {
-		t.Errorf("outcome %+v, want one order applied once", o)
+	if r := f.observed.results[0]; r.Outcomes[Applied] != 1 || len(r.Transitions) != 1 {
+		t.Errorf("result %+v, want one order applied once", r)
 	}
 }
 
-func TestReconcileReportsNothingThatWasNotSaved(t *testing.T) {
-	r := newRig(map[courier.OrderID]string{"a": "created"})
-	r.store.fail = errors.New("commit: connection lost")
-	if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); !errors.Is(err, r.store.fail) {
-		t.Errorf("err = %v, want %v", err, r.store.fail)
+func TestFailedTransactionReportsNothing(t *testing.T) {
+	f := newFixture(map[courier.OrderID]string{"a": "created"})
+	f.rows.fail = errors.New("commit: connection lost")
+	if err := f.reconcile(t, "a"); !errors.Is(err, f.rows.fail) {
+		t.Errorf("err = %v, want %v", err, f.rows.fail)
 	}
-	if len(r.seen.outcomes) != 0 || r.woken() {
-		t.Error("something was reported that is not known to be saved")
+	if len(f.observed.results) != 0 || f.triggered() {
+		t.Error("a result was reported that is not known to be saved")
 	}
 }
 
-// TestAbortedGETsSayNothing: GETs that a shutdown aborts look like an absent
-// service-order and must not be saved as one.
-func TestAbortedGETsSayNothing(t *testing.T) {
+// TestPhasesEndInOrder, also for a transaction that is retried and for one that fails.
+func TestPhasesEndInOrder(t *testing.T) {
+	f := newFixture(map[courier.OrderID]string{"a": "created"})
+	f.rows.reruns = 1
+	if err := f.reconcile(t, "a", "a"); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"fetch 1 <nil>", "save 1 <nil>", "commit 1 " + errRetried.Error(), "save 1 <nil>", "commit 1 <nil>", "batch 2 <nil>"}
+	if !slices.Equal(f.observed.phases, want) {
+		t.Errorf("phases %q, want %q", f.observed.phases, want)
+	}
+	if tries := f.observed.results[0].Tries; tries != 2 {
+		t.Errorf("%d tries, want 2", tries)
+	}
+	f.observed.phases, f.rows.fail = nil, errors.New("connection lost")
+	_ = f.reconcile(t, "a")
+	if want := []string{"fetch 1 <nil>", "batch 1 connection lost"}; !slices.Equal(f.observed.phases, want) {
+		t.Errorf("phases %q, want %q", f.observed.phases, want)
+	}
+}
+
+// TestAbortedFetchSavesNothing: GETs that a shutdown aborts look like an unavailable
+// service-order and must not be saved as that.
+func TestAbortedFetchSavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(map[courier.OrderID]string{"a": "created"})
-		r.client.slow = time.Hour
+		f := newFixture(map[courier.OrderID]string{"a": "created"})
+		f.service.slow = time.Hour
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := r.Reconcile(ctx, Batch{Hints: []Hint{{OrderID: "a"}}}); !errors.Is(err, context.DeadlineExceeded) {
+		if err := f.Reconcile(ctx, Batch{Hints: []Hint{{OrderID: "a"}}}, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("err = %v, want DeadlineExceeded", err)
 		}
-		if len(r.store.records) != 0 {
-			t.Errorf("saved %+v", r.store.records)
+		if len(f.rows.rows) != 0 {
+			t.Errorf("saved %+v", f.rows.rows)
 		}
 	})
 }
 
-// leaving is a memory whose batch is given up when its transaction begins.
-type leaving struct {
-	memory
-	giveUp func()
+// cancellingStore is a fakeStore that cancels its batch when the transaction begins.
+type cancellingStore struct {
+	fakeStore
+	cancel func()
 	err    error         // of the transaction's context
 	left   time.Duration // until its deadline
 }
 
-func (l *leaving) InTx(ctx context.Context, fn func(Tx) error) error {
-	l.giveUp()
+func (s *cancellingStore) InTx(ctx context.Context, fn func(Tx) error) error {
+	s.cancel()
 	deadline, _ := ctx.Deadline()
-	l.err, l.left = ctx.Err(), time.Until(deadline)
-	return l.memory.InTx(ctx, fn)
+	s.err, s.left = ctx.Err(), time.Until(deadline)
+	return s.fakeStore.InTx(ctx, fn)
 }
 
-// TestTransactionHasADeadlineOfItsOwn: a partition that is revoked, or a shutdown, lets
-// the COMMIT finish, and only that long. It fails when the batch's context ends the
-// transaction, and when nothing does.
-func TestTransactionHasADeadlineOfItsOwn(t *testing.T) {
+// TestTransactionHasItsOwnDeadline: a revoked partition or a shutdown lets the COMMIT
+// finish within txTimeout. It fails when the context of the batch ends the transaction,
+// and when nothing does.
+func TestTransactionHasItsOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(map[courier.OrderID]string{"a": "created"})
+		f := newFixture(map[courier.OrderID]string{"a": "created"})
 		ctx, cancel := context.WithCancel(t.Context())
-		store := &leaving{giveUp: cancel}
-		r.Reconciler.store = store
-		if err := r.Reconcile(ctx, Batch{Hints: []Hint{{OrderID: "a"}}}); err != nil {
+		store := &cancellingStore{cancel: cancel}
+		f.store = store
+		if err := f.Reconcile(ctx, Batch{Hints: []Hint{{OrderID: "a"}}}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if store.err != nil || store.left != txTimeout {
-			t.Errorf("the transaction's context: %v, %v left; want it to go on, for %v", store.err, store.left, txTimeout)
+			t.Errorf("the transaction's context: %v, %v left; want it alive, for %v", store.err, store.left, txTimeout)
 		}
 	})
 }
 
-// TestNothingIsSavedWhileServiceOrderIsDownForEverybody: the batch is refused
-// as a whole, whether the breaker was open before or opened over it.
-func TestNothingIsSavedWhileServiceOrderIsDownForEverybody(t *testing.T) {
-	for name, down := range map[string]func(*neighbour){
-		"before":    func(n *neighbour) { n.ready = order.ErrOpen },
-		"meanwhile": func(n *neighbour) { n.down = true },
+// TestNothingIsSavedWhileServiceOrderIsUnavailable, whether the breaker was open before
+// the batch or opened during it.
+func TestNothingIsSavedWhileServiceOrderIsUnavailable(t *testing.T) {
+	for name, fail := range map[string]func(*fakeOrderService){
+		"before": func(s *fakeOrderService) { s.ready = order.ErrBreakerOpen },
+		"during": func(s *fakeOrderService) { s.down = true },
 	} {
-		r := newRig(map[courier.OrderID]string{"a": "created"})
-		down(r.client)
-		if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "a"}}}); !errors.Is(err, ErrPaused) {
+		f := newFixture(map[courier.OrderID]string{"a": "created"})
+		fail(f.service)
+		if err := f.reconcile(t, "a"); !errors.Is(err, ErrPaused) {
 			t.Errorf("%s: err = %v, want ErrPaused", name, err)
 		}
-		if len(r.store.records) != 0 {
-			t.Errorf("%s: saved %+v", name, r.store.records)
+		if len(f.rows.rows) != 0 {
+			t.Errorf("%s: saved %+v", name, f.rows.rows)
 		}
 	}
 }
 
-func TestWhatNobodyExpectedIsLogged(t *testing.T) {
-	r := newRig(map[courier.OrderID]string{"fell": "updated", "odd": "refunded"})
-	r.store.records = map[courier.OrderID]Record{"fell": {OrderID: "fell", State: courier.StateCompleted}}
-	if err := r.Reconcile(t.Context(), Batch{Hints: []Hint{{OrderID: "fell"}, {OrderID: "odd"}}}); err != nil {
+func TestUnexpectedAnswersAreLogged(t *testing.T) {
+	f := newFixture(map[courier.OrderID]string{"fell": "updated", "odd": "refunded"})
+	f.rows.rows = map[courier.OrderID]Order{"fell": {OrderID: "fell", State: courier.StateCompleted}}
+	if err := f.reconcile(t, "fell", "odd"); err != nil {
 		t.Fatal(err)
 	}
-	if r.store.records["fell"].State != courier.StateCompleted {
-		t.Errorf("a truth that fell changed the record to %+v", r.store.records["fell"])
+	if f.rows.rows["fell"].State != courier.StateCompleted {
+		t.Errorf("an answer below the order's state changed it to %+v", f.rows.rows["fell"])
 	}
-	for _, want := range []string{"order_id=fell", "superseded", "order_id=odd", "refunded"} {
-		if !strings.Contains(r.log.String(), want) {
-			t.Errorf("the log does not have %q:\n%s", want, r.log)
+	for _, want := range []string{"event ignored", "order_id=fell", "superseded", "unknown order status", "order_id=odd", "refunded"} {
+		if !strings.Contains(f.logged.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, f.logged)
 		}
 	}
 }
 
-// pages is a Line that assigns what is left, a page at a time.
-type pages struct{ left, calls int }
-
-func (p *pages) Match(_ context.Context, limit int) ([]Assignment, error) {
-	p.calls++
-	n := min(limit, p.left)
-	p.left -= n
-	return make([]Assignment, n), nil
-}
-
-func TestMatchGoesOnUntilTheLineIsEmpty(t *testing.T) {
-	line := &pages{left: 2*matchBatch + 1}
-	if err := NewMatcher(line, &recorder{}).Match(t.Context()); err != nil || line.left != 0 || line.calls != 3 {
-		t.Errorf("err %v, %d left after %d calls", err, line.left, line.calls)
-	}
-}
-
-// meeting is a Line that holds who comes until let go, and knows whether two met.
-type meeting struct {
-	assigned int
-	err      error
-	came     chan struct{}
-	leave    chan struct{}
-	here     atomic.Int32
-	met      atomic.Bool
-}
-
-func (m *meeting) Match(ctx context.Context, _ int) ([]Assignment, error) {
-	if m.here.Add(1) > 1 {
-		m.met.Store(true)
-	}
-	defer m.here.Add(-1)
-	m.came <- struct{}{}
-	select {
-	case <-m.leave:
-		return make([]Assignment, m.assigned), m.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// TestOneMatchAtATime, of whoever comes; a worker who finds another at it waits, and
-// a third goes on.
-func TestOneMatchAtATime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		line := &meeting{came: make(chan struct{}, 9), leave: make(chan struct{})}
-		m := NewMatcher(line, &recorder{})
-		var followers sync.WaitGroup
-		var gone atomic.Int32
-		m.Wake()
-		for range 3 {
-			followers.Go(func() { m.Follow(t.Context()); gone.Add(1) })
-		}
-		synctest.Wait()
-		if len(line.came) != 1 || gone.Load() != 1 {
-			t.Errorf("%d match at once, %d of three go on, want 1 and 1", len(line.came), gone.Load())
-		}
-		m.Wake() // for a batch that was saved meanwhile
-		line.leave <- struct{}{}
-		line.leave <- struct{}{}
-		followers.Wait()
-		if len(line.came) != 2 || line.met.Load() {
-			t.Errorf("matched %d times for two wakes, two at once: %t", len(line.came), line.met.Load())
-		}
+// execute runs a command that records its arguments.
+func (f fixture) execute(t *testing.T, id courier.OrderID) (o Order, missing, ran bool, err error) {
+	t.Helper()
+	err = f.Execute(t.Context(), id, "dispatcher", func(_ context.Context, _ Tx, given Order, notFound bool) (Effects, error) {
+		o, missing, ran = given, notFound, true
+		return Effects{}, nil
 	})
+	return o, missing, ran, err
 }
 
-// TestWhoWaitedToMatchHasTimeLeft: matches that take long, as while another replica
-// holds the turn, do not use up the time of those who wait for them.
-func TestWhoWaitedToMatchHasTimeLeft(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		line := &meeting{came: make(chan struct{}, 9), leave: make(chan struct{})}
-		m := NewMatcher(line, &recorder{})
-		go func() {
-			for range 3 {
-				time.Sleep(matchTimeout * 2 / 3)
-				line.leave <- struct{}{}
-			}
-		}()
-		var matchers sync.WaitGroup
-		for range 3 {
-			matchers.Go(func() {
-				if err := m.Match(t.Context()); err != nil {
-					t.Error(err)
-				}
-			})
+// TestExecuteSavesTheAnswerFirst: the command gets an order that no event announced.
+func TestExecuteSavesTheAnswerFirst(t *testing.T) {
+	f := newFixture(map[courier.OrderID]string{"a": "cooking"})
+	o, missing, ran, err := f.execute(t, "a")
+	if err != nil || !ran || missing || o.State != courier.StateWaiting {
+		t.Errorf("the command ran %t with %+v, missing %t, %v; want the order waiting", ran, o, missing, err)
+	}
+	if f.rows.rows["a"].State != courier.StateWaiting || !f.triggered() {
+		t.Errorf("saved %+v; want the order waiting and matching triggered", f.rows.rows)
+	}
+}
+
+// TestExecuteSavesNoUnknownOrder: commands for ids that service-order does not know
+// fill no table and schedule no recheck.
+func TestExecuteSavesNoUnknownOrder(t *testing.T) {
+	f := newFixture(map[courier.OrderID]string{"odd": "refunded"})
+	for id, notFound := range map[courier.OrderID]bool{"none": true, "odd": false} {
+		o, missing, ran, err := f.execute(t, id)
+		if err != nil || !ran || missing != notFound || o.State != courier.StateNone {
+			t.Errorf("%s: the command ran %t with %+v, missing %t, %v", id, ran, o, missing, err)
 		}
-		matchers.Wait()
-	})
+	}
+	if len(f.rows.rows) != 0 {
+		t.Errorf("saved %+v, want nothing", f.rows.rows)
+	}
 }
 
-// TestWhatABatchLeavesUnmatchedIsForTheNext: a batch matches once; somebody else is
-// woken for what is left, and for what failed or hangs.
-func TestWhatABatchLeavesUnmatchedIsForTheNext(t *testing.T) {
+func TestExecuteMarksAnActiveOrderMissing(t *testing.T) {
+	f := newFixture(nil)
+	f.rows.rows = map[courier.OrderID]Order{"a": {OrderID: "a", State: courier.StateAssigned}}
+	o, missing, _, err := f.execute(t, "a")
+	if err != nil || !missing || !o.Missing || o.State != courier.StateAssigned || !f.rows.rows["a"].Missing {
+		t.Errorf("given %+v, missing %t, %v; want it assigned and missing", o, missing, err)
+	}
+}
+
+// TestExecuteWithoutAnAnswerChangesNothing: the command does not run.
+func TestExecuteWithoutAnAnswerChangesNothing(t *testing.T) {
+	open := newFixture(nil)
+	open.service.ready = order.ErrBreakerOpen
+	failing := newFixture(nil)
+	failing.service.down = true
+	panicking := newFixture(nil)
+	panicking.service.panics = map[courier.OrderID]int{"a": 100}
 	for name, tt := range map[string]struct {
-		line  *meeting
-		hangs bool
-		wakes int
+		f    fixture
+		want error
 	}{
-		"all are matched":    {&meeting{assigned: matchBatch - 1}, false, 0},
-		"there are more":     {&meeting{assigned: matchBatch}, false, 1},
-		"PostgreSQL is away": {&meeting{err: errors.New("connection lost")}, false, 1},
-		"PostgreSQL hangs":   {&meeting{}, true, 1},
+		"breaker open": {open, courier.ErrOrdersUnavailable}, "GET failed": {failing, courier.ErrOrdersUnavailable},
+		"GET panicked": {panicking, nil},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				tt.line.came, tt.line.leave = make(chan struct{}, 9), make(chan struct{})
-				m := NewMatcher(tt.line, &recorder{})
-				m.Wake()
-				if !tt.hangs {
-					go func() { tt.line.leave <- struct{}{} }()
-				}
-				began := time.Now()
-				m.Follow(t.Context())
-				if wakes := len(m.Woken()); len(tt.line.came) != 1 || wakes != tt.wakes {
-					t.Errorf("matched %d times and woke %d times, want 1 and %d", len(tt.line.came), wakes, tt.wakes)
-				}
-				if took := time.Since(began); took > matchTimeout {
-					t.Errorf("the worker was kept for %v", took)
-				}
-			})
-		})
+		_, _, ran, err := tt.f.execute(t, "a")
+		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || ran || len(tt.f.rows.rows) != 0 {
+			t.Errorf("%s: err = %v, ran %t; want %v and no change", name, err, ran, tt.want)
+		}
+	}
+}
+
+func TestExecuteRunsAgainWithTheTransaction(t *testing.T) {
+	f := newFixture(map[courier.OrderID]string{"a": "cooking"})
+	f.rows.reruns = 2
+	made := Assignment{OrderID: "a", CourierID: 7}
+	err := f.Execute(t.Context(), "a", "dispatcher", func(context.Context, Tx, Order, bool) (Effects, error) {
+		return Effects{Assignments: []Assignment{made}}, nil
+	})
+	if err != nil || len(f.observed.matched) != 1 || f.observed.matched[0] != made {
+		t.Errorf("reported %+v, %v; want the assignment once", f.observed.matched, err)
 	}
 }

@@ -1,7 +1,7 @@
-// Package wire is a TCP proxy for fault tests. It passes bytes on until a trap
-// springs: at a statement or request that the test names, one connection hangs
-// or breaks. So the moments of a crash are made from outside, without hooks in
-// the product. It knows no protocol: it looks for text in what a client sends.
+// Package wire is a TCP proxy for fault tests. It forwards bytes until a trap springs:
+// at a statement or request that the test names, one connection hangs or breaks. So a
+// test chooses the moment of a crash without hooks in the product. The proxy knows no
+// protocol: it searches for text in what a client sends.
 package wire
 
 import (
@@ -14,22 +14,22 @@ import (
 	"testing"
 )
 
-// Statements of the transaction of a batch, as the driver sends them. Nothing
-// else in the service begins one.
+// Statements of the transaction of a batch, as the driver sends them. Only batches
+// begin one.
 const (
 	Begin  = "begin isolation level"
 	Commit = "commit\x00"
 )
 
-// Trap is the moment at which one connection stops, for good.
+// Trap is the moment at which one connection stops for good.
 type Trap struct {
 	Text   string // in what the client sends
-	Skip   int64  // so many are let through
-	Answer bool   // the server gets it, and its answer is lost; else it never gets there
+	Skip   int64  // how many matches are forwarded first
+	Answer bool   // the request is forwarded and its answer lost; else the request is lost
 	Cut    bool   // the connection breaks; else it hangs
 }
 
-// Wire stands before a server.
+// Wire is a proxy in front of a server.
 type Wire struct {
 	listener net.Listener
 	to       string
@@ -43,12 +43,12 @@ type Wire struct {
 
 type trap struct {
 	Trap
-	left   atomic.Int64  // to be let through
+	left   atomic.Int64  // matches to forward
 	sprung chan struct{} // closed when it springs
 }
 
-// New returns a Wire to the server at addr, until the test ends. Requests with
-// the text refused, if there is one, break their connection.
+// New returns a Wire to the server at addr, until the test ends. A request that
+// contains refused, if not empty, breaks its connection.
 func New(tb testing.TB, addr, refused string) *Wire {
 	tb.Helper()
 	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
@@ -61,10 +61,10 @@ func New(tb testing.TB, addr, refused string) *Wire {
 	return w
 }
 
-// Addr is where the server seems to be.
+// Addr is the address of the proxy.
 func (w *Wire) Addr() string { return w.listener.Addr().String() }
 
-// Lay sets a trap, which springs once; sprung is closed when it does.
+// Lay sets a trap, which springs once and then closes sprung.
 func (w *Wire) Lay(t Trap) (sprung <-chan struct{}) {
 	laid := &trap{Trap: t, sprung: make(chan struct{})}
 	laid.left.Store(t.Skip)
@@ -72,7 +72,7 @@ func (w *Wire) Lay(t Trap) (sprung <-chan struct{}) {
 	return laid.sprung
 }
 
-// caught returns the trap when what a client sends springs it.
+// caught returns the trap if this request springs it.
 func (w *Wire) caught(sent []byte) *trap {
 	t := w.set.Load()
 	if t == nil || !bytes.Contains(sent, []byte(t.Text)) || t.left.Add(-1) >= 0 || !w.set.CompareAndSwap(t, nil) {
@@ -139,15 +139,15 @@ func (w *Wire) close() {
 	w.conns.Wait()
 }
 
-// connection is one of a client's.
+// connection is one connection of a client.
 type connection struct {
 	*Wire
 	client, server net.Conn
-	lost           atomic.Pointer[trap] // the next answer falls into it
+	lost           atomic.Pointer[trap] // loses the next answer
 }
 
-// requests passes on what the client sends. One that falls into a trap is
-// never passed on, and the connection ends when its client does.
+// requests forwards what the client sends. A trapped request is not forwarded, and the
+// connection ends with its client.
 func (c *connection) requests() {
 	chunk := make([]byte, 32<<10)
 	for {
@@ -172,7 +172,7 @@ func (c *connection) requests() {
 	}
 }
 
-// answers passes on what the server sends.
+// answers forwards what the server sends.
 func (c *connection) answers() {
 	defer c.client.Close()
 	chunk := make([]byte, 32<<10)
@@ -191,8 +191,8 @@ func (c *connection) answers() {
 	}
 }
 
-// spring stops the connection: it breaks, or hangs until the reader's other
-// end has gone.
+// spring stops the connection: it breaks, or hangs until the other end of reader has
+// closed.
 func (c *connection) spring(t *trap, reader io.Reader) {
 	close(t.sprung)
 	if t.Cut {

@@ -1,4 +1,4 @@
--- Removes a few of the letters that were handled long ago.
+-- Deletes some of the dead letters that were handled long ago.
 DELETE FROM dead_letters
 WHERE id IN (
     SELECT id FROM dead_letters

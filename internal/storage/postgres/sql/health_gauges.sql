@@ -1,19 +1,19 @@
--- What the metrics show, in one row. The couriers are counted from end to end,
--- the rest by the index of what is meant.
+-- The gauges of the metrics, in one row. It reads all couriers; for everything else there is
+-- a partial index.
 SELECT c.available, c.busy, c.paused,
-       (SELECT count(*) FROM orders WHERE state = 'held'),
-       (SELECT count(*) FROM courier_orders WHERE completed_at IS NULL AND deadline < now() AND deadline > '-infinity'),
-       l.missing, l.ahead, l.unknown_status, l.unavailable, l.due,
-       d.waiting, d.oldest
+       (SELECT count(*) FROM orders WHERE state = 'held') AS held,
+       (SELECT count(*) FROM courier_orders WHERE completed_at IS NULL AND deadline < now() AND deadline > '-infinity') AS overdue,
+       r.missing, r.ahead, r.unknown_status, r.unavailable, r.due AS rechecks_due,
+       d.pending AS dead_letters_pending, d.oldest AS oldest_dead_letter
 FROM (SELECT count(*) FILTER (WHERE status = 'available') AS available,
              count(*) FILTER (WHERE status = 'busy') AS busy,
              count(*) FILTER (WHERE status = 'paused') AS paused
       FROM couriers) c,
-     (SELECT count(*) FILTER (WHERE look_reason = 'missing') AS missing,
-             count(*) FILTER (WHERE look_reason = 'ahead') AS ahead,
-             count(*) FILTER (WHERE look_reason = 'unknown_status') AS unknown_status,
-             count(*) FILTER (WHERE look_reason = 'unavailable') AS unavailable,
-             count(*) FILTER (WHERE look_due_at < now()) AS due
-      FROM orders WHERE look_due_at IS NOT NULL) l,
-     (SELECT count(*) AS waiting, coalesce(now() - min(created_at), '0') AS oldest
-      FROM dead_letters WHERE status = 'waiting') d
+     (SELECT count(*) FILTER (WHERE recheck_reason = 'missing') AS missing,
+             count(*) FILTER (WHERE recheck_reason = 'ahead') AS ahead,
+             count(*) FILTER (WHERE recheck_reason = 'unknown_status') AS unknown_status,
+             count(*) FILTER (WHERE recheck_reason = 'unavailable') AS unavailable,
+             count(*) FILTER (WHERE recheck_at < now()) AS due
+      FROM orders WHERE recheck_at IS NOT NULL) r,
+     (SELECT count(*) AS pending, coalesce(elapsed(min(created_at), now()), '0') AS oldest
+      FROM dead_letters WHERE status = 'pending') d

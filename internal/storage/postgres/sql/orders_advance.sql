@@ -1,35 +1,34 @@
--- Takes locked orders one step: the record, its delivery, its courier and the
--- journal in one statement. Everything follows from the rows that really moved
--- (RETURNING), never from what the caller expected. Each table's rows are named by
--- an array of keys, whatever is joined to them afterwards: so they are found by
--- the primary key also under a plan that was made when the tables were empty.
+-- Moves locked orders one step: the order, its delivery, its courier and the journal in
+-- one statement. All effects follow from the rows that really moved (RETURNING), never from
+-- what the caller expected. Changed rows are named by an array of keys, so that even a plan
+-- made for empty tables finds them by the primary key.
 WITH input AS MATERIALIZED (
-    SELECT a.*, CASE WHEN a.state = 'waiting' THEN nextval('order_places') END AS place
+    SELECT a.*, CASE WHEN a.state = 'waiting' THEN nextval('queue_positions') END AS queue_position
     FROM (
         SELECT *
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::bool[],
-                    $6::text[], $7::int[], $8::int[], $9::text[], $10::float8[], $11::text[], $12::text[], $13::text[])
+        FROM unnest($1::text[], $2::text[]::order_state[], $3::timestamptz[], $4::text[]::order_ending[], $5::bool[],
+                    $6::text[]::recheck_reason[], $7::int[], $8::int[], $9::text[], $10::float8[], $11::text[], $12::text[], $13::text[]::order_state[])
              WITH ORDINALITY AS t(order_id, state, created_at, hinted, missing,
-                    look_reason, look_count, look_failures, look_error, look_in, reason, source, was, arrival)
+                    recheck_reason, recheck_count, recheck_failures, recheck_error, recheck_in, reason, source, was, arrival)
         ORDER BY arrival
     ) a
 ), moved AS (
     UPDATE orders o
     SET state            = i.state,
         order_created_at = coalesce(o.order_created_at, i.created_at),
-        place            = coalesce(o.place, i.place),
+        queue_position   = coalesce(o.queue_position, i.queue_position),
         held_reason      = CASE WHEN i.state = 'held' THEN coalesce(o.held_reason, i.reason) END,
         hinted           = i.hinted,
         missing_since    = CASE WHEN i.missing THEN coalesce(o.missing_since, now()) END,
-        look_reason      = i.look_reason,
-        look_count       = i.look_count,
-        look_failures    = i.look_failures,
-        look_error       = i.look_error,
-        -- look_in: a new look gets its time and token; none leaves the pending one, if it stays
-        look_due_at      = CASE WHEN i.look_in IS NOT NULL THEN now() + make_interval(secs => i.look_in * (0.9 + 0.2 * random()))
-                                WHEN i.look_reason IS NOT NULL THEN o.look_due_at END,
-        look_token       = CASE WHEN i.look_in IS NOT NULL THEN nextval('look_tokens')
-                                WHEN i.look_reason IS NOT NULL THEN o.look_token END,
+        recheck_reason   = i.recheck_reason,
+        recheck_count    = i.recheck_count,
+        recheck_failures = i.recheck_failures,
+        recheck_error    = i.recheck_error,
+        -- With recheck_in the recheck gets a new time and token; without it a pending one stays.
+        recheck_at       = CASE WHEN i.recheck_in IS NOT NULL THEN now() + make_interval(secs => i.recheck_in * (0.9 + 0.2 * random()))
+                                WHEN i.recheck_reason IS NOT NULL THEN o.recheck_at END,
+        recheck_token    = CASE WHEN i.recheck_in IS NOT NULL THEN nextval('recheck_tokens')
+                                WHEN i.recheck_reason IS NOT NULL THEN o.recheck_token END,
         updated_at       = now()
     FROM input i
     WHERE o.order_id = ANY ($1::text[])
@@ -37,9 +36,10 @@ WITH input AS MATERIALIZED (
       AND o.state = i.was
     RETURNING o.order_id, i.was, o.state, i.source, i.reason
 ), completed AS (
-    -- The coalesce says IS NULL in a way that no partial index answers to.
+    -- coalesce() instead of IS NULL, so that no partial index matches.
     UPDATE courier_orders
-    SET completed_at = now()
+    -- The assignment may have committed after this transaction began.
+    SET completed_at = greatest(now(), least(assigned_at, clock_timestamp()))
     WHERE order_id = ANY (ARRAY(SELECT order_id FROM moved WHERE state = 'completed' AND was <> 'completed'))
       AND coalesce(completed_at, 'infinity') = 'infinity'
     RETURNING order_id, courier_id
@@ -62,8 +62,8 @@ WITH input AS MATERIALIZED (
     ORDER BY id
     FOR UPDATE
 ), freed AS (
-    -- A courier is freed of that order, never by his id alone: he may have another by now.
-    -- Who was told to pause after it does.
+    -- A courier is freed of that order, never by courier id alone: by now the courier may
+    -- have another order.
     UPDATE couriers c
     SET deliveries = c.deliveries + t.counts,
         status     = CASE WHEN c.order_id <> ALL (t.order_ids) OR c.order_id IS NULL THEN c.status
@@ -75,9 +75,9 @@ WITH input AS MATERIALIZED (
     FROM tally t
     WHERE c.id = ANY (ARRAY(SELECT id FROM locked))
       AND c.id = t.courier_id
-), told AS MATERIALIZED (
-    -- moved LEFT JOIN closed, by sorting: the planner cannot know how long a batch
-    -- is, takes it for short, and would compare every row with every other.
+), saved AS MATERIALIZED (
+    -- moved LEFT JOIN closed, as a GROUP BY: the planner does not know how long a batch is,
+    -- and would compare every row with every other.
     SELECT order_id, max(was) AS was, max(state) AS state, max(courier_id) AS courier_id,
            max(source) AS source, max(reason) AS reason
     FROM (
@@ -87,9 +87,9 @@ WITH input AS MATERIALIZED (
     ) both_sides
     GROUP BY order_id
 ), journalled AS (
-    INSERT INTO journal (order_id, what, courier_id, source, reason)
-    SELECT order_id, state, courier_id, source, reason
-    FROM told
+    INSERT INTO journal (order_id, was, state, courier_id, source, reason)
+    SELECT order_id, was, state, courier_id, source, reason
+    FROM saved
     WHERE state <> was
 )
-SELECT order_id, was, state, coalesce(courier_id, 0) FROM told
+SELECT order_id, was AS "from", state AS "to", coalesce(courier_id, 0) AS courier_id FROM saved

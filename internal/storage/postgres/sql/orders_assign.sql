@@ -1,10 +1,10 @@
--- Gives one order to one courier, both locked by the statements before. Only what
--- the INSERT took becomes assigned and busy, as in match.sql.
+-- Assigns one order to one courier, both locked by earlier statements. Effects follow from
+-- what the INSERT returns, as in match.sql.
 WITH delivered AS (
     INSERT INTO courier_orders (order_id, courier_id, deadline, waiting_since)
     SELECT o.order_id, c.id, now() + t.delivery_time, o.created_at
     FROM orders o, couriers c
-    JOIN unnest($3::text[], $4::interval[]) AS t(transport_type, delivery_time) USING (transport_type)
+    JOIN unnest($3::text[]::transport_type[], $4::interval[]) AS t(transport_type, delivery_time) USING (transport_type)
     WHERE o.order_id = $1 AND o.state IN ('waiting', 'held')
       AND c.id = $2 AND c.status = 'available'
     ON CONFLICT DO NOTHING
@@ -18,8 +18,9 @@ WITH delivered AS (
     FROM delivered d
     WHERE c.id = d.courier_id
 ), journalled AS (
-    INSERT INTO journal (order_id, what, courier_id, source, deadline)
-    SELECT order_id, 'assigned', courier_id, $5, deadline FROM delivered
+    -- orders is read as it was before the UPDATE above.
+    INSERT INTO journal (order_id, was, state, courier_id, source, deadline)
+    SELECT order_id, o.state, 'assigned', courier_id, $5, deadline FROM delivered JOIN orders o USING (order_id)
 )
-SELECT d.order_id, d.courier_id, c.transport_type, d.deadline
+SELECT d.order_id, d.courier_id, c.transport_type AS transport, d.deadline
 FROM delivered d JOIN couriers c ON c.id = d.courier_id

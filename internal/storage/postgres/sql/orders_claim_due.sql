@@ -1,14 +1,14 @@
--- Leases due orders: moves their time forward and gives each a new token, but
--- never clears it, so that a crashed replica's orders come due again.
+-- Leases due orders: moves their recheck forward and gives it a new token, but never
+-- clears it, so that the orders of a crashed replica become due again.
 UPDATE orders
-SET look_due_at = now() + make_interval(secs => $2),
-    look_token  = nextval('look_tokens')
+SET recheck_at = now() + make_interval(secs => $2),
+    recheck_token = nextval('recheck_tokens')
 WHERE order_id = ANY (ARRAY(
     SELECT order_id
     FROM orders
-    WHERE look_due_at <= now()
-    ORDER BY look_due_at
+    WHERE recheck_at <= now()
+    ORDER BY recheck_at
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 ))
-RETURNING order_id, look_token
+RETURNING order_id, recheck_token AS token

@@ -1,8 +1,8 @@
--- A page of a list of orders. What stands in braces is filled in for each list
--- (orders_read.go), so that each has its index and its order.
-SELECT {columns}, ({key})::text
+-- A page of a list of orders. order_view.go fills in the braces, so that each list has its
+-- index and its order.
+SELECT {columns}, ({key})::text AS page_key
 FROM {from}
 WHERE {where}
-  AND ({key}, o.order_id) {beyond} ($1::{type}, $2)
+  AND ({key}, o.order_id) {after} ($1::{type}, $2)
 ORDER BY {order}
 LIMIT $3

@@ -1,7 +1,7 @@
 "use strict";
-// Shows /openapi.json: the operations by tag, each with what it takes and answers.
+// Shows /openapi.json: the operations by tag, with their requests and responses.
 
-// el makes an element; children are elements or text, which is never read as HTML.
+// el creates an element; children are elements or text, which is never parsed as HTML.
 function el(name, attributes, ...children) {
   const e = document.createElement(name);
   for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
@@ -14,7 +14,7 @@ function resolve(doc, schema) {
   return schema.$ref.slice(2).split("/").reduce((at, key) => at[key], doc);
 }
 
-// typeOf says in a few words what a schema accepts.
+// typeOf describes the values of a schema.
 function typeOf(doc, schema) {
   const s = resolve(doc, schema);
   const bounds = [];
@@ -66,7 +66,7 @@ function responses(doc, op) {
   return el("table", {}, ...rows);
 }
 
-// example is the operation as a command, with the examples of the document.
+// example is a curl command for the operation, with the examples of the document.
 function example(doc, method, path, op) {
   const filled = path.replace(/\{(\w+)\}/g, (_, name) => {
     const p = (op.parameters || []).find((q) => q.in === "path" && q.name === name) || {};
@@ -98,7 +98,7 @@ function operation(doc, method, path, op) {
     example(doc, method, path, op),
     part("Parameters", parameters(doc, op)),
     part("Body", body ? fields(doc, body.schema) : null),
-    part("Answers", responses(doc, op)));
+    part("Responses", responses(doc, op)));
 }
 
 function show(doc) {
@@ -116,6 +116,6 @@ function show(doc) {
 }
 
 fetch("/openapi.json")
-  .then((answer) => answer.json())
+  .then((response) => response.json())
   .then(show)
   .catch((err) => document.getElementById("operations").append(`/openapi.json cannot be shown: ${err}`));

@@ -1,0 +1,44 @@
+package app
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"service-courier/internal/transport/kafka"
+	"service-courier/internal/transport/rest"
+)
+
+// TestUnknownLagIsNotZero: without a topic, or a leader of a partition, the lag is
+// unknown, which must not look like a group that has processed everything.
+func TestUnknownLagIsNotZero(t *testing.T) {
+	served := kafka.PartitionState{ID: 0, Oldest: 1, Newest: 9, Committed: 4}
+	committed, total := int64(4), int64(5)
+	lag := rest.PartitionLag{Partition: 0, OldestOffset: 1, EndOffset: 9, CommittedOffset: &committed, Lag: 5}
+	untouched := rest.PartitionLag{Partition: 1, OldestOffset: 7, EndOffset: 7}
+	for name, c := range map[string]struct {
+		in         []kafka.PartitionState
+		partitions []rest.PartitionLag
+		total      *int64
+		kafkaError string
+	}{
+		"all known": {
+			[]kafka.PartitionState{served, {ID: 1, Oldest: 7, Newest: 7, Committed: -1}}, []rest.PartitionLag{lag, untouched}, &total, "",
+		},
+		"no topic": {
+			nil, []rest.PartitionLag{}, nil, "the topic does not exist: t: kafka server: Request was for a topic or partition that does not exist on this broker; create it, or correct KAFKA_ORDER_TOPIC; the service does not create topics",
+		},
+		"no leader": {
+			[]kafka.PartitionState{served, {ID: 1, Leaderless: true, Committed: 7}},
+			[]rest.PartitionLag{lag},
+			nil,
+			"t: no broker serves partition 1; start the brokers that have these partitions",
+		},
+	} {
+		want := newConsumerStatus("t", "g")
+		want.Partitions, want.TotalLag, want.KafkaError = c.partitions, c.total, c.kafkaError
+		if diff := cmp.Diff(want, withInspection(newConsumerStatus("t", "g"), kafka.Inspection{Partitions: c.in})); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"service-courier/internal/config"
+	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/deadletters"
+	"service-courier/internal/usecase/outbox"
+	"service-courier/internal/worker"
+)
+
+// periodicTasks returns the tasks that run until the service stops. Matching is not
+// among them: it outlives the consumer.
+func (a *App) periodicTasks() []worker.Task {
+	health, deadLetters := postgres.NewHealth(a.pool), deadletters.New(postgres.NewDeadLetters(a.pool))
+	leader := func(lock postgres.Lock) worker.Leader { return postgres.NewLeader(a.pool, lock) }
+	tasks := []worker.Task{
+		worker.Recheck(a.orderStore, a.orderService, a.batcher, a.log),
+		a.resyncer.Task(a.cfg.ResyncInterval, leader(postgres.ResyncLock), a.orderService),
+		worker.Monitor(health, a.metrics.SetActiveOrders, a.log),
+		worker.InvariantCheck(leader(postgres.InvariantCheckLock), violations(health), a.metrics.InvariantsChecked, a.log),
+		worker.PurgeDeadLetters(deadLetters.Purge, a.log),
+		worker.OrderServiceHTTP(a.breaker.Check),
+	}
+	if a.dual != nil {
+		tasks = append(tasks, worker.OrderServiceGRPC(a.dual.Check))
+	}
+	if a.cfg.DeliveryOverdue == config.OverdueHold {
+		tasks = append(tasks, worker.ExpireOverdue(a.orderStore.Overdue, a.orders.Expire, a.orderService, a.log))
+	}
+	if a.events != nil {
+		publish := outbox.New(postgres.NewJournal(a.pool), postgres.NewOutbox(a.pool), a.events).Publish
+		tasks = append(tasks, worker.Outbox(leader(postgres.OutboxLock), publish))
+	}
+	if a.cfg.Retention > 0 {
+		retention := worker.Retention{Age: a.cfg.Retention, Remove: postgres.NewRetention(a.pool, a.events != nil).Remove, TopicAge: topicRetention(a.cfg), Log: a.log}
+		tasks = append(tasks, retention.Task(leader(postgres.RetentionLock)))
+	}
+	return tasks
+}
+
+// violations returns the check of the invariants.
+func violations(health *postgres.Health) func(context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) {
+		found, err := health.Violations(ctx)
+		if errors.Is(err, postgres.ErrStatementCancelled) {
+			err = fmt.Errorf("%w: %w", worker.ErrNotChecked, err)
+		}
+		return found, err
+	}
+}
+
+// onDatabase returns tasks that report an outage of PostgreSQL together, as one.
+func (a *App) onDatabase(tasks ...worker.Task) []worker.Task {
+	for i := range tasks {
+		tasks[i].Needs = a.database
+	}
+	return tasks
+}

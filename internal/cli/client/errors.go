@@ -1,0 +1,84 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"unicode"
+)
+
+// UnreachableError means that the server did not answer.
+type UnreachableError struct {
+	Server string
+	Err    error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("cannot reach %s: %v; start the server, or set --server or COURIER_URL", e.Server, e.Err)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// APIError is an error response. Code is "" unless it is a problem document (RFC
+// 9457) of a service-courier: without one, a proxy may have answered.
+type APIError struct {
+	Status    int    `json:"status"`
+	Title     string `json:"title"`
+	Detail    string `json:"detail"`
+	Remedy    string `json:"remedy"`
+	Code      string `json:"code"`
+	RequestID string `json:"request_id"`
+	Errors    []struct {
+		Location string `json:"location"`
+		Message  string `json:"message"`
+	} `json:"errors"`
+}
+
+func (e *APIError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s", e.Status, http.StatusText(e.Status))
+	if e.Detail != "" {
+		b.WriteString(": " + printable(e.Detail))
+	}
+	for _, at := range e.Errors {
+		b.WriteString("\n  " + printable(strings.TrimSpace(at.Location+" "+at.Message)))
+	}
+	switch {
+	case e.Status == http.StatusUnauthorized: // the remedy is for other clients
+		b.WriteString("; set COURIER_TOKEN")
+	case e.Remedy != "":
+		b.WriteString("\n  " + printable(e.Remedy))
+	}
+	if e.Status >= http.StatusInternalServerError && e.RequestID != "" {
+		b.WriteString(" (request " + printable(e.RequestID) + ")")
+	}
+	return b.String()
+}
+
+// printable keeps a server's text on its line and from controlling the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
+// maxProblem bounds the body of an error response.
+const maxProblem = 64 << 10
+
+// refusal reads the problem document of res; without one, only the status is kept.
+func refusal(res *http.Response) error {
+	var e APIError
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")) // "" if malformed
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxProblem))
+	if err != nil || media != "application/problem+json" || json.Unmarshal(body, &e) != nil || e.Code == "" {
+		e = APIError{Detail: "not a problem document; is this a service-courier?"}
+	}
+	e.Status = res.StatusCode
+	return &e
+}

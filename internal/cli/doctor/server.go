@@ -1,0 +1,246 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"service-courier/internal/cli/client"
+	"service-courier/internal/cli/output"
+)
+
+// The checks of a running server besides its components.
+const (
+	checkServer = "server"
+	checkToken  = "token"
+	checkLag    = "lag"
+)
+
+// RunServer is Run for a running server, over its API: it needs none of the server's settings.
+func RunServer(ctx context.Context, c *client.Client, w output.Writer) error {
+	return diagnoseServer(ctx, c).print(w)
+}
+
+func diagnoseServer(ctx context.Context, c *client.Client) Report {
+	rest := []string{checkClock, checkToken, checkLag, checkRechecks, checkQueue, checkMissing, checkDeadLetters}
+	sent := time.Now()
+	ready, err := bounded(ctx, c.Readiness)
+	if err != nil {
+		return append(Report{serverFinding(c, err)}, unknown("the server does not answer", rest...)...)
+	}
+	report := Report{okay(checkServer, c.URL()+" answers")}
+	if !ready.Date.IsZero() {
+		report = append(report, serverClockFinding(ready.Date, sent, time.Now()))
+	}
+	report = append(report, componentFindings(ready)...)
+	token, allowed := tokenFinding(ctx, c)
+	report = append(report, token)
+	if !allowed {
+		return append(report, unknown("it needs a token", rest[2:]...)...)
+	}
+	report = append(report, consumerFindings(ctx, c)...)
+	return append(report, attentionFindings(ctx, c, ready.Date)...)
+}
+
+func bounded[T any](ctx context.Context, get func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return get(ctx)
+}
+
+const fixLog = "see the log of the server"
+
+// getJSON reads an answer of the API.
+func getJSON(ctx context.Context, c *client.Client, path string, query url.Values, into any) error {
+	answer, err := bounded(ctx, func(ctx context.Context) (json.RawMessage, error) { return c.Get(ctx, path, query) })
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("GET %s: the answer is not that of a service-courier: %w", path, err)
+	}
+	return nil
+}
+
+// serverFinding is why /readyz has no answer of a service-courier.
+func serverFinding(c *client.Client, err error) Finding {
+	if refused, ok := errors.AsType[*client.APIError](err); ok && refused.Status == http.StatusMisdirectedRequest {
+		return failure(checkServer, err.Error(), "add the host name to the server's HTTP_ALLOWED_HOSTS")
+	}
+	if silent, ok := errors.AsType[*client.UnreachableError](err); ok {
+		return failure(checkServer, fmt.Sprintf("%s does not answer: %v", c.URL(), silent.Err),
+			"start the server, or correct --server; a container publishes its port, and serve listens on loopback only without API_TOKENS")
+	}
+	return failure(checkServer, err.Error(), "correct --server: another program answers there")
+}
+
+// serverClockFinding compares with a time that was cut off to the second.
+func serverClockFinding(server, sent, received time.Time) Finding {
+	const resolution = time.Second
+	switch {
+	case server.Add(resolution).Before(sent.Add(-maxClockOffset)):
+		return warning(checkClock, "the server's is "+roughly(sent.Sub(server))+" behind this machine's", "synchronise both clocks")
+	case server.After(received.Add(maxClockOffset)):
+		return warning(checkClock, "the server's is "+roughly(server.Sub(received))+" ahead of this machine's", "synchronise both clocks")
+	}
+	return okay(checkClock, "differs from the server's by less than "+roughly(maxClockOffset+resolution))
+}
+
+// componentFixes are those of the components of /readyz, at the server.
+var componentFixes = map[string]string{
+	"postgresql":     "start PostgreSQL, or correct the server's DATABASE_URL; its log has the cause",
+	"schema":         "run 'service-courier migrate up' with the server's DATABASE_URL",
+	"consumer_group": "start Kafka, or correct the server's KAFKA_BROKERS; its log has the cause",
+	"order_service":  "start service-order, or correct the server's ORDER_SERVICE_URL; meanwhile events wait in Kafka",
+}
+
+func componentFindings(ready client.Readiness) []Finding {
+	findings := make([]Finding, len(ready.Components))
+	for i, c := range ready.Components {
+		switch name := strings.ReplaceAll(c.Name, "_", " "); {
+		case c.Status == "ok":
+			findings[i] = okay(name, c.Detail)
+		case c.Required:
+			findings[i] = failure(name, c.Detail, componentFixes[c.Name])
+		default:
+			findings[i] = warning(name, c.Detail, componentFixes[c.Name])
+		}
+	}
+	return findings
+}
+
+// tokenFinding says what the caller may do, and whether that includes reading.
+func tokenFinding(ctx context.Context, c *client.Client) (f Finding, allowed bool) {
+	var session struct {
+		SignedIn bool   `json:"signed_in"`
+		Required bool   `json:"token_required"`
+		Name     string `json:"name"`
+		Role     string `json:"role"`
+	}
+	if err := getJSON(ctx, c, "/api/v1/session", nil, &session); err != nil {
+		return failureOf(checkToken, err, fixLog), false
+	}
+	switch {
+	case !session.Required:
+		return okay(checkToken, "none is required: every caller may change orders and couriers"), true
+	case session.SignedIn && session.Role == "read":
+		return okay(checkToken, session.Name+": role read, it may change nothing"), true
+	case session.SignedIn:
+		return okay(checkToken, session.Name+": role "+session.Role), true
+	case c.HasToken():
+		return failure(checkToken, "the server does not know COURIER_TOKEN", "set COURIER_TOKEN to the secret of an entry of the server's API_TOKENS, without its name and role"), false
+	}
+	return failure(checkToken, "the server requires one", "set COURIER_TOKEN to the secret of an entry of the server's API_TOKENS"), false
+}
+
+// consumer is what the findings need of /api/v1/consumer.
+type consumer struct {
+	Topic         string            `json:"topic"`
+	GroupID       string            `json:"group_id"`
+	KafkaError    string            `json:"kafka_error"`
+	GroupState    string            `json:"group_state"`
+	Members       int               `json:"members"`
+	TotalLag      *int64            `json:"total_lag"` // nil: unknown
+	Breaker       string            `json:"breaker"`
+	Rechecks      []pendingRechecks `json:"rechecks"`
+	DatabaseError string            `json:"database_error"`
+}
+
+type pendingRechecks struct {
+	Reason      string `json:"reason"`
+	Orders      int    `json:"orders"`
+	Due         int    `json:"due"`
+	MaxAttempts int    `json:"max_attempts"`
+}
+
+// consumerFindings are the lag and what is deferred.
+func consumerFindings(ctx context.Context, c *client.Client) []Finding {
+	var now consumer
+	if err := getJSON(ctx, c, "/api/v1/consumer", nil, &now); err != nil {
+		return append(unknown("the server does not answer", checkRechecks), failureOf(checkLag, err, fixLog))
+	}
+	return []Finding{now.lag(), now.rechecks()}
+}
+
+func (c consumer) lag() Finding {
+	if c.TotalLag == nil {
+		return failure(checkLag, "not known: "+c.KafkaError, componentFixes["consumer_group"])
+	}
+	detail := fmt.Sprintf("%s, topic %s: %s, members: %d, lag: %d", c.GroupID, c.Topic, c.GroupState, c.Members, *c.TotalLag)
+	switch {
+	case c.Members == 0:
+		return warning(checkLag, detail, "no replica reads the events: see the log of the server")
+	case c.Breaker == "open":
+		return warning(checkLag, detail+"; paused, the circuit breaker is open", componentFixes["order_service"])
+	case *c.TotalLag > maxLag:
+		return warning(checkLag, detail, "add replicas or see what slows them; check again whether the lag shrinks")
+	}
+	return okay(checkLag, detail)
+}
+
+func (c consumer) rechecks() Finding {
+	if c.DatabaseError != "" {
+		return unknown(c.DatabaseError, checkRechecks)[0]
+	}
+	f := okay(checkRechecks, "none pending")
+	orders := 0
+	for _, r := range c.Rechecks {
+		orders += r.Orders
+		f.Detail = fmt.Sprintf("pending: %d", orders)
+		f = f.with(fmt.Sprintf("%s: %d, due now: %d, at most %d attempts", r.Reason, r.Orders, r.Due, r.MaxAttempts))
+		if r.MaxAttempts >= manyAttempts {
+			f.Status, f.Fix = Warn, "service-courier orders list --state pending_recheck shows the errors; the rechecks continue"
+		}
+	}
+	return f
+}
+
+// listed is what the findings need of an order or a dead letter.
+type listed struct {
+	OrderID     string    `json:"order_id"`
+	FirstSeenAt time.Time `json:"first_seen_at"`
+}
+
+// first returns the first item of a list; nil when there is none.
+func first(ctx context.Context, c *client.Client, path, name, value string) (*listed, error) {
+	var page struct{ Items []listed }
+	err := getJSON(ctx, c, path, url.Values{name: {value}, "limit": {"1"}}, &page)
+	if err != nil || len(page.Items) == 0 {
+		return nil, err
+	}
+	return &page.Items[0], nil
+}
+
+// attentionFindings are what a dispatcher or an operator has to deal with. now is the server's
+// clock; zero: unknown.
+func attentionFindings(ctx context.Context, c *client.Client, now time.Time) []Finding {
+	check := func(name, none, path, parameter, value string, found func(listed) Finding) Finding {
+		switch item, err := first(ctx, c, path, parameter, value); {
+		case err != nil:
+			return failureOf(name, err, fixLog)
+		case item == nil:
+			return okay(name, none)
+		default:
+			return found(*item)
+		}
+	}
+	return []Finding{
+		check(checkQueue, "none", "/api/v1/orders", "state", "waiting", func(head listed) Finding {
+			if waited := now.Sub(head.FirstSeenAt); !now.IsZero() && waited > longWait {
+				return warning(checkQueue, "the first was seen "+roughly(waited)+" ago", "add couriers, or check whether some are busy with missing orders")
+			}
+			return okay(checkQueue, "the first is "+head.OrderID)
+		}),
+		check(checkMissing, "none", "/api/v1/orders", "missing", "true", func(listed) Finding {
+			return warning(checkMissing, "service-order answers 404 for active orders", "service-courier orders list --missing; see docs/runbook.md, missing orders")
+		}),
+		check(checkDeadLetters, "none pending", "/api/v1/dead-letters", "state", "pending", func(listed) Finding {
+			return warning(checkDeadLetters, "some are pending", "see the page Dead letters, or GET /api/v1/dead-letters")
+		}),
+	}
+}

@@ -1,0 +1,106 @@
+package doctor
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"service-courier/internal/cli/client"
+)
+
+const (
+	isReady       = `{"components":[{"name":"postgresql","status":"ok","required":true,"detail":"answers"},{"name":"order_service","status":"ok","detail":"answers"}]}`
+	isNotReady    = `{"components":[{"name":"schema","status":"failing","required":true,"detail":"absent"},{"name":"order_service","status":"failing","detail":"does not answer"}]}`
+	signedIn      = `{"signed_in":true,"token_required":true,"name":"anna","role":"read"}`
+	unknownCaller = `{"signed_in":false,"token_required":true}`
+	stable        = `{"topic":"t","group_id":"g","group_state":"Stable","members":1,"total_lag":3,"breaker":"closed","rechecks":[]}`
+	noItems       = `{"items":[]}`
+)
+
+// examined returns the findings about a server that gives these answers by path; others are
+// those of a server without problems.
+func examined(t *testing.T, token string, answers map[string]string) Report {
+	t.Helper()
+	usual := map[string]string{
+		"/readyz": isReady, "/api/v1/session": signedIn, "/api/v1/consumer": stable,
+		"/api/v1/orders": noItems, "/api/v1/dead-letters": noItems,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, given := answers[r.URL.Path+"?"+r.URL.Query().Get("state")]
+		if !given {
+			answer, given = answers[r.URL.Path]
+		}
+		if !given {
+			answer = usual[r.URL.Path]
+		}
+		if date, set := answers["Date"]; set {
+			w.Header().Set("Date", date)
+		}
+		switch answer {
+		case isNotReady:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case "":
+			w.WriteHeader(http.StatusNotFound)
+		}
+		fmt.Fprint(w, answer)
+	}))
+	defer server.Close()
+	c, err := client.New(server.URL, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return diagnoseServer(t.Context(), c)
+}
+
+func TestServerWithoutProblems(t *testing.T) {
+	report := examined(t, "secret", nil)
+	if len(report) != 10 || report.Count(OK) != len(report) {
+		t.Errorf("\n%s", report.text())
+	}
+}
+
+func TestServerFindings(t *testing.T) {
+	dead := httptest.NewServer(nil)
+	dead.Close()
+	gone, err := client.New(dead.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	for name, c := range map[string]struct {
+		report Report
+		check  string
+		status Status
+		text   string
+	}{
+		"not reached":        {diagnoseServer(t.Context(), gone), checkServer, Fail, "start the server"},
+		"not reached: rest":  {diagnoseServer(t.Context(), gone), checkLag, Warn, "not known"},
+		"another program":    {examined(t, "", map[string]string{"/readyz": ""}), checkServer, Fail, "another program"},
+		"not ready":          {examined(t, "", map[string]string{"/readyz": isNotReady}), "schema", Fail, "migrate up"},
+		"no service-order":   {examined(t, "", map[string]string{"/readyz": isNotReady}), "order service", Warn, "start service-order"},
+		"clock ahead":        {examined(t, "", map[string]string{"Date": time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)}), checkClock, Warn, "ahead of"},
+		"clock behind":       {examined(t, "", map[string]string{"Date": time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat)}), checkClock, Warn, "behind"},
+		"role":               {examined(t, "secret", nil), checkToken, OK, "anna: role read"},
+		"no token":           {examined(t, "", map[string]string{"/api/v1/session": unknownCaller}), checkToken, Fail, "the server requires one"},
+		"wrong token":        {examined(t, "secret", map[string]string{"/api/v1/session": unknownCaller}), checkToken, Fail, "does not know COURIER_TOKEN"},
+		"wrong token: rest":  {examined(t, "secret", map[string]string{"/api/v1/session": unknownCaller}), checkDeadLetters, Warn, "not known"},
+		"Kafka down":         {examined(t, "", map[string]string{"/api/v1/consumer": `{"kafka_error":"refused"}`}), checkLag, Fail, "refused"},
+		"paused":             {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, "closed", "open", 1)}), checkLag, Warn, "circuit breaker"},
+		"no members":         {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, `"members":1`, `"members":0`, 1)}), checkLag, Warn, "no replica"},
+		"behind":             {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, `"total_lag":3`, `"total_lag":10001`, 1)}), checkLag, Warn, "add replicas"},
+		"rechecks":           {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, "[]", `[{"reason":"ahead","orders":2,"max_attempts":3}]`, 1)}), checkRechecks, Warn, "pending: 2"},
+		"long wait":          {examined(t, "", map[string]string{"/api/v1/orders?waiting": `{"items":[{"order_id":"a","first_seen_at":"` + old + `"}]}`}), checkQueue, Warn, "add couriers"},
+		"missing":            {examined(t, "", map[string]string{"/api/v1/orders?": `{"items":[{"order_id":"a"}]}`}), checkMissing, Warn, "orders list --missing"},
+		"dead letters":       {examined(t, "", map[string]string{"/api/v1/dead-letters": `{"items":[{"id":1}]}`}), checkDeadLetters, Warn, "pending"},
+		"an answer is wrong": {examined(t, "", map[string]string{"/api/v1/orders?waiting": ""}), checkQueue, Fail, "404"},
+	} {
+		i := slices.IndexFunc(c.report, func(f Finding) bool { return f.Check == c.check })
+		if i < 0 || c.report[i].Status != c.status || !strings.Contains(c.report[i].Detail+c.report[i].Fix, c.text) {
+			t.Errorf("%s: want %s %s with %q:\n%s", name, c.status, c.check, c.text, c.report.text())
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package order
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"service-courier/internal/outage"
+)
+
+// Explain adds cause and fix to an error of an OrderClient, for log and reports. The result
+// does not match ErrUnavailable.
+func Explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	cause, fix := causeOf(err)
+	return outage.Fixable{Cause: cause, Err: errors.New(strings.TrimPrefix(err.Error(), ErrUnavailable.Error()+": ")), Fix: fix}
+}
+
+func causeOf(err error) (cause, fix string) {
+	const logs = "see the log of service-order, and of what is in front of it"
+	var (
+		status  statusError
+		host    *net.DNSError
+		network net.Error
+	)
+	switch {
+	case errors.Is(err, ErrNotServiceOrder):
+		return "this does not look like service-order", "correct ORDER_SERVICE_URL"
+	case errors.As(err, &status) && (status >= http.StatusInternalServerError || status == http.StatusTooManyRequests):
+		return "service-order answers with an error", logs
+	case errors.As(err, &status):
+		return "service-order refuses the request", logs
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "service-order refuses connections", "start it, or correct ORDER_SERVICE_URL"
+	case errors.As(err, &host) && host.IsNotFound:
+		return "the host of ORDER_SERVICE_URL does not resolve", "correct it, or the entry in DNS"
+	case errors.As(err, &network) && network.Timeout():
+		return "service-order does not answer in time", "check that it runs at ORDER_SERVICE_URL and is not overloaded"
+	case errors.As(err, &network):
+		return "the connection to service-order fails", "check that it runs at ORDER_SERVICE_URL"
+	}
+	return "service-order does not answer as expected", logs
+}

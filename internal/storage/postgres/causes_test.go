@@ -1,0 +1,83 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	neturl "net/url"
+	"strings"
+	"testing"
+
+	"service-courier/internal/dev/pgtest"
+	"service-courier/internal/outage"
+	"service-courier/internal/storage/postgres"
+)
+
+// TestCauses: what a real server refuses has its cause and fix, without names in what
+// everyone may read.
+func TestCauses(t *testing.T) {
+	database := pgtest.NewDatabase(t, postgres.Migrate)
+	super := open(t, database)
+	prefix := super.Config().Database + "_"
+	role := func(name, options string) string {
+		must(t, super, "CREATE ROLE "+quote(prefix+name)+" PASSWORD 'p' "+options)
+		t.Cleanup(func() {
+			if _, err := super.Exec(context.Background(), "DROP ROLE "+quote(prefix+name)); err != nil {
+				t.Error(err)
+			}
+		})
+		return with(t, database, func(u *neturl.URL) { u.User = neturl.UserPassword(prefix+name, "p") })
+	}
+	plain, limited := role("plain", "LOGIN"), role("limited", "LOGIN CONNECTION LIMIT 0")
+	checkSchema := func(url string) error { return postgres.CheckSchema(t.Context(), openPool(t, url, nil)) }
+	migrate := func(url string) error { return postgres.ExplainError(postgres.Migrate(t.Context(), url)) }
+	for what, c := range map[string]struct {
+		err        error
+		cause, fix string
+	}{
+		"wrong password": {
+			checkSchema(with(t, database, func(u *neturl.URL) { u.User = neturl.UserPassword("postgres", "x") })),
+			"PostgreSQL refuses the password", "correct the user and the password",
+		},
+		"no such role, with a password": {
+			checkSchema(with(t, database, func(u *neturl.URL) { u.User = neturl.UserPassword("sesame", "x") })),
+			"PostgreSQL refuses the password", "correct the user and the password",
+		},
+		"role without login": {checkSchema(role("nologin", "NOLOGIN")), "the role does not exist or may not log in", "CREATE ROLE … LOGIN"},
+		"no such database": {
+			checkSchema(with(t, database, func(u *neturl.URL) { u.Path = "/sesame" })), "the database does not exist", "create the database",
+		},
+		"connection limit": {checkSchema(limited), "PostgreSQL has no free connection for this role", "CONNECTION LIMIT"},
+		"no server": {
+			checkSchema(with(t, database, func(u *neturl.URL) { u.Host = "127.0.0.1:1" })), "PostgreSQL does not answer", postgres.FixAbsent,
+		},
+		"schema of search_path is absent": {
+			migrate(with(t, database, func(u *neturl.URL) { u.RawQuery += "&search_path=sesame" })),
+			"search_path names no schema that exists", "create the schema of search_path, or correct DATABASE_URL",
+		},
+		"migrate up as a role that may not create": {
+			migrate(with(t, pgtest.NewDatabase(t, nil), func(u *neturl.URL) { u.User = neturl.UserPassword(prefix+"plain", "p") })),
+			"this role may not change the schema", "GRANT CREATE, USAGE ON SCHEMA",
+		},
+		"no rights": {checkSchema(plain), "this role has no right to SELECT on service_courier_schema", "migrate grant ROLE"},
+	} {
+		f, ok := errors.AsType[outage.Fixable](c.err)
+		if !ok || !strings.Contains(f.Detail(), c.cause) || !strings.Contains(f.Fix, c.fix) {
+			t.Errorf("%s: %v, want %q and %q", what, c.err, c.cause, c.fix)
+			continue
+		}
+		if public := outage.Public(c.err, f.Detail()); strings.Contains(public, "sesame") || strings.Contains(public, "127.0.0.1") || !strings.Contains(public, c.cause) {
+			t.Errorf("%s: everyone reads %q", what, public)
+		}
+	}
+}
+
+// with returns a changed URL.
+func with(t *testing.T, url string, change func(*neturl.URL)) string {
+	t.Helper()
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(u)
+	return u.String()
+}

@@ -1,0 +1,214 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"service-courier/internal/courier"
+	"service-courier/internal/outage"
+)
+
+// orUnavailable makes err match courier.ErrUnavailable when PostgreSQL is unavailable;
+// any other error stays as it is.
+func orUnavailable(err error) error {
+	if unavailable(err) && !errors.Is(err, courier.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", courier.ErrUnavailable, err)
+	}
+	return err
+}
+
+// unavailable reports an error that may be gone after a retry: no connection, a lost one,
+// a timeout, or a temporary refusal. A cancelled request is none.
+func unavailable(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return isTemporary(pg.Code) || sequenceBehind(pg)
+	}
+	var (
+		connect *pgconn.ConnectError
+		network net.Error // context.DeadlineExceeded is one as well
+	)
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, errUnusable) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		pgconn.SafeToRetry(err)
+}
+
+// isTemporary reports a SQLSTATE whose cause is not the statement.
+func isTemporary(code string) bool {
+	switch code {
+	case "55P03", // lock_not_available
+		"25006",          // read_only_sql_transaction: a standby, before or after a failover
+		"42P01", "42703", // undefined table or column: the schema is missing or out of date
+		"42501": // insufficient_privilege: an operator has to fix it
+		return true
+	}
+	switch sqlstateClass(code) {
+	case "08", // connection exception
+		"28", // invalid authorization: an operator has to fix it
+		"3D", // invalid catalog name: the database does not exist yet
+		"40", // transaction rollback: deadlock, serialization failure
+		"53", // insufficient resources
+		"57", // operator intervention: shutting down, starting up, statement timeout
+		"58": // system error
+		return true
+	}
+	return false
+}
+
+// cause is what is wrong and how to fix it; neither names a host, a user or a database.
+type cause struct{ text, fix string }
+
+// sequenceBehind reports whether an id from a sequence is in its table already. Our data
+// are not the cause: a copy of the database has the rows, but not the sequence's state.
+func sequenceBehind(pg *pgconn.PgError) bool {
+	const uniqueViolation = "23505"
+	switch pg.ConstraintName {
+	case "journal_pkey", "dead_letters_pkey", "couriers_pkey":
+		return pg.Code == uniqueViolation
+	}
+	return false
+}
+
+// causes of errors that an operator can fix, by SQLSTATE, or by SQLSTATE and routine of
+// the server, whose messages may be translated.
+var causes = map[string]cause{
+	"28P01": {"PostgreSQL refuses the password", "correct the user and the password of DATABASE_URL"},
+	"28000": {"PostgreSQL refuses the connection", "check that pg_hba.conf allows this user, with the sslmode and sslcert of DATABASE_URL"},
+	"28000 InitializeSessionUserId": {
+		"the role does not exist or may not log in", "create the role of DATABASE_URL: CREATE ROLE … LOGIN, or correct its user",
+	},
+	"53300": {"PostgreSQL has no free connection for this role", "raise max_connections, or the CONNECTION LIMIT of the role or the database; or lower pool_max_conns in DATABASE_URL"},
+	"25006": {"PostgreSQL is read-only", "connect to the primary: target_session_attrs=read-write in DATABASE_URL"},
+	"53100": {"PostgreSQL's disk is full", "free space on the disk of PostgreSQL"},
+	"3D000": {"the database does not exist", "create the database, or correct DATABASE_URL"},
+	"3F000": {"the schema does not exist", fixSearchPath},
+	"42501": {"a right is missing", fixGrant},
+	"42501 CheckMyDatabase": {
+		"the right to connect is missing", "as the owner of the database: GRANT CONNECT ON DATABASE … TO the role of DATABASE_URL",
+	},
+}
+
+// poolerCauses are by the text of PgBouncer, which has one SQLSTATE and no translations.
+var poolerCauses = map[string]cause{
+	"startup parameter":  {"a connection pooler refuses the settings of the session", fixPooler},
+	"statement pooling":  {"the connection pooler has pool_mode = statement", "set pool_mode to transaction or session (docs/deploy.md#pgbouncer)"},
+	"query_wait_timeout": {"the connection pooler has no free session", "increase its default_pool_size (docs/deploy.md#pgbouncer)"},
+}
+
+// causeOf returns the cause of a refusal.
+func causeOf(pg *pgconn.PgError) cause {
+	if sequenceBehind(pg) {
+		return cause{"a sequence is behind the ids of its table", fixMigrate}
+	}
+	for text, c := range poolerCauses {
+		if pg.Code == "08P01" && strings.Contains(pg.Message, text) {
+			return c
+		}
+	}
+	if c, ok := causes[pg.Code+" "+pg.Routine]; ok {
+		return c
+	}
+	return causes[pg.Code]
+}
+
+var tlsSettings = outage.TLS{
+	Switch: "sslmode", Address: "DATABASE_URL", Authority: "sslrootcert of DATABASE_URL",
+	Certificate: "sslcert and sslkey of DATABASE_URL",
+}
+
+// explain adds cause and fix to an error that an operator can fix.
+func explain(err error) error {
+	if _, done := errors.AsType[outage.Fixable](err); done || err == nil {
+		return err
+	}
+	c := cause{"the TLS connection to PostgreSQL fails", outage.TLSFix(err, tlsSettings)}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		c = causeOf(pg)
+	}
+	if c.fix == "" && certificateRefused(err) {
+		c.fix = tlsSettings.CertificateFix()
+	}
+	if c.fix == "" && isDown(err) {
+		c = cause{"PostgreSQL does not answer", FixAbsent}
+	}
+	if c.fix == "" {
+		return err
+	}
+	if isDown(err) {
+		err = downError{err}
+	}
+	return outage.Fixable{Cause: c.text, Err: err, Fix: c.fix}
+}
+
+// certificateRefused reports a connection with a client certificate that the server closed
+// before it said anything. The TLS alert with the reason may be lost then: TLS 1.3 sends it
+// after the handshake.
+func certificateRefused(err error) bool {
+	connect, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok && connect.Config.TLSConfig != nil && len(connect.Config.TLSConfig.Certificates) > 0 &&
+		(errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
+}
+
+// FixAbsent is what to do when no server answers.
+const FixAbsent = "start PostgreSQL, or correct DATABASE_URL"
+
+// ExplainError adds cause and fix to an error that an operator can fix.
+func ExplainError(err error) error { return explain(err) }
+
+// Down reports an error of this package that every statement has at present, since there
+// is no connection.
+func Down(err error) bool {
+	_, down := errors.AsType[downError](err)
+	return down
+}
+
+// downError marks the errors for Down: others, such as those of service-order's client,
+// may look alike.
+type downError struct{ error }
+
+// Unwrap returns the underlying error.
+func (e downError) Unwrap() error { return e.error }
+
+// isDown reports that there is no connection, or that it broke.
+func isDown(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.Code {
+		case "57P01", "57P02", "57P03": // shutting down, crashed, starting up
+			return true
+		case "53300": // sessions that are connected go on
+			return false
+		}
+		return isConnect(err)
+	}
+	var network *net.OpError
+	if isConnect(err) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	return pgconn.SafeToRetry(err) && !errors.Is(err, context.DeadlineExceeded) // "conn closed"
+}
+
+const queryCanceled = "57014"
+
+// Answered reports that PostgreSQL answered, with an error, in time.
+func Answered(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code != queryCanceled && !isDown(err)
+}
+
+// isConnect reports that the connection was not made; the error of a statement is another.
+func isConnect(err error) bool {
+	_, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok
+}

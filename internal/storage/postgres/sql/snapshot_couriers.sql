@@ -1,1 +1,0 @@
-SELECT status, count(*) FROM couriers GROUP BY status

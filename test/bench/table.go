@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+)
+
+// table is the main report.
+type table struct {
+	options
+	Cores     int       `json:"cores"`
+	Rows      []result  `json:"rows"`
+	Latencies []latency `json:"latencies"`
+	GET       latency   `json:"single_get"`
+	COMMIT    latency   `json:"single_commit"`
+	Kafka     latency   `json:"kafka_alone"`
+}
+
+// The rows that others are compared with.
+const (
+	pureGETs        = "pure GETs"
+	singleCreated   = "created, one by one"
+	singleCompleted = "completed, one by one"
+)
+
+// targetRate is the steady rate whose latency has a target, in events per second.
+const targetRate = 500
+
+// steadyRates are in events per second; the first is close to idle.
+var steadyRates = []int{20, targetRate, 2000}
+
+// warmUp is a load that is not reported: until its JVM has compiled its code, a
+// broker needs 1,600 µs of CPU per event instead of 600.
+var warmUp = steadyLoad{rate: targetRate, seconds: 60}
+
+func measureTable(ctx context.Context, o options, bar *progress) (printer, error) {
+	t := table{options: o, Cores: runtime.NumCPU()}
+	few := max(o.Orders/10, 1000) // one by one is slow
+	total := warmUp.orders() + 2*o.Orders + few
+	for _, rate := range steadyRates {
+		total += steadyLoad{rate, o.Seconds}.orders()
+	}
+	err := withStack(ctx, capacity{orders: total, couriers: total, partitions: o.Partitions}, bar, func(s *stack) error {
+		return t.measure(ctx, s, few, bar)
+	})
+	t.compare()
+	return t, err
+}
+
+func (t *table) measure(ctx context.Context, s *stack, few int, bar *progress) error {
+	var ids allocator
+	assigned := 0 // orders that are never completed
+	steady := func(load steadyLoad) (latency, error) {
+		assigned += load.orders()
+		return s.measureSteady(ctx, load, ids.next(load.orders()), bar)
+	}
+	bar.step("warming up")
+	if _, err := steady(warmUp); err != nil {
+		return err
+	}
+	single, many, mixed := ids.next(few), ids.next(t.Orders), ids.next(t.Orders)
+	for _, step := range []struct {
+		name string
+		run  func() (result, error)
+	}{
+		{pureGETs, func() (result, error) { return s.measureGets(ctx) }},
+		{singleCreated, func() (result, error) { return s.measureSingle(ctx, t.Partitions, single, true) }},
+		{singleCompleted, func() (result, error) {
+			s.orders.complete(single)
+			return s.measureSingle(ctx, t.Partitions, single, false)
+		}},
+		{"created", func() (result, error) { return s.createdLoad("created", many).run(ctx, s, bar) }},
+		{"completed", func() (result, error) { return s.completedLoad("completed", many).run(ctx, s, bar) }},
+		{"mixed", func() (result, error) { return s.mixedLoad(mixed).run(ctx, s, bar) }},
+		{pureGETs, func() (result, error) {
+			if err := s.checkpoint(ctx); err != nil {
+				return result{}, err
+			}
+			return s.measureGets(ctx)
+		}},
+	} {
+		bar.step(step.name)
+		r, err := step.run()
+		if err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+		r.Name = step.name
+		t.Rows = append(t.Rows, r)
+	}
+	if t.Seconds > 0 {
+		bar.step("GETs, COMMITs and Kafka alone")
+		var err error
+		if t.GET, err = s.measureSingleGets(ctx); err != nil {
+			return err
+		}
+		if t.COMMIT, err = s.measureSingleCommits(ctx); err != nil {
+			return err
+		}
+		if t.Kafka, err = s.measureKafka(ctx, steadyLoad{targetRate, t.Seconds}, t.Partitions); err != nil {
+			return err
+		}
+		for _, rate := range steadyRates {
+			l, err := steady(steadyLoad{rate, t.Seconds})
+			if err != nil {
+				return err
+			}
+			t.Latencies = append(t.Latencies, l)
+		}
+	}
+	bar.step("verifying")
+	return s.verify(ctx, int(ids)-assigned, assigned)
+}
+
+// compare sets the ratios. The pure GETs count as the mean of both measurements,
+// because the machine's speed drifts.
+func (t *table) compare() {
+	rates := make(map[string][]float64)
+	for _, r := range t.Rows {
+		rates[r.Name] = append(rates[r.Name], r.Rate)
+	}
+	mean := func(name string) (sum float64) {
+		for _, r := range rates[name] {
+			sum += r / float64(len(rates[name]))
+		}
+		return sum
+	}
+	for i := range t.Rows {
+		r := &t.Rows[i]
+		r.OfGETs = r.Rate / mean(pureGETs)
+		switch r.Name {
+		case "created":
+			r.OfSingle = r.Rate / mean(singleCreated)
+		case "completed":
+			r.OfSingle = r.Rate / mean(singleCompleted)
+		case "mixed":
+			r.OfSingle = r.Rate / (2 / (1/mean(singleCreated) + 1/mean(singleCompleted)))
+		}
+	}
+}

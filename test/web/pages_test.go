@@ -1,0 +1,134 @@
+package web
+
+import (
+	_ "embed" // for axe-core
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"service-courier/internal/config"
+)
+
+// axe checks a page against WCAG.
+//
+//go:embed lib/axe.js
+var axe string
+
+// pages are the pages, each with an element that it shows once it has its data.
+var pages = map[string]string{
+	"/ui/":             ".columns",
+	"/ui/couriers":     "main table, main .empty",
+	"/ui/statistics":   ".totals",
+	"/ui/events":       "main table, main .empty",
+	"/ui/health":       ".chart canvas",
+	"/ui/dead-letters": "main table, main .empty",
+	"/ui/plain":        "#orders",
+}
+
+// accessible checks the page with axe-core, light and dark.
+func (t *tab) accessible(path, state string) {
+	t.Helper()
+	if !eval[bool](t, "Boolean(window.axe)") {
+		eval[any](t, axe+"; null")
+	}
+	for _, theme := range []string{"light", "dark"} {
+		_, err := chromedp.Call(t.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+		t.must(err)
+		for _, v := range eval[[]string](t, `axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ') + ' ' + n.failureSummary).join('; ')))`) {
+			t.Errorf("%s, %s, %s: %s", path, state, theme, v)
+		}
+	}
+}
+
+// TestEveryPageIsAccessible: no violation on any page, light and dark, empty and full, and
+// no horizontal scrolling on a phone, a tablet and a large screen.
+func TestEveryPageIsAccessible(t *testing.T) {
+	w := newWorld(t)
+	check := func(b *tab, path, shows, state string) {
+		t.Helper()
+		b.do(chromedp.Navigate("http://" + w.cfg.HTTPAddr + path))
+		b.sees(fmt.Sprintf("document.querySelector(%q) && !document.querySelector('main .bone')", shows))
+		b.accessible(path, state)
+		for _, width := range []int64{360, 768, 1920} {
+			b.do(chromedp.EmulateViewport(width, 900))
+			if over := eval[float64](b, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+				t.Errorf("%s, %s: at %d px the page is %v px too wide", path, state, width, over)
+			}
+		}
+		b.do(chromedp.EmulateViewport(1440, 1000))
+	}
+	b := w.open("/ui/")
+	b.tolerate = []string{"404"}
+	for path, shows := range pages {
+		check(b, path, shows, "empty")
+	}
+	id := w.order()
+	courier := w.courier(strings.Repeat("Konstantin", 8), "car")
+	w.courier("Boris", "scooter")
+	w.order()
+	w.must(w.sim.SetStatus(w.order(), "completed"))
+	w.publish("{", `{"order_id":"///"}`)
+	w.eventually("the order is assigned", func() bool { return w.state(id) == "assigned" })
+	w.post("/api/v1/orders/" + id + "/unassign")
+	for path, shows := range pages {
+		check(b, path, shows, "full")
+	}
+	check(b, "/ui/orders/"+id, ".timeline", "held")
+	check(b, "/ui/orders/unknown", "main .empty", "not found")
+	check(b, fmt.Sprintf("/ui/couriers/%d", courier), ".facts", "full")
+	check(b, "/ui/none", "main .empty", "no page")
+}
+
+// TestDeadLettersByKeyboard: edit and redrive one, and the record is processed.
+func TestDeadLettersByKeyboard(t *testing.T) {
+	w := newWorld(t)
+	id := w.order()
+	w.publish(`{"order_id":` + id)
+	b := w.open("/ui/dead-letters")
+	b.focus("[data-row]")
+	b.keys("Enter")
+	b.sees(`document.querySelector('dialog pre')`)
+	b.focus("dialog .chips button:last-child")
+	b.keys("Enter")
+	b.sees(`document.querySelector('dialog textarea')`)
+	eval[any](b, fmt.Sprintf(`document.querySelector('dialog textarea').value = JSON.stringify({order_id: %q, status: 'created', created_at: '2026-01-01T00:00:00Z'})`, id))
+	b.focus("dialog form .primary")
+	b.keys("Enter")
+	b.sees(`document.querySelector('dialog pre') && document.querySelector('dialog pre').textContent.includes('created_at')`)
+	b.focus("dialog footer .primary")
+	b.keys("Enter")
+	b.sees(`!document.querySelector('dialog') && document.querySelector('main .empty')`)
+	var status string
+	w.must(w.pool.QueryRow(w.Context(), "SELECT status FROM dead_letters").Scan(&status))
+	if status != "redriven" {
+		t.Errorf("the dead letter is %s", status)
+	}
+}
+
+// TestEventsPage: records appear with what became of them, at an address of its own, where
+// the rest of the API only reads.
+func TestEventsPage(t *testing.T) {
+	w := newWorld(t, func(c *config.Config) { c.EventsAddr = "127.0.0.1:0" })
+	main := w.cfg.HTTPAddr
+	w.cfg.HTTPAddr = w.service.EventsAddr()
+	b := w.open("/")
+	b.tolerate = []string{"405"}
+	b.sees(`location.pathname === '/ui/events' && document.querySelector('main .empty')`)
+	w.cfg.HTTPAddr = main
+	id := w.order()
+	b.sees(fmt.Sprintf(`document.querySelector('[data-outcome=applied] a[href$="%s"]')`, id))
+	w.publish(fmt.Sprintf(`{"order_id":%q,"status":"created"}`, id), "{")
+	b.sees(`document.querySelector('[data-outcome=duplicate]') && document.querySelector('[data-outcome=dead_letter]')`)
+	b.focus("[data-outcome=dead_letter]")
+	b.keys("Enter")
+	b.sees(`document.querySelector('dialog pre').textContent === '{' && document.querySelector('dialog').textContent.includes('<b>1</b>')`)
+	if got := eval[float64](b, `fetch('/api/v1/couriers', {method: 'POST', body: '{}'}).then(r => r.status)`); got != http.StatusMethodNotAllowed {
+		t.Errorf("registering a courier at the address of the events page: %v", got)
+	}
+}
