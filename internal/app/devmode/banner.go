@@ -30,10 +30,10 @@ func (e *environment) banner(firstOrder string) string {
 		data = "kept in " + e.cfg.DataDir
 	}
 	var b strings.Builder
-	row := func(name, addr, about string) { fmt.Fprintf(&b, "  %-14s %-23s %s\n", name, addr, about) }
+	row := func(name, addr, about string) { fmt.Fprintf(&b, "  %-14s %-25s %s\n", name, addr, about) }
 	b.WriteString("\nservice-courier dev\n\n")
 	row("board", "http://"+e.service.Addr()+"/ui/", "orders and couriers, live, in the browser")
-	events := "records of the topic and what became of them"
+	events := "records of the topic and their outcome"
 	if e.cfg.EventsAddr == "" {
 		events = portTaken(e.service.EventsAddr(), 0, DefaultEventsPort) + events
 	}
