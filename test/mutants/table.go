@@ -960,6 +960,12 @@ var mutants = []mutant{
 		storage + "TestMissingRightsAreNamed",
 	},
 	{
+		"missing rights on the catalog are named", "internal/storage/postgres/rights.go",
+		"if err != nil || len(names) == 0 {",
+		"if len(names) >= 0 {",
+		storage + "TestMissingRightsOnTheCatalogAreNamed",
+	},
+	{
 		"stalled partition is not ready", "internal/transport/kafka/consumer.go",
 		"return c.stalled.err()",
 		"return nil",

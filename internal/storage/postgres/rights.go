@@ -17,6 +17,8 @@ var (
 	grant string
 	//go:embed sql/rights_missing.sql
 	rightsMissing string
+	//go:embed sql/rights_catalog.sql
+	rightsCatalog string
 	//go:embed sql/schema_unsafe.sql
 	schemaUnsafe string
 )
@@ -96,24 +98,40 @@ func (m *Migrator) grantConnect(ctx context.Context, role string) error {
 // checkRights returns an error that matches ErrSchema and names the rights that this role
 // lacks. Without the check, only the first event that needs a right would show it.
 func checkRights(ctx context.Context, pool *pgxpool.Pool) error {
-	missing, err := query(ctx, pool, pgx.RowTo[string], "read the rights of this role", rightsMissing, schemaNames())
-	if err != nil || len(missing) == 0 {
+	const reading = "read the rights of this role"
+	missing, err := query(ctx, pool, pgx.RowTo[string], reading, rightsMissing, schemaNames())
+	if err != nil {
 		return explain(err)
 	}
-	return outage.Fixable{Err: fmt.Errorf("%w: this role has no right to %s", ErrSchema, strings.Join(missing, ", ")), Fix: fixGrant}
+	if len(missing) > 0 {
+		return outage.Fixable{Err: fmt.Errorf("%w: this role has no right to %s", ErrSchema, strings.Join(missing, ", ")), Fix: fixGrant}
+	}
+	names, grants, err := namesAndFixes(ctx, pool, reading, rightsCatalog)
+	if err != nil || len(names) == 0 {
+		return explain(err)
+	}
+	return outage.Fixable{
+		Err: fmt.Errorf("%w: this role may not use PostgreSQL's %s", ErrSchema, strings.Join(names, ", ")),
+		Fix: "as a superuser, in this database: " + strings.Join(grants, "; "),
+	}
+}
+
+// namesAndFixes returns what a query finds wrong and, for each, the statement that fixes it.
+func namesAndFixes(ctx context.Context, pool *pgxpool.Pool, doing, sql string, args ...any) (names, fixes []string, err error) {
+	type finding struct{ Name, Fix string }
+	found, err := query(ctx, pool, pgx.RowToStructByPos[finding], doing, sql, args...)
+	for _, f := range found {
+		names, fixes = append(names, f.Name), append(fixes, f.Fix)
+	}
+	return names, fixes, err
 }
 
 // checkSafe refuses settings of the schema that would make the service miss rows without an
 // error. Its own error matches ErrSchema.
 func checkSafe(ctx context.Context, pool *pgxpool.Pool) error {
-	type unsafe struct{ Problem, Fix string }
-	found, err := query(ctx, pool, pgx.RowToStructByPos[unsafe], "read the settings of the schema", schemaUnsafe, schemaNames())
-	if err != nil || len(found) == 0 {
+	problems, fixes, err := namesAndFixes(ctx, pool, "read the settings of the schema", schemaUnsafe, schemaNames())
+	if err != nil || len(problems) == 0 {
 		return explain(err)
-	}
-	problems, fixes := make([]string, len(found)), make([]string, len(found))
-	for i, u := range found {
-		problems[i], fixes[i] = u.Problem, u.Fix
 	}
 	return outage.Fixable{
 		Err: fmt.Errorf("%w: %s", ErrSchema, strings.Join(problems, ", ")),

@@ -12,6 +12,7 @@ import (
 
 	"service-courier/internal/courier"
 	"service-courier/internal/dev/pgtest"
+	"service-courier/internal/outage"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/livefeed"
 )
@@ -160,6 +161,28 @@ func TestMissingRightsAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("")
+}
+
+// TestMissingRightsOnTheCatalogAreNamed: `migrate grant` cannot grant them, so the error has
+// the statements of a superuser, and they work.
+func TestMissingRightsOnTheCatalogAreNamed(t *testing.T) {
+	h := newHardened(t)
+	h.migrate()
+	if err := h.grant(); err != nil {
+		t.Fatal(err)
+	}
+	must(t, h.super, "REVOKE EXECUTE ON FUNCTION pg_control_system FROM PUBLIC; REVOKE SELECT ON pg_locks FROM PUBLIC")
+	pool := openPool(t, h.role, nil)
+	err := postgres.CheckSchema(t.Context(), pool)
+	fixable, ok := errors.AsType[outage.Fixable](err)
+	if !ok || !strings.Contains(err.Error(), "may not use PostgreSQL's pg_control_system(), pg_locks") {
+		t.Fatal(err)
+	}
+	_, statements, _ := strings.Cut(fixable.Fix, ": ")
+	must(t, h.super, statements)
+	if err := postgres.CheckSchema(t.Context(), pool); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestGrantBesideAnotherOwner: tables of another role in the same schema are left alone.
