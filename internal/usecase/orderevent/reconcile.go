@@ -74,12 +74,6 @@ func (r *Reconciler) Execute(ctx context.Context, id courier.OrderID, source str
 	return r.save(ctx, observations, nil, command)
 }
 
-// errRetried is the error of a commit phase whose transaction runs again.
-var errRetried = errors.New("transaction retried")
-
-// notCommitting ends a commit phase that has not begun: it does nothing.
-func notCommitting(int, error) {}
-
 // save locks the orders, decides on each and writes what changed, in one transaction
 // that may run more than once. A panic in it is a refusal.
 func (r *Reconciler) save(ctx context.Context, observations []observation, deadLetters []DeadLetter, command Command) error {
@@ -88,10 +82,6 @@ func (r *Reconciler) save(ctx context.Context, observations []observation, deadL
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txTimeout)
 	defer cancel()
-	ids := make([]courier.OrderID, len(observations))
-	for i := range observations {
-		ids[i] = observations[i].orderID
-	}
 	match := 0
 	if command == nil && len(observations) <= smallBatch {
 		if release, ok := r.matcher.reserve(); ok {
@@ -101,32 +91,26 @@ func (r *Reconciler) save(ctx context.Context, observations []observation, deadL
 	}
 	var result BatchResult
 	var decisions []decision
-	tries, endCommit := 0, End(notCommitting)
-	once := func(tx Tx) (err error) {
-		endCommit(len(ids), errRetried)
-		endCommit = notCommitting
-		tries++
-		saving, endSave := r.observer.Begin(ctx, PhaseSave)
+	phases := savePhases{observer: r.observer, orders: len(observations)}
+	run := func(tx Tx) (err error) {
+		saving := phases.begin(ctx)
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("%w: %w", ErrRefused, r.recovered(ctx, p, observations...))
 			}
-			endSave(len(ids), err)
-			if err == nil {
-				_, endCommit = r.observer.Begin(ctx, PhaseCommit)
-			}
+			phases.saved(ctx, err)
 		}()
-		locked, err := tx.LockOrders(saving, ids)
+		locked, err := tx.LockOrders(saving, orderIDs(observations))
 		if err != nil {
 			return err
 		}
 		var changes []Change
 		decisions, changes = decideAll(locked, observations)
-		result = BatchResult{Tries: tries}
+		if !slices.ContainsFunc(changes, Change.moves) {
+			match = 0
+		}
+		result = BatchResult{Tries: phases.runs}
 		if len(changes)+len(deadLetters) > 0 {
-			if !slices.ContainsFunc(changes, Change.moves) {
-				match = 0
-			}
 			result.Effects, err = tx.Save(saving, changes, deadLetters, match)
 		}
 		if err != nil || command == nil {
@@ -137,16 +121,50 @@ func (r *Reconciler) save(ctx context.Context, observations []observation, deadL
 		result.Assignments = done.Assignments
 		return err
 	}
-	err := r.store.InTx(ctx, once)
+	err := r.store.InTx(ctx, run)
 	if err != nil && match > 0 && !errors.Is(err, ErrPanicked) { // a match that fails must not stop the batch
 		match = 0
-		err = r.store.InTx(ctx, once)
+		err = r.store.InTx(ctx, run)
 	}
-	endCommit(len(ids), err)
+	phases.committed(err)
 	if err == nil {
 		r.report(ctx, result, observations, decisions)
 	}
 	return err
+}
+
+// errRetried is the error of a commit phase whose transaction runs again.
+var errRetried = errors.New("transaction retried")
+
+// savePhases reports the phases of each run of the transaction of a batch.
+type savePhases struct {
+	observer           Observer
+	orders, runs       int
+	endSave, endCommit End // endCommit is nil when no commit is going on
+}
+
+// begin begins a run. A commit before it was not the last one.
+func (p *savePhases) begin(ctx context.Context) context.Context {
+	p.committed(errRetried)
+	p.runs++
+	ctx, p.endSave = p.observer.Begin(ctx, PhaseSave)
+	return ctx
+}
+
+// saved ends the phase save. Without an error the commit follows.
+func (p *savePhases) saved(ctx context.Context, err error) {
+	p.endSave(p.orders, err)
+	if err == nil {
+		_, p.endCommit = p.observer.Begin(ctx, PhaseCommit)
+	}
+}
+
+// committed ends the phase commit, if there is one.
+func (p *savePhases) committed(err error) {
+	if p.endCommit != nil {
+		p.endCommit(p.orders, err)
+		p.endCommit = nil
+	}
 }
 
 // decideAll decides on every order as it was locked.
@@ -164,6 +182,14 @@ func decideAll(locked map[courier.OrderID]Order, observations []observation) ([]
 		}
 	}
 	return decisions, changes
+}
+
+func orderIDs(observations []observation) []courier.OrderID {
+	ids := make([]courier.OrderID, len(observations))
+	for i := range observations {
+		ids[i] = observations[i].orderID
+	}
+	return ids
 }
 
 // report triggers matching and reports a committed batch: numbers to the observer,
