@@ -960,6 +960,12 @@ var mutants = []mutant{
 		storage + "TestMissingRightsAreNamed",
 	},
 	{
+		"a closed connection makes no batch undecodable", "internal/transport/kafka/fetch.go",
+		"if _, broken := errors.AsType[*net.OpError](decodeErr); broken {",
+		"if false {",
+		"./internal/transport/kafka TestConnectionClosedWhileAnAnswerIsChecked",
+	},
+	{
 		"missing rights on the catalog are named", "internal/storage/postgres/rights.go",
 		"if err != nil || len(names) == 0 {",
 		"if len(names) >= 0 {",

@@ -145,12 +145,16 @@ func (f *fetcher) request(ctx context.Context, offset int64) (got fetched, faile
 	}
 	request := &sarama.FetchRequest{Version: fetchVersion, MinBytes: 1, MaxBytes: size, SessionEpoch: -1}
 	request.AddBlock(f.cfg.Topic, f.partition, offset, size, epoch)
-	f.answer.start()
+	f.answer.start(stop) // decoding may take longer than the limit
 	response, decodeErr := leader.Fetch(request)
-	stop() // decoding may take longer
 	answer, err := f.answer.parse(request.Version)
 	if err != nil {
 		return got, false, errors.Join(decodeErr, err)
+	}
+	if _, broken := errors.AsType[*net.OpError](decodeErr); broken {
+		// The connection was closed while a complete answer was checked, as when the partition
+		// is revoked: this says nothing about the batch.
+		return got, false, decodeErr
 	}
 	if code := sarama.KError(answer.ErrorCode); !errors.Is(code, sarama.ErrNoError) {
 		return got, false, code
@@ -275,33 +279,42 @@ func batchHeaders(raw []byte) []batchHeader {
 
 // recording keeps what a client's connections receive.
 type recording struct {
-	mu  sync.Mutex
-	on  bool
-	buf []byte
+	mu       sync.Mutex
+	received func() // is called once an answer is complete; nil: nothing is kept
+	buf      []byte
 }
 
-func (r *recording) start() {
+func (r *recording) start(received func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.on, r.buf = true, nil
+	r.received, r.buf = received, nil
 }
 
 func (r *recording) add(b []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.on {
-		r.buf = append(r.buf, b...)
+	if r.received == nil {
+		return
 	}
+	r.buf = append(r.buf, b...)
+	if complete(r.buf) {
+		r.received()
+	}
+}
+
+// complete reports whether an answer has the length that it begins with.
+func complete(answer []byte) bool {
+	return len(answer) >= 4 && len(answer)-4 == int(binary.BigEndian.Uint32(answer))
 }
 
 // parse ends the recording and returns the only partition of the answer to a fetch.
 func (r *recording) parse(version int16) (p kmsg.FetchResponseTopicPartition, err error) {
 	r.mu.Lock()
 	frame := r.buf
-	r.on, r.buf = false, nil
+	r.received, r.buf = nil, nil
 	r.mu.Unlock()
 	const header = 8 // length and correlation id
-	if len(frame) < header || len(frame)-4 != int(binary.BigEndian.Uint32(frame)) {
+	if len(frame) < header || !complete(frame) {
 		return p, errors.New("no complete answer to a fetch")
 	}
 	response := kmsg.NewPtrFetchResponse()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -316,6 +317,54 @@ func (b fixture) transaction(partition int32, commit bool, values ...string) {
 	if err := client.EndTransaction(b.Context(), kgo.TransactionEndTry(commit)); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// TestConnectionClosedWhileAnAnswerIsChecked: an answer arrived whole, but its connection was
+// closed before sarama had it, as after a revocation. Its good record is no dead letter.
+func TestConnectionClosedWhileAnAnswerIsChecked(t *testing.T) {
+	b := fixture{t, broker{addr: startKfake(t).Addr()}, Config{Topic: topic}}
+	b.cfg.Brokers = []string{b.addr}
+	b.produceTo(0, eventOf(0))
+	f := &fetcher{cfg: b.cfg, single: true}
+	defer f.close()
+	if err := f.connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	proxy := &f.client.Config().Net.Proxy
+	proxy.Dialer = closingDialer{proxy.Dialer.(dialer), f.answer}
+	got, err := f.fetch(t.Context(), 0)
+	if !errors.Is(err, net.ErrClosed) || got.skipped != nil {
+		t.Errorf("skipped %+v, error %v, want %v", got.skipped, err, net.ErrClosed)
+	}
+	if got, err = f.fetch(t.Context(), 0); err != nil || len(got.records) != 1 {
+		t.Errorf("%d records with the next connection, error %v", len(got.records), err)
+	}
+}
+
+// closingDialer makes connections that are closed as soon as an answer is complete.
+type closingDialer struct {
+	dialer
+	answer *recording
+}
+
+func (d closingDialer) Dial(network, addr string) (net.Conn, error) {
+	conn, err := d.dialer.Dial(network, addr)
+	return closingConn{conn, d.answer}, err
+}
+
+type closingConn struct {
+	net.Conn
+	answer *recording
+}
+
+func (c closingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.answer.mu.Lock()
+	defer c.answer.mu.Unlock()
+	if complete(c.answer.buf) {
+		err = errors.Join(err, c.Close())
+	}
+	return n, err
 }
 
 // TestDecodedUpTo: an offset counts as read if its batch was decoded, or is empty since a
