@@ -1146,6 +1146,12 @@ var mutants = []mutant{
 		"./test/web TestThousandCards",
 	},
 	{
+		"no command while the connection is lost", "internal/transport/web/static/ui.js",
+		"if (refusal() || busy || disabled) return",
+		"if (busy || disabled) return",
+		"./test/web TestDialogsWhileStale",
+	},
+	{
 		"live again without a change", "internal/transport/web/static/live.js",
 		"open: () => { if (ready) connection.value = { status: 'live' } },",
 		"open: () => {},",

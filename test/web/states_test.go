@@ -138,3 +138,75 @@ func (t *tab) states(g *gate, path, shows string) {
 	g.answer(0)
 	t.sees(`document.querySelector('[data-conn=live]') && !document.querySelector('main [data-conn=stale]')`)
 }
+
+// TestDialogsWhileStale: a dialog that is open when the connection is lost says so and sends
+// nothing, neither by its buttons nor by Enter; then it works again.
+func TestDialogsWhileStale(t *testing.T) {
+	w := newWorld(t)
+	held, assigned := w.order(), w.order()
+	w.courier("Anna", "car")
+	boris := w.courier("Boris", "car")
+	for _, id := range []string{held, assigned} {
+		w.eventually("the order is assigned", func() bool { return w.dbState(id) == "assigned" })
+	}
+	w.post("/api/v1/orders/" + held + "/unassign")
+	_, err := w.pool.Exec(w.Context(), "UPDATE orders SET missing_since = now() WHERE order_id = $1", held)
+	w.must(err)
+	w.publish("{")
+	g := w.newGate()
+	b := w.open("/ui/assets/icon.svg")
+	b.tolerate = []string{"Failed to load resource", "net::ERR"}
+	for _, d := range []struct {
+		name, path string
+		open       []string // what to press, one after the other
+	}{
+		{"assign", "", []string{".column-held .actions button:last-child"}},
+		{"unassign", "", []string{".column-assigned .actions button:last-child"}},
+		{"cancel", "orders/" + held, []string{".page-tools .danger"}},
+		{"register", "couriers", []string{".page-tools .primary"}},
+		{"edit", fmt.Sprintf("couriers/%d", boris), []string{".page-tools button:nth-last-child(2)"}},
+		{"delete", fmt.Sprintf("couriers/%d", boris), []string{".page-tools .danger"}},
+		{"discard all", "dead-letters", []string{".toolbar .danger"}},
+		{"redrive one", "dead-letters", []string{"[data-row] button"}},
+		{"edit a payload", "dead-letters", []string{"[data-row] button", "dialog .chips button:last-child"}},
+		{"publish", "events", []string{".page-tools .primary"}},
+	} {
+		t.Run(d.name, func(t *testing.T) {
+			sub := &tab{world: &world{T: t, cfg: w.cfg}, ctx: b.ctx}
+			g.answer(0)
+			sub.do(chromedp.Navigate("http://" + w.cfg.HTTPAddr + "/ui/" + d.path))
+			sub.staleDialog(g, d.open...)
+		})
+	}
+}
+
+// staleDialog opens a dialog, interrupts the connection, and presses every button of a command.
+func (t *tab) staleDialog(g *gate, open ...string) {
+	t.Helper()
+	t.sees(`document.querySelector('[data-conn=live]')`)
+	for _, selector := range open {
+		t.focus(selector)
+		t.keys("Enter")
+	}
+	const commands = `[...document.querySelectorAll('dialog :is(.choice, .danger, .primary)')]`
+	enabled := func(is bool) string {
+		return fmt.Sprintf(`%[1]s.length && %[1]s.every(b => b.getAttribute('aria-disabled') === '%[2]t')`, commands, !is)
+	}
+	t.sees(enabled(true))
+	g.answer(http.StatusServiceUnavailable)
+	g.CloseClientConnections()
+	t.sees(`document.querySelector('dialog [data-conn=stale]') && ` + enabled(false))
+	sent := eval[[]string](t, `{
+		const real = window.fetch, sent = []
+		window.fetch = (path, options) => { sent.push(options.method + ' ' + path); return real(path, options) }
+		for (const button of `+commands+`) button.click()
+		document.querySelector('dialog form')?.requestSubmit()
+		window.fetch = real
+		sent
+	}`)
+	if len(sent) > 0 {
+		t.Fatalf("the dialog sent %v", sent)
+	}
+	g.answer(0)
+	t.sees(`document.querySelector('[data-conn=live]') && !document.querySelector('dialog [data-conn=stale]') && ` + enabled(true))
+}

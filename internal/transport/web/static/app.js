@@ -1,10 +1,10 @@
 // The frame around the pages: navigation, sign-in, the connection, keys.
 import { html, render, useEffect, useState, useErrorBoundary } from './view.js'
-import { t, language, chooseLanguage, duration } from './i18n.js'
+import { t, language, chooseLanguage } from './i18n.js'
 import { get, request, onUnauthorized } from './api.js'
-import { session, route, useStore, useNow, go, toast } from './state.js'
+import { session, route, useStore, go, toast } from './state.js'
 import { connection, follow } from './live.js'
-import { Icon, Dialog, Toasts, Loading, Empty, message } from './ui.js'
+import { Icon, Dialog, Connection, Toasts, Loading, Empty, message } from './ui.js'
 
 const all = [
   { path: '/', icon: 'board', key: 'b', name: 'board', load: () => import('./pages/board.js') },
@@ -38,16 +38,9 @@ function Page({ path }) {
   return html`<${view.View} rest=${path.slice(page.path.length).replace(/^\//, '')} />`
 }
 
-function Connection() {
-  const c = useStore(connection)
-  useNow()
-  if (c.status === 'stale') return html`<p class="note warn conn" role="status" data-conn="stale"><${Icon} name="overdue" /> ${t('conn.stale', { time: duration((Date.now() - c.since) / 1000) })}</p>`
-  return null
-}
-
 function Live() {
   const c = useStore(connection)
-  return html`<span class="live live-${c.status}" role="status" data-conn=${c.status}><i />${t('conn.' + c.status)}</span>`
+  return html`<span class="live live-${c.status}" role="status" data-conn=${c.status}><i />${t('conn.' + (c.status === 'stale' ? 'lost' : c.status))}</span>`
 }
 
 function Theme() {

@@ -15,7 +15,7 @@ export const texts = {
   'no.page': ['There is no such page', 'Такой страницы нет'], 'failed.page': ['The page failed', 'Ошибка на странице'], 'failed.load': ['Loading failed', 'Не удалось загрузить'],
   'stale.data': ['Data of {at}.', 'Данные на {at}.'],
 
-  'conn.connecting': ['Connecting', 'Подключение'], 'conn.live': ['Live', 'Онлайн'], 'conn.stale': ['Reconnecting for {time}. What you see may be out of date, and actions are disabled.', 'Переподключение: {time}. Данные могли устареть, действия недоступны.'],
+  'conn.connecting': ['Connecting', 'Подключение'], 'conn.live': ['Live', 'Онлайн'], 'conn.lost': ['Reconnecting', 'Переподключение'], 'conn.stale': ['Reconnecting for {time}. What you see may be out of date, and actions are disabled.', 'Переподключение: {time}. Данные могли устареть, действия недоступны.'],
   'conn.failed': ['The service does not answer', 'Сервис не отвечает'], 'conn.retrying': ['Trying again …', 'Пробуем ещё раз …'],
   'refused.read': ['Your token may only read (role operate is needed)', 'Ваш токен разрешает только чтение (нужна роль operate)'], 'refused.stale': ['Not while the connection is lost', 'Недоступно, пока нет связи'],
 

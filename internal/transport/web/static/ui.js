@@ -2,7 +2,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState, useId } from './view.js'
 import { t, word, duration, dateTime } from './i18n.js'
 import { ApiError } from './api.js'
-import { session, toast, useNow, useStore, toasts } from './state.js'
+import { session, mayOperate, toast, useNow, useStore, toasts } from './state.js'
 import { connection } from './live.js'
 
 const shapes = {
@@ -43,31 +43,60 @@ export const State = ({ state }) => html`<span class="state state-${state}"><${I
 
 export const Badge = ({ kind, icon, title, children }) => html`<span class="badge badge-${kind}" title=${title}>${icon && html`<${Icon} name=${icon} size=${13} />`}${children}</span>`
 
-// refusal explains why an action is disabled now, or is null.
-export function useRefusal() {
-  const who = useStore(session)
-  const conn = useStore(connection)
-  if (who?.role !== 'operate') return t('refused.read')
-  if (conn.status === 'stale') return t('refused.stale')
+// refusal explains why no command is allowed now, or is null.
+function refusal() {
+  if (!mayOperate()) return t('refused.read')
+  if (connection.value.status === 'stale') return t('refused.stale')
   return null
 }
 
-// Action is a button of a command: disabled with the reason when it is not allowed now.
-export function Action({ icon, onClick, children, primary, danger, small, label, type = 'button', disabled, needs = 'operate' }) {
-  const refusal = useRefusal()
+export function useRefusal() {
+  useStore(session)
+  useStore(connection)
+  return refusal()
+}
+
+// useCommand starts a command on an event, unless it is not allowed or runs already.
+function useCommand(run, disabled) {
+  const why = useRefusal()
   const [busy, setBusy] = useState(false)
   const alive = useRef(true)
   useEffect(() => () => { alive.current = false }, [])
-  const why = needs === 'operate' ? refusal : null
-  const off = Boolean(why || busy || disabled)
-  const click = async e => {
+  const start = async e => {
+    e.preventDefault()
     e.stopPropagation()
-    if (off) return
+    if (refusal() || busy || disabled) return
     setBusy(true)
-    try { await onClick?.(e) } finally { if (alive.current) setBusy(false) }
+    try { await run(e) } finally { if (alive.current) setBusy(false) }
   }
-  return html`<button type=${type} class="button ${primary ? 'primary' : ''} ${danger ? 'danger' : ''} ${small ? 'small' : ''} ${children ? '' : 'square'}"
-    aria-disabled=${off} aria-busy=${busy} aria-label=${label} title=${why ?? label} onClick=${click}>${icon && html`<${Icon} name=${icon} size=${small ? 15 : 17} />`}${children}</button>`
+  return { start, busy, why, off: Boolean(why || busy || disabled) }
+}
+
+// Action is a button of a command: disabled with the reason when it is not allowed now.
+export function Action({ icon, onClick, children, primary, danger, small, label, disabled, class: look, ...rest }) {
+  const { start, busy, why, off } = useCommand(onClick, disabled)
+  return html`<button type="button" class=${look ?? `button ${primary ? 'primary' : ''} ${danger ? 'danger' : ''} ${small ? 'small' : ''} ${children ? '' : 'square'}`} ...${rest}
+    aria-disabled=${off} aria-busy=${busy} aria-label=${label} title=${why ?? label} onClick=${start}>${icon && html`<${Icon} name=${icon} size=${small ? 15 : 17} />`}${children}</button>`
+}
+
+// Form is the form of a command, with the error of the last attempt. Like an Action it sends
+// nothing, also not by Enter, while the command is not allowed.
+export function Form({ onSubmit, submit, onClose, children }) {
+  const [error, setError] = useState('')
+  const { start, busy, why, off } = useCommand(async e => {
+    setError('')
+    try { await onSubmit(e.target) } catch (err) { setError(message(err)) }
+  })
+  return html`<form onSubmit=${start}>${children}${error && html`<p class="bad" role="alert">${error}</p>`}
+    <footer>${onClose && html`<button type="button" class="button" onClick=${onClose}>${t('cancel')}</button>`}<button class="button primary" aria-disabled=${off} aria-busy=${busy} title=${why}>${submit}</button></footer></form>`
+}
+
+// Connection says that the connection is lost, since when, and that no command is allowed.
+export function Connection() {
+  const c = useStore(connection)
+  useNow()
+  if (c.status === 'stale') return html`<p class="note warn conn" role="status" data-conn="stale"><${Icon} name="overdue" /> ${t('conn.stale', { time: duration((Date.now() - c.since) / 1000) })}</p>`
+  return null
 }
 
 export const message = e => {
@@ -101,7 +130,7 @@ export function Dialog({ title, onClose, children, wide }) {
   }, [])
   return html`<dialog ref=${ref} class=${wide ? 'wide' : ''} aria-labelledby=${id} onCancel=${e => { e.preventDefault(); onClose() }}
     onClick=${e => e.target === ref.current && onClose()}>
-    <div class="dialog"><header><h2 id=${id}>${title}</h2><button type="button" class="button square quiet" aria-label=${t('close')} onClick=${onClose}><${Icon} name="close" /></button></header>${children}</div></dialog>`
+    <div class="dialog"><header><h2 id=${id}>${title}</h2><button type="button" class="button square quiet" aria-label=${t('close')} onClick=${onClose}><${Icon} name="close" /></button></header><${Connection} />${children}</div></dialog>`
 }
 
 export function Toasts() {

@@ -3,7 +3,7 @@ import { t, word, number, duration, dateTime } from '../i18n.js'
 import { ApiError, get, post } from '../api.js'
 import { useStore, useNow, setQuery, route, toast, session, instant } from '../state.js'
 import { board, connection, follow, command, take, takeCourier, refetch, note } from '../live.js'
-import { Icon, Badge, Action, Dialog, Empty, Loading, Failure, Ago, Left, OrderID, attempt, message, useRefusal, State } from '../ui.js'
+import { Icon, Badge, Action, Dialog, Form, Empty, Loading, Failure, Ago, Left, OrderID, attempt, message, useRefusal, State } from '../ui.js'
 
 const step = 100 // cards that a column shows at first, and by which it shows more
 const most = 500 // cards that it shows at a time
@@ -100,7 +100,7 @@ export default function Board() {
     </div>
     <${Ended} orders=${b.ended} couriers=${b.couriers} />
     ${dialog?.kind === 'assign' && html`<${Assign} order=${dialog.order} onClose=${close} couriers=${couriers ?? []} />`}
-    ${dialog?.kind === 'unassign' && html`<${Unassign} order=${dialog.order} onClose=${close} />`}
+    ${dialog?.kind === 'unassign' && html`<${Reason} id=${dialog.order.id} verb="unassign" done=${t('done.unassigned')} onClose=${close} />`}
   </section>`
 }
 
@@ -235,23 +235,22 @@ export function Assign({ order: o, couriers, onClose }) {
   const free = couriers.filter(c => c.status === 'available').sort((a, b) => a.deliveries - b.deliveries)
   const [text, setText] = useState('')
   const shown = free.filter(c => c.name.toLowerCase().includes(text.trim().toLowerCase())).slice(0, 50)
-  const to = async c => { if (await run(o.id, 'assign', c ? { courier_id: c.id } : {}, c ? t('done.assigned.to', { name: c.name }) : t('done.assigned'))) onClose(); else onClose() }
+  const to = async c => { await run(o.id, 'assign', c ? { courier_id: c.id } : {}, c ? t('done.assigned.to', { name: c.name }) : t('done.assigned')); onClose() }
   return html`<${Dialog} title=${t('assign.title', { id: o.id })} onClose=${onClose}>
-    <button type="button" class="button primary block" data-first onClick=${() => to(null)}><${Icon} name="check" />${t('assign.next')}</button>
+    <${Action} class="button primary block" data-first icon="check" onClick=${() => to(null)}>${t('assign.next')}<//>
     <p class="muted">${free.length ? t('assign.or', { n: free.length }) : t('assign.none')}</p>
     ${free.length > 8 && html`<input type="search" value=${text} placeholder=${t('search.courier')} aria-label=${t('search.courier')} onInput=${e => setText(e.target.value)} />`}
-    <ul class="choices">${shown.map(c => html`<li key=${c.id}><button type="button" class="choice" onClick=${() => to(c)}><${Icon} name=${c.transport_type} /><span>${c.name}</span><small class="muted">${word('transport.', c.transport_type)} · ${t('deliveries.n', { n: c.deliveries })}</small></button></li>`)}</ul><//>`
+    <ul class="choices">${shown.map(c => html`<li key=${c.id}><${Action} class="choice" icon=${c.transport_type} onClick=${() => to(c)}><span>${c.name}</span><small class="muted">${word('transport.', c.transport_type)} · ${t('deliveries.n', { n: c.deliveries })}</small><//></li>`)}</ul><//>`
 }
 
-export function Unassign({ order: o, onClose }) {
-  const submit = async e => {
-    e.preventDefault()
-    const reason = e.target.elements.reason.value.trim()
-    await run(o.id, 'unassign', reason ? { reason } : {}, t('done.unassigned'))
+// Reason runs a command on an order that may have a reason.
+export function Reason({ id, verb, done, onClose }) {
+  const submit = async form => {
+    const reason = form.elements.reason.value.trim()
+    await run(id, verb, reason ? { reason } : {}, done)
     onClose()
   }
-  return html`<${Dialog} title=${t('unassign.title', { id: o.id })} onClose=${onClose}><form onSubmit=${submit}>
-    <p class="muted">${t('unassign.lead')}</p>
-    <label class="field"><span>${t('reason')}</span><input data-first name="reason" maxlength="200" autocomplete="off" /><small class="muted">${t('reason.hint')}</small></label>
-    <footer><button type="button" class="button" onClick=${onClose}>${t('cancel')}</button><button class="button primary">${t('do.unassign')}</button></footer></form><//>`
+  return html`<${Dialog} title=${t(verb + '.title', { id })} onClose=${onClose}><${Form} onSubmit=${submit} submit=${t('do.' + verb)} onClose=${onClose}>
+    <p class="muted">${t(verb + '.lead')}</p>
+    <label class="field"><span>${t('reason')}</span><input data-first name="reason" maxlength="200" autocomplete="off" /><small class="muted">${t('reason.hint')}</small></label><//><//>`
 }

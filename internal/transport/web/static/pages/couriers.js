@@ -3,7 +3,7 @@ import { t, word, number, percent, brief, day } from '../i18n.js'
 import { get, post, pages, request } from '../api.js'
 import { useData, useStore, route, setQuery, go, toast } from '../state.js'
 import { follow, board } from '../live.js'
-import { Icon, Action, Dialog, Loaded, PageHead, OrderID, Empty, Field, Chart, attempt, message } from '../ui.js'
+import { Icon, Action, Dialog, Form, Loaded, PageHead, OrderID, Empty, Field, Chart, attempt } from '../ui.js'
 import { pause, resume } from './board.js'
 import { columns } from './statistics.js'
 
@@ -53,32 +53,23 @@ function Fields({ c = {} }) {
 const read = form => ({ name: form.elements.name.value.trim(), phone: form.elements.phone.value.trim(), transport_type: form.elements.transport.value })
 
 function Register({ onClose }) {
-  const [error, setError] = useState('')
-  const submit = async e => {
-    e.preventDefault()
-    const c = read(e.target)
-    try {
-      await post('/api/v1/couriers', c)
-      toast(t('done.registered', { name: c.name }))
-      onClose(true)
-    } catch (err) { setError(message(err)) }
+  const close = () => onClose(false)
+  const submit = async form => {
+    const c = read(form)
+    await post('/api/v1/couriers', c)
+    toast(t('done.registered', { name: c.name }))
+    onClose(true)
   }
-  return html`<${Dialog} title=${t('courier.register')} onClose=${() => onClose(false)}><form onSubmit=${submit}><${Fields} />${error && html`<p class="bad" role="alert">${error}</p>`}
-    <footer><button type="button" class="button" onClick=${() => onClose(false)}>${t('cancel')}</button><button class="button primary">${t('register')}</button></footer></form><//>`
+  return html`<${Dialog} title=${t('courier.register')} onClose=${close}><${Form} onSubmit=${submit} submit=${t('register')} onClose=${close}><${Fields} /><//><//>`
 }
 
 function Edit({ c, etag, onClose }) {
-  const [error, setError] = useState('')
-  const submit = async e => {
-    e.preventDefault()
-    try {
-      await request('PATCH', '/api/v1/couriers/' + c.id, read(e.target), etag ? { 'If-Match': etag } : {})
-      toast(t('done.saved'))
-      onClose(true)
-    } catch (err) { setError(message(err)) }
+  const submit = async form => {
+    await request('PATCH', '/api/v1/couriers/' + c.id, read(form), etag ? { 'If-Match': etag } : {})
+    toast(t('done.saved'))
+    onClose()
   }
-  return html`<${Dialog} title=${t('courier.edit')} onClose=${() => onClose(true)}><form onSubmit=${submit}><${Fields} c=${c} />${error && html`<p class="bad" role="alert">${error}</p>`}
-    <footer><button type="button" class="button" onClick=${() => onClose(true)}>${t('cancel')}</button><button class="button primary">${t('save')}</button></footer></form><//>`
+  return html`<${Dialog} title=${t('courier.edit')} onClose=${onClose}><${Form} onSubmit=${submit} submit=${t('save')} onClose=${onClose}><${Fields} c=${c} /><//><//>`
 }
 
 function Courier({ id }) {

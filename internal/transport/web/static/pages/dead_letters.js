@@ -2,7 +2,7 @@ import { html, useState, useMemo } from '../view.js'
 import { t, word, number, dateTime } from '../i18n.js'
 import { get, post, request, pages } from '../api.js'
 import { useData, useStore, route, setQuery, toast } from '../state.js'
-import { Icon, Action, Badge, Dialog, Loaded, PageHead, Empty, Ago, attempt, message } from '../ui.js'
+import { Icon, Action, Badge, Dialog, Form, Loaded, PageHead, Empty, Ago, attempt, message } from '../ui.js'
 
 const reasons = ['not_json', 'bad_order_id', 'refused_by_database', 'processing_panicked']
 
@@ -63,9 +63,8 @@ function Show({ id, onClose }) {
   const one = useData(() => get('/api/v1/dead-letters/' + id), [id])
   const [view, setView] = useState('text')
   const command = (verb, done) => attempt(() => post(`/api/v1/dead-letters/${id}/${verb}`), done).then(ok => { if (ok) onClose() })
-  const edit = async e => {
-    e.preventDefault()
-    const text = e.target.elements.payload.value
+  const edit = async form => {
+    const text = form.elements.payload.value
     const raw = btoa(String.fromCharCode(...new TextEncoder().encode(text)))
     if (await attempt(() => request('PUT', `/api/v1/dead-letters/${id}/payload`, { payload: raw }), t('done.saved'))) { setView('text'); one.reload() }
   }
@@ -74,7 +73,7 @@ function Show({ id, onClose }) {
     return html`<dl class="facts"><div><dt>${t('record')}</dt><dd class="mono">${d.topic} ${d.partition}@${d.offset}</dd></div><div><dt>${t('reason')}</dt><dd>${word('dead.', d.reason)}</dd></div><div><dt>${t('produced')}</dt><dd>${dateTime(d.produced_at)}</dd></div><div><dt>${t('attempts.head')}</dt><dd>${number(d.redrives + 1)}</dd></div></dl>
     <p>${d.detail}</p>
     <div class="chips" role="group" aria-label=${t('payload')}>${['text', 'hex', ...(d.status === 'pending' ? ['edit'] : [])].map(v => html`<button type="button" class="chip" aria-pressed=${view === v} onClick=${() => setView(v)}>${t('payload.' + v)}</button>`)}</div>
-    ${view === 'edit' ? html`<form onSubmit=${edit}><${'label'} class="field"><span class="sr">${t('payload')}</span><textarea name="payload" spellcheck="false" data-first>${utf8(payload)}</textarea><//><footer><button class="button primary">${t('save')}</button></footer></form>`
+    ${view === 'edit' ? html`<${Form} onSubmit=${edit} submit=${t('save')}><${'label'} class="field"><span class="sr">${t('payload')}</span><textarea name="payload" spellcheck="false" data-first>${utf8(payload)}</textarea><//><//>`
       : html`<pre tabindex="0" aria-label=${t('payload')}>${view === 'hex' ? hex(payload) : utf8(payload) || t('dead.empty')}</pre>`}
     ${d.headers.length > 0 && html`<h3>${t('headers')}</h3><dl class="facts">${d.headers.map(h => html`<div><dt class="mono">${utf8(bytes(h.key))}</dt><dd class="mono">${utf8(bytes(h.value))}</dd></div>`)}</dl>`}
     ${d.status === 'pending' && view !== 'edit' && html`<footer><${Action} danger onClick=${() => command('discard', t('done.discarded'))}>${t('discard')}<//><${Action} primary icon="recheck" onClick=${() => command('redrive', t('done.redriven'))}>${t('redrive')}<//></footer>`}`

@@ -2,7 +2,7 @@ import { html, useState, useEffect, useMemo, useRef } from '../view.js'
 import { t, word, number, time, dateTime } from '../i18n.js'
 import { get, post } from '../api.js'
 import { useData, useStore, route, setQuery, toast } from '../state.js'
-import { Icon, Action, Badge, State, Dialog, Loaded, PageHead, OrderID, Empty, Failure, Loading, Field, message } from '../ui.js'
+import { Icon, Action, Badge, State, Dialog, Form, Loaded, PageHead, OrderID, Empty, Failure, Loading, Field, message } from '../ui.js'
 import { hex } from './dead_letters.js'
 
 const kept = 500 // records that the page keeps
@@ -92,21 +92,16 @@ function Show({ r, onClose }) {
 }
 
 function Publish({ onClose, known }) {
-  const [error, setError] = useState('')
   const area = useRef()
   const event = status => JSON.stringify({ order_id: known?.order_id ?? 'ORDER_ID', status, created_at: new Date().toISOString().slice(0, 19) + 'Z' })
   const fill = text => { area.current.value = text }
-  const submit = async e => {
-    e.preventDefault()
-    try {
-      const at = await post('/api/v1/records', { value: area.current.value })
-      toast(t('done.published', { id: at.partition + '@' + at.offset }))
-      onClose()
-    } catch (err) { setError(message(err)) }
+  const submit = async () => {
+    const at = await post('/api/v1/records', { value: area.current.value })
+    toast(t('done.published', { id: at.partition + '@' + at.offset }))
+    onClose()
   }
   useEffect(() => fill(event('created')), [])
-  return html`<${Dialog} wide title=${t('publish.title')} onClose=${onClose}><form onSubmit=${submit}><p class="muted">${t('publish.lead')}</p>
+  return html`<${Dialog} wide title=${t('publish.title')} onClose=${onClose}><${Form} onSubmit=${submit} submit=${t('publish')} onClose=${onClose}><p class="muted">${t('publish.lead')}</p>
     <div class="chips"><button type="button" class="chip" onClick=${() => fill(event('created'))}>${t('publish.valid')}</button>${known && html`<button type="button" class="chip" onClick=${() => fill(utf8(known.value))}>${t('publish.duplicate')}</button>`}<button type="button" class="chip" onClick=${() => fill('{"order_id":')}>${t('publish.malformed')}</button></div>
-    <${Field} label=${t('value')}><textarea ref=${area} name="value" data-first maxlength="16384" spellcheck="false" /><//>${error && html`<p class="bad" role="alert">${error}</p>`}
-    <footer><button type="button" class="button" onClick=${onClose}>${t('cancel')}</button><button class="button primary">${t('publish')}</button></footer></form><//>`
+    <${Field} label=${t('value')}><textarea ref=${area} name="value" data-first maxlength="16384" spellcheck="false" /><//><//><//>`
 }

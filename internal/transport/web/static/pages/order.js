@@ -4,7 +4,7 @@ import { get } from '../api.js'
 import { useData, useStore, session, instant } from '../state.js'
 import { board, follow } from '../live.js'
 import { Icon, State, Badge, Action, Dialog, Loaded, PageHead, Ago, Left, Empty, copy, message } from '../ui.js'
-import { Assign, Unassign, run } from './board.js'
+import { Assign, Reason, run } from './board.js'
 
 export default function Order({ rest }) {
   const id = decodeURIComponent(rest)
@@ -46,8 +46,8 @@ export default function Order({ rest }) {
       ${o.recheck && !o.no_courier && html`<div><dt>${t('recheck.next')}</dt><dd>${dateTime(o.recheck.at)}<br /><small class="muted">${word('recheck.', o.recheck.reason)}, ${t('attempts', { n: o.recheck.attempts })}${o.recheck.error && ': ' + o.recheck.error}</small></dd></div>`}
     </dl></section></div>
     ${dialog === 'assign' && html`<${Assign} order=${{ id: o.order_id }} onClose=${close} couriers=${[...b.couriers?.values() ?? []]} />`}
-    ${dialog === 'unassign' && html`<${Unassign} order=${{ id: o.order_id }} onClose=${close} />`}
-    ${dialog === 'cancel' && html`<${Cancel} id=${o.order_id} onClose=${close} />`}
+    ${dialog === 'unassign' && html`<${Reason} id=${o.order_id} verb="unassign" done=${t('done.unassigned')} onClose=${close} />`}
+    ${dialog === 'cancel' && html`<${Reason} id=${o.order_id} verb="cancel" done=${t('done.cancelled')} onClose=${close} />`}
     ${dialog === 'curl' && html`<${Curl} o=${o} onClose=${() => setDialog('')} />`}`
   }}<//>`
 }
@@ -65,18 +65,6 @@ function Why({ o }) {
     ${o.held_reason && fact('reason', o.held_reason)}
     ${o.missing_since && fact('missing.since', dateTime(o.missing_since), t('missing.help'))}
     ${o.recheck && fact('recheck.next', dateTime(o.recheck.at), `${word('recheck.', o.recheck.reason)}, ${t('attempts', { n: o.recheck.attempts })}${o.recheck.error ? ': ' + o.recheck.error : ''}`)}</dl></section>`
-}
-
-function Cancel({ id, onClose }) {
-  const submit = async e => {
-    e.preventDefault()
-    const reason = e.target.elements.reason.value.trim()
-    await run(id, 'cancel', reason ? { reason } : {}, t('done.cancelled'))
-    onClose()
-  }
-  return html`<${Dialog} title=${t('cancel.title', { id })} onClose=${onClose}><form onSubmit=${submit}><p class="muted">${t('cancel.lead')}</p>
-    <label class="field"><span>${t('reason')}</span><input data-first name="reason" maxlength="200" autocomplete="off" /><small class="muted">${t('reason.hint')}</small></label>
-    <footer><button type="button" class="button" onClick=${onClose}>${t('cancel')}</button><button class="button primary">${t('do.cancel')}</button></footer></form><//>`
 }
 
 // Curl has a command for all that the caller may do with the order now.

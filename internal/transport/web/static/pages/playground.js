@@ -122,7 +122,7 @@ function Timer({ o }) {
 function Move({ o, onClose, run }) {
   const move = async status => { onClose(); await run('move', () => post(`${simulator}/orders/${o.id}/status?status=${status}`).then(() => {}), { id: o.id, status: word('play.status.', status) }) }
   return html`<${Dialog} title=${t('play.move.title', { id: o.id })} onClose=${onClose}><p class="muted">${t('play.move.does')}</p>
-    <ul class="choices">${statuses.map((status, i) => html`<li><button type="button" class="choice" data-first=${i === 0 ? '' : null} aria-current=${o.status === status ? 'true' : null} onClick=${() => move(status)}><${Icon} name=${{ completed: 'completed', delivered: 'completed', canceled: 'cancelled' }[status] ?? 'assigned'} /><span>${word('play.status.', status)}</span><small class="muted mono">${status}</small></button></li>`)}</ul><//>`
+    <ul class="choices">${statuses.map((status, i) => html`<li><${Action} class="choice" icon=${{ completed: 'completed', delivered: 'completed', canceled: 'cancelled' }[status] ?? 'assigned'} data-first=${i === 0 ? '' : null} aria-current=${o.status === status ? 'true' : null} onClick=${() => move(status)}><span>${word('play.status.', status)}</span><small class="muted mono">${status}</small><//></li>`)}</ul><//>`
 }
 
 const Log = ({ log }) => html`<section class="panel" aria-label=${t('play.log')}><header><h2>${t('play.log')}</h2></header>${!log.length ? html`<${Empty} icon="playground" title=${t('play.log.none')} />` : html`<div class="play-log" role="log" tabindex="0" aria-label=${t('play.log')}><ol>${log.map(l => html`<li key=${l.at} class=${l.ok ? '' : 'bad'}><span class="muted">${time(l.at)}</span><span>${l.text}</span></li>`)}</ol></div>`}</section>`
