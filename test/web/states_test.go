@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +22,7 @@ type gate struct {
 	*httptest.Server
 	mu      sync.Mutex
 	status  int           // 0: pass on
+	session string        // the answer to who the caller is; empty: the service's
 	held    chan struct{} // closed when requests are no longer held; nil: they are not
 	service http.Handler
 }
@@ -46,7 +48,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	held := g.held
 	g.mu.Unlock()
-	guarded := strings.HasPrefix(r.URL.Path, "/api/v1/") && r.URL.Path != "/api/v1/session"
+	api := strings.HasPrefix(r.URL.Path, "/api/v1/") || strings.HasPrefix(r.URL.Path, "/dev/v1/")
+	guarded := api && r.URL.Path != "/api/v1/session"
 	if guarded && held != nil {
 		select {
 		case <-held:
@@ -55,8 +58,13 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	g.mu.Lock()
-	status := g.status
+	status, session := g.status, g.session
 	g.mu.Unlock()
+	if r.URL.Path == "/api/v1/session" && session != "" {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, session)
+		return
+	}
 	if !guarded || status == 0 {
 		g.service.ServeHTTP(w, r)
 		return
@@ -137,6 +145,26 @@ func (t *tab) states(g *gate, path, shows string) {
 	}
 	g.answer(0)
 	t.sees(`document.querySelector('[data-conn=live]') && !document.querySelector('main [data-conn=stale]')`)
+}
+
+// TestStatesOfThePlayground: the same for the Playground. To a read token, which dev has
+// not, it shows the recovery with every action disabled.
+func TestStatesOfThePlayground(t *testing.T) {
+	w := newDev(t)
+	g := w.newGate()
+	b := w.open("/ui/assets/icon.svg")
+	b.tolerate = []string{"Failed to load resource", "net::ERR"}
+	b.states(g, "/ui/playground", ".verdict")
+	b.play("create.one")
+	b.staleDialog(g, "main tr[data-row] button")
+
+	g.mu.Lock()
+	g.session = `{"signed_in":true,"token_required":true,"name":"viewer","role":"read","playground":true}`
+	g.mu.Unlock()
+	b.do(chromedp.Reload())
+	b.sees(`document.querySelector('.verdict') && document.querySelector('main tr[data-row]')`)
+	b.sees(`[...document.querySelectorAll('main footer button, main tr button')].every(b => b.getAttribute('aria-disabled') === 'true' && b.title.includes('operate'))`)
+	b.accessible("/ui/playground", "read only")
 }
 
 // TestDialogsWhileStale: a dialog that is open when the connection is lost says so and sends
