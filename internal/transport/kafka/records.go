@@ -174,7 +174,8 @@ func (r *Records) read(ctx context.Context, p PartitionState, q records.Query) (
 		from = q.Offset
 	}
 	if !q.Since.IsZero() {
-		at, err := r.client.GetOffset(r.cfg.Topic, p.ID, q.Since.UnixMilli())
+		const epoch = 0 // smaller numbers are no times to Kafka: -1 means the end
+		at, err := r.client.GetOffset(r.cfg.Topic, p.ID, max(epoch, q.Since.UnixMilli()))
 		if err != nil {
 			return nil, err
 		}

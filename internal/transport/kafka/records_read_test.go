@@ -43,6 +43,12 @@ func readsRecords(b fixture) {
 		}
 		return r.client
 	}
+	for year, want := range map[int]int{1: 5, 244: 5, 1969: 5, 1970: 5, 9999: 0} { // Kafka's times begin in 1970
+		found, err := r.Read(b.Context(), records.Query{Partition: 0, Offset: -1, Limit: 9, Since: time.Date(year, 12, 31, 23, 59, 59, 999e6, time.UTC)})
+		if err != nil || len(found) != want {
+			b.Errorf("%d records since the year %d, want %d: %v", len(found), year, want, err)
+		}
+	}
 	read(false)
 	first := client()
 	var s sink
