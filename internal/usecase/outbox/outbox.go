@@ -99,25 +99,29 @@ func (o *Outbox) publishPage(ctx context.Context) (more bool, err error) {
 	if o.reader.At().ID == from {
 		return false, nil
 	}
-	for rest := events; len(rest) > 0; {
-		n := distinct(rest)
-		if err := o.publisher.Publish(ctx, rest[:n]); err != nil {
+	for len(events) > 0 {
+		var first []Event
+		first, events = firstOfEach(events)
+		if err := o.publisher.Publish(ctx, first); err != nil {
 			return false, err
 		}
-		rest = rest[n:]
 	}
 	return changes == page, o.positions.Advance(ctx, from, o.reader.At().ID)
 }
 
-// distinct returns how many events come before the second one of an order. If an event is
-// not published, no later one of its order may be: so they are not sent together.
-func distinct(events []Event) int {
+// firstOfEach splits events into the first one of each order and the rest. If an event is
+// not published, no later one of its order may be: so they are not sent together. Those of
+// other orders are, so that a page takes few requests although an order's events follow
+// each other in it.
+func firstOfEach(events []Event) (first, rest []Event) {
 	seen := make(map[courier.OrderID]struct{}, len(events))
-	for i, e := range events {
+	for _, e := range events {
 		if _, again := seen[e.OrderID]; again {
-			return i
+			rest = append(rest, e)
+			continue
 		}
 		seen[e.OrderID] = struct{}{}
+		first = append(first, e)
 	}
-	return len(events)
+	return first, rest
 }

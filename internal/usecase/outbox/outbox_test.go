@@ -212,10 +212,13 @@ func TestEveryTransitionIsPublished(t *testing.T) {
 }
 
 // memory is a journal and a broker without faults.
-type memory struct{ world }
+type memory struct {
+	world
+	requests int
+}
 
 func newMemory(changes ...livefeed.Change) *memory {
-	m := &memory{world{healthy: true, published: make(map[int64]int)}}
+	m := &memory{world: world{healthy: true, published: make(map[int64]int)}}
 	m.add(changes...)
 	return m
 }
@@ -230,6 +233,7 @@ func (m *memory) add(changes ...livefeed.Change) {
 
 // Publish replaces that of world.
 func (m *memory) Publish(_ context.Context, events []outbox.Event) error {
+	m.requests++
 	m.events = append(m.events, events...)
 	return nil
 }
@@ -264,6 +268,22 @@ func TestOutboxPassesChangesOfCouriers(t *testing.T) {
 	publish(t, outbox.New(m, m, m))
 	if len(m.events) != 1 || m.events[0].OrderID != "o" || m.position != m.end {
 		t.Errorf("published %v up to %d of %d, want o", m.events, m.position, m.end)
+	}
+}
+
+// TestBacklogTakesFewRequests: a page takes as many as it has events of one order, although
+// those follow each other, as they do when orders come one at a time.
+func TestBacklogTakesFewRequests(t *testing.T) {
+	m := newMemory()
+	m.begun = true
+	for i := range 200 {
+		for _, s := range []courier.State{courier.StateWaiting, courier.StateAssigned, courier.StateCompleted} {
+			m.add(livefeed.Change{OrderID: courier.OrderID(fmt.Sprint(i)), State: s})
+		}
+	}
+	publish(t, outbox.New(m, m, m))
+	if len(m.events) != 600 || m.requests != 3 {
+		t.Errorf("%d events in %d requests, want 600 in 3", len(m.events), m.requests)
 	}
 }
 
