@@ -32,7 +32,7 @@ func (a *App) periodicTasks() []worker.Task {
 		tasks = append(tasks, worker.ExpireOverdue(a.orderStore.Overdue, a.orders.Expire, a.orderService, a.log))
 	}
 	if a.events != nil {
-		publish := outbox.New(postgres.NewJournal(a.pool), postgres.NewOutbox(a.pool), a.events).Publish
+		publish := outbox.New(postgres.NewTransitions(a.pool), postgres.NewOutbox(a.pool), a.events).Publish
 		tasks = append(tasks, worker.Outbox(leader(postgres.OutboxLock), publish))
 	}
 	if a.cfg.Retention > 0 {

@@ -49,7 +49,7 @@ func (l steadyLoad) orders() int { return l.lead() + l.rate*l.seconds }
 
 // measureSteady measures from the moment each event was due until the COMMIT that
 // assigned its order, by PostgreSQL's timestamp (track_commit_timestamp).
-func (s *stack) measureSteady(ctx context.Context, pace steadyLoad, r orderRange, bar *progress) (out latency, err error) {
+func (s *stack) measureSteady(ctx context.Context, pace steadyLoad, r orderRange, bar *progress) (h histogram, loaded result, err error) {
 	due := make(map[string]time.Time, r.len())
 	l := load{name: fmt.Sprintf("%d per second", pace.rate), events: r.len(), journal: 2 * r.len()}
 	l.drive = func(ctx context.Context) error {
@@ -59,13 +59,13 @@ func (s *stack) measureSteady(ctx context.Context, pace steadyLoad, r orderRange
 		}
 		return err
 	}
-	if _, err := l.run(ctx, s, bar); err != nil {
-		return out, err
+	if loaded, err = l.run(ctx, s, bar); err != nil {
+		return h, loaded, err
 	}
-	h := newHistogram()
+	h = newHistogram()
 	rows, err := s.pool.Query(ctx, "select order_id, pg_xact_commit_timestamp(xmin) from journal where state = 'assigned'")
 	if err != nil {
-		return out, fmt.Errorf("read commit times: %w", err)
+		return h, loaded, fmt.Errorf("read commit times: %w", err)
 	}
 	var id string
 	var at time.Time
@@ -79,9 +79,9 @@ func (s *stack) measureSteady(ctx context.Context, pace steadyLoad, r orderRange
 		err = fmt.Errorf("%d of %d orders are assigned", h.TotalCount(), len(due))
 	}
 	if err != nil {
-		return out, fmt.Errorf("read commit times: %w", err)
+		return h, loaded, fmt.Errorf("read commit times: %w", err)
 	}
-	return h.latency(pace.rate), nil
+	return h, loaded, nil
 }
 
 // measureSingleGets measures one GET at a time, with no other load.

@@ -47,10 +47,6 @@ func (r result) then(next result) result {
 const resultHeading = "                        per second  of GETs  of 1-by-1  events/s  GETs/event  GETs/change  WAL B  rolled back   allocs  peak MB   CPU µs per change\n"
 
 func (r result) row() string {
-	var cpu []string
-	for _, program := range slices.Sorted(maps.Keys(r.CPU)) {
-		cpu = append(cpu, fmt.Sprintf("%s %.0f", program, r.CPU[program]))
-	}
 	dash := func(format string, v float64) string {
 		if v == 0 {
 			return "-"
@@ -59,7 +55,15 @@ func (r result) row() string {
 	}
 	return fmt.Sprintf("%-22s %11.0f %8s %10s %9.0f %11s %12s %6s %12s %8s %8s   %s\n",
 		r.Name, r.Rate, dash("%.2f", r.OfGETs), dash("%.1f", r.OfSingle), r.Events, dash("%.2f", r.GETs), dash("%.2f", r.GETsPerChange),
-		dash("%.0f", r.WAL), fmt.Sprintf("%.2f %%", 100*r.RolledBack), dash("%.0f", r.Allocations), dash("%.0f", r.PeakMB), strings.Join(cpu, ", "))
+		dash("%.0f", r.WAL), fmt.Sprintf("%.2f %%", 100*r.RolledBack), dash("%.0f", r.Allocations), dash("%.0f", r.PeakMB), cpuText(r.CPU))
+}
+
+func cpuText(us map[string]float64) string {
+	var programs []string
+	for _, program := range slices.Sorted(maps.Keys(us)) {
+		programs = append(programs, fmt.Sprintf("%s %.0f", program, us[program]))
+	}
+	return strings.Join(programs, ", ")
 }
 
 const legend = `

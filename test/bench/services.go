@@ -50,10 +50,10 @@ func (s *stack) serveIn(ctx context.Context, dir string) (one service, err error
 	one.log = log.Name()
 	one.Process, err = program.Start(ctx, program.Command{
 		Path: filepath.Join(s.dir, "service-courier"), Args: []string{"serve"}, Dir: dir, Log: log,
-		Env: []string{
+		Env: append([]string{
 			"HTTP_ADDR=127.0.0.1:0", "DATABASE_URL=" + s.postgres.URL(database), "ORDER_SERVICE_URL=" + s.orders.url(),
 			"KAFKA_BROKERS=" + s.kafka.Addr(), "KAFKA_ORDER_TOPIC=" + topic, "KAFKA_GROUP_ID=" + group,
-		},
+		}, s.settings...),
 	})
 	return one, err
 }

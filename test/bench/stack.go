@@ -32,6 +32,7 @@ type stack struct {
 	postgres  *devpostgres.Server
 	pool      *pgxpool.Pool
 	orders    *orderService
+	settings  []string       // of the services, besides the usual ones
 	closers   []func() error // called in reverse order
 }
 

@@ -53,7 +53,11 @@ func (t *table) measure(ctx context.Context, s *stack, few int, bar *progress) e
 	assigned := 0 // orders that are never completed
 	steady := func(load steadyLoad) (latency, error) {
 		assigned += load.orders()
-		return s.measureSteady(ctx, load, ids.next(load.orders()), bar)
+		h, _, err := s.measureSteady(ctx, load, ids.next(load.orders()), bar)
+		if err != nil {
+			return latency{}, err
+		}
+		return h.latency(load.rate), nil
 	}
 	bar.step("warming up")
 	if _, err := steady(warmUp); err != nil {

@@ -15,6 +15,8 @@ import (
 )
 
 var (
+	//go:embed sql/outbox_after.sql
+	outboxAfter string
 	//go:embed sql/outbox_lag.sql
 	outboxLag string
 	//go:embed sql/outbox_since.sql
@@ -31,6 +33,19 @@ var (
 
 // NewOutbox returns the position in pool's database.
 func NewOutbox(pool *pgxpool.Pool) *Outbox { return &Outbox{pool} }
+
+// Transitions is the journal with only what an event of the outbox has of each change.
+type Transitions struct{ *Journal }
+
+var _ livefeed.Journal = Transitions{}
+
+// NewTransitions returns the journal in pool's database.
+func NewTransitions(pool *pgxpool.Pool) Transitions { return Transitions{NewJournal(pool)} }
+
+// After implements livefeed.Journal.
+func (t Transitions) After(ctx context.Context, id int64, limit int) ([]livefeed.Change, error) {
+	return query(ctx, t.pool, pgx.RowToStructByNameLax[livefeed.Change], "read the journal", outboxAfter, id, limit)
+}
 
 // Position implements outbox.Positions.
 func (o *Outbox) Position(ctx context.Context) (id int64, ok bool, err error) {

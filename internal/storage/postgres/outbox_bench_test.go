@@ -53,7 +53,7 @@ func BenchmarkOutbox(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	began := time.Now()
-	if err := outbox.New(postgres.NewJournal(pool), positions, to).Publish(b.Context()); err != nil {
+	if err := outbox.New(postgres.NewTransitions(pool), positions, to).Publish(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(to.events)/time.Since(began).Seconds(), "events/s")

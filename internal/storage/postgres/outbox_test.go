@@ -1,10 +1,13 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"service-courier/internal/courier"
 	"service-courier/internal/storage/postgres"
@@ -137,5 +140,46 @@ func TestOutboxPublishesSinceATime(t *testing.T) {
 	}
 	if id, _, _ := o.Position(t.Context()); id != 1 {
 		t.Errorf("position %d, want 1", id)
+	}
+}
+
+// collect is a broker that keeps events.
+type collect struct{ events []outbox.Event }
+
+func (c *collect) Publish(_ context.Context, events []outbox.Event) error {
+	c.events = append(c.events, events...)
+	return nil
+}
+
+// TestTransitionsHaveWhatAnEventHas: the outbox reads less of the journal than the live
+// feed, and the events are the same.
+func TestTransitionsHaveWhatAnEventHas(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting), to("c", courier.StateCancelled))
+	f.match(1)
+	if _, err := f.change(1, func(c *courier.Courier) { c.Name = "Anna" }); err != nil {
+		t.Fatal(err)
+	}
+	f.save(to("a", courier.StateHeld))
+	if _, err := f.assign("a", 1); err != nil {
+		t.Fatal(err)
+	}
+	f.save(to("a", courier.StateCompleted))
+	o := postgres.NewOutbox(f.pool)
+	if err := o.Begin(t.Context(), livefeed.Cursor{}); err != nil {
+		t.Fatal(err)
+	}
+	var got [2][]outbox.Event
+	for i, journal := range []livefeed.Journal{postgres.NewJournal(f.pool), postgres.NewTransitions(f.pool)} {
+		f.exec("UPDATE outbox SET published_id = 0")
+		to := &collect{}
+		if err := outbox.New(journal, o, to).Publish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got[i] = to.events
+	}
+	if diff := cmp.Diff(got[0], got[1]); diff != "" || len(got[0]) != 7 {
+		t.Errorf("%d events, want 7; as the live feed reads them (-) and the outbox (+):\n%s", len(got[0]), diff)
 	}
 }

@@ -162,6 +162,7 @@ func (f fixture) checkPlans(pass int, seen *planLog) {
 		}},
 		planStep{"resync", func() { f.resyncPage(pass, planBatch) }, []string{"orders_pkey", "orders_active"}},
 		planStep{"journal", func() { f.journalPage(planBatch) }, []string{"courier_orders_pkey", "couriers_pkey", "journal_pkey", "orders_pkey"}},
+		planStep{"outbox", func() { _ = second(postgres.NewTransitions(f.pool).After(f.Context(), 0, planBatch)) }, []string{"couriers_pkey", "journal_pkey"}},
 	), seen, tablesAndJoins)
 	f.checkSteps(f.countPlans(), seen, nothing)
 }

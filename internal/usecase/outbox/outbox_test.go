@@ -261,7 +261,7 @@ func TestOutboxBeginsAtTheEnd(t *testing.T) {
 func TestOutboxPassesChangesOfCouriers(t *testing.T) {
 	m := newMemory()
 	m.begun = true
-	for range 1500 {
+	for range 6000 {
 		m.add(livefeed.Change{CourierID: 1, CourierChange: livefeed.CourierEdited})
 	}
 	m.add(livefeed.Change{OrderID: "o", State: courier.StateWaiting})
