@@ -41,7 +41,10 @@ func TestMain(m *testing.M) {
 // TestTogether runs the tests that share a broker, each with its own topic, consumer
 // group, database and programs.
 func TestTogether(t *testing.T) {
-	broker := realkafka.Require(t, realkafka.Options{})
+	front := freeAddr(t) // of a proxy, for clients of the listener FRONT
+	broker := realkafka.Require(t, realkafka.Options{
+		Listeners: map[string]string{listenFront: "PLAINTEXT"}, Advertised: map[string]string{listenFront: front},
+	})
 	for _, test := range []struct {
 		name string
 		run  func(*stack)
@@ -62,7 +65,7 @@ func TestTogether(t *testing.T) {
 		})
 	}
 	t.Run("kill -9 at each moment of a batch", func(t *testing.T) { killAtEachMoment(t, broker) })
-	t.Run("kill -9 at each moment of publishing", func(t *testing.T) { killWhilePublishing(t, broker) })
+	t.Run("kill -9 at each moment of publishing", func(t *testing.T) { killWhilePublishing(t, broker, front) })
 	t.Run("a rolling upgrade", func(t *testing.T) { rollingUpgrade(t, broker) })
 	t.Run("Kafka dies and hangs", func(t *testing.T) { brokerFails(t, broker) })
 }

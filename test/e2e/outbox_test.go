@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"net/url"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -11,46 +12,88 @@ import (
 	"service-courier/test/realkafka"
 )
 
+const (
+	listenFront  = "FRONT"
+	publishedNew = `"event_id"` // in the requests that publish events, and in no other
+	// storePosition ends with the number of the parameters' types, which are sent when the
+	// statement is run and not when it is described.
+	storePosition = "UPDATE outbox SET published_id = $2 WHERE published_id = $1\x00\x00\x02"
+)
+
 // publishingMoments are those at which a replica that publishes is killed.
 var publishingMoments = []struct {
-	name string
-	trap wire.Trap
+	name     string
+	kafka    bool // the trap is before Kafka, else before PostgreSQL
+	trap     wire.Trap
+	repeated bool // the next run publishes events again
 }{
-	{"before the journal is read", wire.Trap{Text: "FROM journal j"}},
-	{"before the position is stored", wire.Trap{Text: "UPDATE outbox SET published_id"}},
-	{"after the position is stored", wire.Trap{Text: "UPDATE outbox SET published_id", Answer: true}},
+	{name: "before the journal is read", trap: wire.Trap{Text: "FROM journal j"}},
+	{name: "before the events are sent", kafka: true, trap: wire.Trap{Text: publishedNew}},
+	{name: "sent and not acknowledged", kafka: true, trap: wire.Trap{Text: publishedNew, Answer: true}, repeated: true},
+	{name: "before the position is stored", trap: wire.Trap{Text: storePosition}, repeated: true},
+	{name: "after the position is stored", trap: wire.Trap{Text: storePosition, Answer: true}},
 }
 
 // killWhilePublishing: the next run publishes everything that the killed one has not,
 // again what may be published, and an order's events in order.
-func killWhilePublishing(t *testing.T, broker *realkafka.Broker) {
+func killWhilePublishing(t *testing.T, broker *realkafka.Broker, front string) {
 	t.Helper()
 	for _, moment := range publishingMoments {
 		t.Run(moment.name, func(t *testing.T) {
-			t.Parallel()
+			settings := []string{"KAFKA_BROKERS=" + broker.Addr()}
+			var proxy *wire.Wire
+			if moment.kafka {
+				proxy = wire.At(t, front, broker.Listener(listenFront), "") // one at a time
+				settings = []string{"KAFKA_BROKERS=" + front}
+			} else {
+				t.Parallel()
+			}
 			c := newProxied(t, broker)
+			if !moment.kafka {
+				proxy = c.database
+				c.unprepared()
+			}
 			topic := c.topic + ".events"
 			if err := broker.CreateTopic(t.Context(), topic, partitions); err != nil {
 				t.Fatal(err)
 			}
-			first := c.serveBehindProxies("KAFKA_ASSIGNMENT_TOPIC=" + topic)
+			settings = append(settings, "KAFKA_ASSIGNMENT_TOPIC="+topic)
+			first := c.serveBehindProxies(settings...)
 			c.eventually("the service is ready", c.ready)
 			c.eventually("the outbox has begun", func() error { return want(int64(1), c.count("select count(*) from outbox")) })
-			sprung := c.waitTrap(c.database.Lay(moment.trap))
+			sprung := c.waitTrap(proxy.Lay(moment.trap))
 			orders := c.steady(60, 60, nil)
 			sprung()
 			if err := first.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			c.removeMembers()
-			c.serveBehindProxies("KAFKA_ASSIGNMENT_TOPIC=" + topic)
+			c.serveBehindProxies(settings...)
 			c.waitEnded(orders.wait(), true)
 			c.eventually("everything is published", func() error {
 				return want(int64(0), c.count("select count(*) from journal where id > (select published_id from outbox)"))
 			})
-			t.Logf("%d events are published twice", c.checkPublished(topic))
+			repeated := c.checkPublished(topic)
+			t.Logf("%d events are published twice", repeated)
+			if (repeated > 0) != moment.repeated {
+				t.Errorf("%d events are published twice", repeated)
+			}
 		})
 	}
+}
+
+// unprepared lets the service send the text of a statement whenever it runs it, not only
+// when it prepares it.
+func (c *proxied) unprepared() {
+	c.Helper()
+	u, err := url.Parse(c.stack.database)
+	if err != nil {
+		c.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("default_query_exec_mode", "cache_describe")
+	u.RawQuery = query.Encode()
+	c.stack.database = u.String()
 }
 
 // checkPublished reads the topic of the outbox to its present end. Every transition of the

@@ -1,6 +1,7 @@
 package realkafka
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -25,6 +26,9 @@ type Options struct {
 	// Listeners are further listeners by name, with their protocol, such as
 	// SASL_SSL. Properties configure them: listener.name.NAME.ssl.keystore.location.
 	Listeners map[string]string
+	// Advertised are the addresses, host:port, that the broker names to clients of a
+	// further listener instead of its own, such as that of a proxy.
+	Advertised map[string]string
 	// Format are further arguments of the storage tool, such as --add-scram. KRaft
 	// mode only.
 	Format []string
@@ -39,9 +43,9 @@ func (o Options) withDefaults() Options {
 
 func (o Options) addListeners(all map[string]string, p ports) {
 	for name, protocol := range o.Listeners {
-		address := fmt.Sprintf(",%s://127.0.0.1:%d", name, p.others[name])
-		all["listeners"] += address
-		all["advertised.listeners"] += address
+		address := fmt.Sprintf("127.0.0.1:%d", p.others[name])
+		all["listeners"] += "," + name + "://" + address
+		all["advertised.listeners"] += "," + name + "://" + cmp.Or(o.Advertised[name], address)
 		all["listener.security.protocol.map"] += "," + name + ":" + protocol
 	}
 }

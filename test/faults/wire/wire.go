@@ -51,7 +51,13 @@ type trap struct {
 // contains refused, if not empty, breaks its connection.
 func New(tb testing.TB, addr, refused string) *Wire {
 	tb.Helper()
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	return At(tb, "127.0.0.1:0", addr, refused)
+}
+
+// At is New with the address of the proxy.
+func At(tb testing.TB, at, addr, refused string) *Wire {
+	tb.Helper()
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", at)
 	if err != nil {
 		tb.Fatal(err)
 	}
