@@ -60,7 +60,7 @@ func newStack(t *testing.T, couriers int, settings ...func(*config.Config)) *sta
 	s.must(err)
 	s.must(s.sim.Start(t.Context()))
 	t.Cleanup(func() { s.check(s.sim.Stop(context.Background())) })
-	s.pool, err = postgres.Open(t.Context(), database, 4)
+	s.pool, err = postgres.Open(t.Context(), pgtest.Patient(database), 4)
 	s.must(err)
 	t.Cleanup(s.pool.Close)
 	s.exec(`INSERT INTO couriers (name, phone, status, transport_type)

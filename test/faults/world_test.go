@@ -105,7 +105,7 @@ func newWorldOn(t *testing.T, database string, couriers int, neighbour ...func(*
 	w.must(w.sim.Start(t.Context()))
 	t.Cleanup(func() { w.check(w.sim.Stop(context.Background())) })
 	w.front = newFront(t, w.sim.Handler())
-	w.pool, err = postgres.Open(t.Context(), database, 4)
+	w.pool, err = postgres.Open(t.Context(), pgtest.Patient(database), 4)
 	w.must(err)
 	t.Cleanup(w.pool.Close)
 	w.exec(`INSERT INTO couriers (name, phone, status, transport_type)

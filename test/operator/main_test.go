@@ -74,7 +74,7 @@ func newStackOn(t *testing.T, broker, database string) *stack {
 		t.Setenv(name, value)
 	}
 	var err error
-	if s.pool, err = postgres.Open(t.Context(), database, 2); err != nil {
+	if s.pool, err = postgres.Open(t.Context(), pgtest.Patient(database), 2); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.pool.Close)

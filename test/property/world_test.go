@@ -187,7 +187,7 @@ func (observer) Begin(ctx context.Context, _ orderevent.Phase, _ ...orderevent.H
 
 func newPool(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), pgtest.NewDatabase(t, postgres.Migrate), 16)
+	pool, err := postgres.Open(t.Context(), pgtest.Patient(pgtest.NewDatabase(t, postgres.Migrate)), 16)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, url: pgtest.NewDatabase(t, postgres.Migrate), client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	var err error
-	w.pool, err = postgres.Open(t.Context(), w.url, 16)
+	w.pool, err = postgres.Open(t.Context(), pgtest.Patient(w.url), 16)
 	w.must(err)
 	t.Cleanup(w.pool.Close)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))

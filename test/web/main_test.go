@@ -101,7 +101,7 @@ func newWorld(t *testing.T, change ...func(*config.Config)) *world {
 	for _, c := range change {
 		c(&w.cfg)
 	}
-	w.pool, err = postgres.Open(t.Context(), w.cfg.DatabaseURL, 2)
+	w.pool, err = postgres.Open(t.Context(), pgtest.Patient(w.cfg.DatabaseURL), 2)
 	w.must(err)
 	t.Cleanup(w.pool.Close)
 	w.start()

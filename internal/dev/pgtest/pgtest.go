@@ -11,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -121,6 +123,19 @@ func NewDatabase(tb testing.TB, migrate Migrate) string {
 		}
 	})
 	return pg.URL(name)
+}
+
+// Patient returns a URL for connections of the test itself: while the machine is busy, one may
+// take longer than the service waits.
+func Patient(database string) string {
+	u, err := url.Parse(database)
+	if err != nil {
+		panic(err) // it is from NewDatabase
+	}
+	q := u.Query()
+	q.Set("connect_timeout", strconv.Itoa(int(databaseTimeout/time.Second)))
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // templates by the code of their Migrate function.

@@ -35,7 +35,7 @@ type fixture struct {
 
 func newFixture(t *testing.T) fixture {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), pgtest.NewDatabase(t, postgres.Migrate), 8)
+	pool, err := postgres.Open(t.Context(), pgtest.Patient(pgtest.NewDatabase(t, postgres.Migrate)), 8)
 	if err != nil {
 		t.Fatal(err)
 	}
