@@ -48,6 +48,12 @@ const (
 		(SELECT * FROM orders WHERE state = 'waiting' AND missing_since IS NOT NULL AND queue_position > $1::bigint ORDER BY queue_position LIMIT $3)
 	) o LEFT JOIN courier_orders d USING (order_id)`
 	deliveriesFirst = `courier_orders d JOIN orders o USING (order_id)`
+	// As in orders_active.sql, WITH TIES avoids a sort by id.
+	deadlinesFirst = `(
+		SELECT * FROM courier_orders
+		WHERE completed_at IS NULL AND deadline > '-infinity' AND (deadline, order_id) > ($1::timestamptz, $2)
+		ORDER BY deadline FETCH FIRST ($3) ROWS WITH TIES
+	) d JOIN orders o USING (order_id)`
 )
 
 // orderRow is a row of orderColumns; page_key is the key of its page.
@@ -95,7 +101,7 @@ var listings = map[orders.List]listing{
 	orders.All:            byUniqueKey(ordersFirst, `true`, `o.order_id`, `text`, ``),
 	orders.Active:         mostUrgentFirst(),
 	orders.Waiting:        byUniqueKey(waitingFirst, `true`, `o.queue_position`, `bigint`, leastBigint),
-	orders.Assigned:       byUniqueKey(deliveriesFirst, `d.completed_at IS NULL AND d.courier_id IS NOT NULL`, `d.courier_id`, `bigint`, leastBigint),
+	orders.Assigned:       oldestFirst(deadlinesFirst, `true`, `d.deadline`),
 	orders.Overdue:        oldestFirst(deliveriesFirst, `d.completed_at IS NULL AND d.deadline > '-infinity' AND d.deadline < now()`, `d.deadline`),
 	orders.PendingRecheck: oldestFirst(ordersFirst, `o.recheck_at IS NOT NULL`, `o.recheck_at`),
 	orders.Missing:        missing(`o.state IN ('waiting', 'assigned', 'held')`),

@@ -74,7 +74,7 @@ func TestListsOfOrders(t *testing.T) {
 		orders.Waiting:    append(numbered("waiting", 1, 2, 3), "missing-1", "waiting-4", "waiting-5", "missing-2", "missing-3", "missing-4", "missing-5"),
 		"missing_waiting": numbered("missing", up...), "missing_assigned": nil, orders.Missing: numbered("missing", up...), orders.Overdue: numbered("overdue", up...),
 		orders.PendingRecheck: numbered("pending_recheck", up...), orders.Held: numbered("held", up...), orders.Cancelled: numbered("cancelled", up...),
-		orders.Assigned:  append(numbered("assigned", up...), numbered("overdue", up...)...),
+		orders.Assigned:  append(numbered("overdue", up...), numbered("assigned", up...)...),
 		orders.Completed: numbered("completed", 2, 1, 5, 4, 3),
 		orders.Active: slices.Concat(numbered("overdue", up...), numbered("held", up...), numbered("waiting", 1, 2, 3), numbered("missing", 1),
 			numbered("waiting", 4, 5), numbered("missing", 2, 3, 4, 5), numbered("assigned", up...)),

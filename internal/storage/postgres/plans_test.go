@@ -124,7 +124,7 @@ func (f fixture) hotPlans(pass int) []planStep {
 			"courier_orders_overdue", "courier_orders_pkey", "orders_held", "orders_pkey", "orders_waiting_missing", "orders_waiting_queue",
 		}},
 		{"list waiting", func() { f.listOrders(orders.Waiting) }, []string{"courier_orders_pkey", "orders_waiting_missing", "orders_waiting_queue"}},
-		{"list assigned", func() { f.listOrders(orders.Assigned) }, []string{"courier_orders_one_open", "orders_pkey"}},
+		{"list assigned", func() { f.listOrders(orders.Assigned) }, []string{"courier_orders_overdue", "orders_pkey"}},
 		{"list overdue", func() { f.listOrders(orders.Overdue) }, []string{"courier_orders_overdue", "orders_pkey"}},
 		{"list pending rechecks", func() { f.listOrders(orders.PendingRecheck) }, []string{"courier_orders_pkey", "orders_due"}},
 		{"list missing", func() { f.listOrders(orders.Missing) }, []string{"courier_orders_pkey", "orders_missing"}},

@@ -50,7 +50,7 @@ func (a *api) registerOrders(use Orders) {
 		OperationID: "list-orders", Method: http.MethodGet, Path: ordersPath, Tags: []string{"orders"},
 		Summary: "List orders",
 		Description: "Without state: all orders, by id. **active**: waiting, assigned or on hold, most urgent first: overdue (most overdue first), on hold (longest first), waiting (by queue position), assigned (next deadline first); " +
-			"an order that changes while pages are read may be on two of them or on none. **waiting**: by queue position; missing orders are included, although no courier is sent for them; **assigned**: by courier; " +
+			"an order that changes while pages are read may be on two of them or on none. **waiting**: by queue position; missing orders are included, although no courier is sent for them; **assigned**: next deadline first, so that the overdue ones are first; " +
 			"**overdue**: assigned and past the deadline, most overdue first; **pending_recheck**: soonest recheck first; " +
 			"**missing**: active here but unknown to service-order, longest first; " +
 			"**held**: on hold, longest first; **completed**, **cancelled**: last changed first.",

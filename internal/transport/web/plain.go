@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,9 +92,6 @@ func (p *Plain) read(ctx context.Context, view *plainView) error {
 		group := plainGroup{State: string(list), More: len(page) > plainRows}
 		for _, o := range page[:min(len(page), plainRows)] {
 			group.Orders = append(group.Orders, o.Order)
-		}
-		if list == orders.Assigned {
-			slices.SortStableFunc(group.Orders, func(a, b orders.Order) int { return a.Delivery.Deadline.Compare(b.Delivery.Deadline) })
 		}
 		view.Groups = append(view.Groups, group)
 	}

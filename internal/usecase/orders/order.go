@@ -60,7 +60,7 @@ const (
 	// other assigned ones, next deadline first.
 	Active         List = "active"
 	Waiting        List = "waiting"         // by queue position
-	Assigned       List = "assigned"        // by courier
+	Assigned       List = "assigned"        // next deadline first
 	Overdue        List = "overdue"         // assigned and past the deadline, most overdue first
 	PendingRecheck List = "pending_recheck" // soonest first
 	Missing        List = "missing"         // active, and service-order answers 404; longest missing first

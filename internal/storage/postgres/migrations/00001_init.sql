@@ -166,7 +166,7 @@ CREATE INDEX        courier_orders_overdue  ON courier_orders (deadline)   WHERE
 
 COMMENT ON INDEX courier_orders_pkey     IS 'Delivery of an order. An order has at most one delivery.';
 COMMENT ON INDEX courier_orders_one_open IS 'Matching: open delivery of a courier. A courier has at most one.';
-COMMENT ON INDEX courier_orders_overdue  IS 'Overdue deliveries';
+COMMENT ON INDEX courier_orders_overdue  IS 'Open deliveries by deadline, the overdue ones first';
 
 -- JOURNAL
 
