@@ -45,22 +45,26 @@ func run(ctx context.Context, only string) error {
 	outcomes := start(ctx, &wg, chosen)
 	fmt.Printf("%-36s %-9s %6s  %s\n", "guard removed", "noticed", "after", "by")
 	var survivors []string
+	var failed error
 	for i, m := range chosen {
 		result := <-outcomes[i]
-		if result.err != nil {
-			return fmt.Errorf("%s: %w", m.name, result.err)
-		}
 		noticed, by := "yes", result.by
-		if by == "" {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case result.err != nil:
+			noticed, by = "ERROR", "see below"
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", m.name, result.err))
+		case by == "":
 			noticed, by = "NO", "-"
 			survivors = append(survivors, m.name)
 		}
 		fmt.Printf("%-36s %-9s %5.0fs  %s\n", m.name, noticed, result.took.Seconds(), by)
 	}
 	if len(survivors) > 0 {
-		return fmt.Errorf("no test fails without: %s", strings.Join(survivors, ", "))
+		failed = errors.Join(failed, fmt.Errorf("no test fails without: %s", strings.Join(survivors, ", ")))
 	}
-	return nil
+	return failed
 }
 
 // outcome of removing one guard; by names the test that failed, "" when none did.
@@ -84,11 +88,12 @@ func start(ctx context.Context, wg *sync.WaitGroup, chosen []mutant) []chan outc
 			dir, err := copySources()
 			defer func() { _ = os.RemoveAll(dir) }()
 			for i := range next {
-				started, by := time.Now(), ""
+				started, result := time.Now(), outcome{err: err}
 				if err == nil {
-					by, err = chosen[i].try(ctx, dir)
+					result.by, result.err = chosen[i].try(ctx, dir)
 				}
-				outcomes[i] <- outcome{by, time.Since(started), err}
+				result.took = time.Since(started)
+				outcomes[i] <- result
 			}
 		})
 	}
