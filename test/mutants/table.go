@@ -334,8 +334,8 @@ var mutants = []mutant{
 	},
 	{
 		"no position before the acknowledgement", "internal/usecase/outbox/outbox.go",
-		"if err := o.publisher.Publish(ctx, rest[:n]); err != nil {",
-		"if err := o.publisher.Publish(ctx, rest[:n]); false {",
+		"if err := o.publisher.Publish(ctx, first); err != nil {",
+		"if err := o.publisher.Publish(ctx, first); false {",
 		"./internal/usecase/outbox TestEveryTransitionIsPublished",
 	},
 	{
