@@ -120,7 +120,7 @@ mutants: ## remove each guard in a copy of the sources and check that a test fai
 # mod=mod: the test module replaces this module, whose dependencies it lacks in its
 # go.sum. count=1: the test cache does not track files outside the tested module.
 .PHONY: test-kubernetes
-test-kubernetes: ## check the manifests against the Kubernetes types, KEDA's schema and the code
+test-kubernetes: ## validate the manifests as Kubernetes does, and compare them with KEDA's schema and the code
 	cd test/kubernetes && export GOFLAGS="$$GOFLAGS -mod=mod" && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 .PHONY: test-upgrade

@@ -1,6 +1,6 @@
-// Package kubernetes compares the manifests of deploy/kubernetes with the types of
-// Kubernetes' API, KEDA's published schema and the service's code, as far as that is
-// possible without a cluster.
+// Package kubernetes validates the manifests of deploy/kubernetes with the code of the
+// API server, and compares them with KEDA's published schema and the service's code, as far
+// as that is possible without a cluster.
 package kubernetes
 
 import (
@@ -79,6 +79,7 @@ func build(t *testing.T, overlay string) *manifests {
 			checkKedaSchema(t, text)
 			err = yaml.Unmarshal(text, into)
 		} else {
+			dryRun(t, text)
 			err = yaml.UnmarshalStrict(text, into)
 		}
 		if err != nil {
