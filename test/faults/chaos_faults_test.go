@@ -104,9 +104,9 @@ func (c *chaos) stale(rw http.ResponseWriter, r *http.Request) {
 
 // postgresFaults are faults of the database and of the connection to it.
 func (c *chaos) postgresFaults() []fault {
-	lost := func(cut bool) func(luck *rand.Rand) func() {
+	lost := func(answer, cut bool) func(luck *rand.Rand) func() {
 		return func(luck *rand.Rand) func() {
-			c.wire.Lay(wire.Trap{Text: wire.Commit, Skip: luck.Int64N(5), Answer: true, Cut: cut})
+			c.wire.Lay(wire.Trap{Text: wire.Commit, Skip: luck.Int64N(5), Answer: answer, Cut: cut})
 			return nil
 		}
 	}
@@ -121,8 +121,9 @@ func (c *chaos) postgresFaults() []fault {
 		}},
 		{"another session locks the couriers", func(*rand.Rand) func() { return c.lock("couriers") }},
 		{"another session locks the orders", func(*rand.Rand) func() { return c.lock("orders") }},
-		{"a COMMIT's answer is lost", lost(true)},
-		{"a COMMIT's answer hangs", lost(false)},
+		{"a COMMIT's answer is lost", lost(true, true)},
+		{"a COMMIT's answer hangs", lost(true, false)},
+		{"a COMMIT hangs and is rolled back", lost(false, false)},
 	}
 }
 
@@ -169,6 +170,11 @@ func (c *chaos) kafkaFaults() []fault {
 				cluster.KeepControl()
 				return nil, io.ErrUnexpectedEOF, true
 			})
+			return nil
+		}},
+		{"events of the outbox are refused", func(luck *rand.Rand) func() {
+			refused := anyOf(luck, kerr.NotLeaderForPartition, kerr.RequestTimedOut, kerr.TopicAuthorizationFailed)
+			cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: eventTopic, Err: refused, Count: 1 + luck.IntN(4)})
 			return nil
 		}},
 		refuse("requests of the group are refused", kerr.NotCoordinator, kmsg.OffsetCommit, kmsg.Heartbeat, kmsg.JoinGroup),

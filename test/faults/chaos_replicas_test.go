@@ -46,7 +46,7 @@ var listens = regexp.MustCompile(`"msg":"listening","addr":"([^"]+)"`)
 // newReplica starts a replica and waits until it listens: only then does SIGTERM end it in order.
 func (c *chaos) newReplica() replica {
 	c.Helper()
-	r := c.spawn(through(c.wire), resyncEvery(time.Second))
+	r := c.spawn(through(c.wire), resyncEvery(time.Second), publishing)
 	var addr []string
 	c.eventually("a new replica listens", func() bool {
 		addr = listens.FindStringSubmatch(r.printed())

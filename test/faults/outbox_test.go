@@ -3,10 +3,13 @@ package faults
 import (
 	"context"
 	"encoding/json"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"service-courier/internal/config"
 	"service-courier/internal/courier"
@@ -106,6 +109,41 @@ func TestTransitionsArePublished(t *testing.T) {
 		ids = append(ids, make([]string, 5)...)
 	}
 	w.publishedEvents()
+}
+
+// TestOneReplicaPublishesAtATime: while one waits for an acknowledgement, another leaves the
+// same events alone, and nothing is published twice.
+func TestOneReplicaPublishesAtATime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 5)
+	w.serve(publishing)
+	w.eventually("the outbox begins", func() bool { return w.count("SELECT count(*) FROM outbox") == 1 })
+	var requests atomic.Int64
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	defer release()
+	w.kafka.Cluster().ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		w.kafka.Cluster().KeepControl()
+		topics := r.(*kmsg.ProduceRequest).Topics
+		if len(topics) > 0 && topics[0].Topic == eventTopic && requests.Add(1) == 1 {
+			w.kafka.Cluster().SleepControl(func() { <-held })
+		}
+		return nil, nil, false
+	})
+	w.create(5)
+	w.eventually("an acknowledgement is late", func() bool { return requests.Load() == 1 })
+	w.serve(publishing)
+	w.eventually("the other replica leaves them alone", func() bool {
+		return requests.Load() > 1 || w.metric("courier_task_runs_total", `result="skipped",task="outbox"`) >= 3
+	})
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests, want the first one alone", n)
+	}
+	release()
+	w.converges()
+	if events, repeated := w.publishedEvents(); repeated > 0 {
+		t.Errorf("%d of %d events are published twice", repeated, len(events))
+	}
 }
 
 // TestTopicOfTheOutboxIsAway: nothing is lost, and order events go on, while events cannot

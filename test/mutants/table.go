@@ -339,6 +339,18 @@ var mutants = []mutant{
 		"./internal/usecase/outbox TestEveryTransitionIsPublished",
 	},
 	{
+		"no event overtakes a late commit", "internal/usecase/livefeed/reader.go",
+		"if c.ID > max(r.at.ID, r.settled)+1 {",
+		"if false {",
+		"./internal/usecase/outbox TestEveryTransitionIsPublished",
+	},
+	{
+		"one replica publishes at a time", "internal/worker/tasks.go",
+		"Interval: outboxInterval, Leader: leader,",
+		"Interval: outboxInterval,",
+		"./test/faults TestOneReplicaPublishesAtATime",
+	},
+	{
 		"outbox --since leaves nothing out", "internal/usecase/outbox/since.go",
 		"case from < to.ID && !skip:",
 		"case false && !skip:",
