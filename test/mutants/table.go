@@ -1164,6 +1164,12 @@ var mutants = []mutant{
 		"./test/web TestDialogsWhileStale",
 	},
 	{
+		"a courier's day reads a bounded part of the journal", "internal/storage/postgres/sql/journal_between.sql",
+		"least(last, first + $3::bigint)",
+		"last",
+		"./internal/storage/postgres TestHistoryOfACourier",
+	},
+	{
 		"live again without a change", "internal/transport/web/static/live.js",
 		"open: () => { if (ready) connection.value = { status: 'live' } },",
 		"open: () => {},",

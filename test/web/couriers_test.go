@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // TestCouriersAreLive: a courier who is registered, edited, paused, resumed and deleted by
@@ -63,4 +65,28 @@ func (w *world) send(method, path string, body any) []byte {
 		w.Fatalf("%s %s: %s: %s", method, path, response.Status, answer.String())
 	}
 	return answer.Bytes()
+}
+
+// TestDayOfACourier: the bar and the table show how each delivery of the day ended, and
+// follow the courier without a reload; another day has its own.
+func TestDayOfACourier(t *testing.T) {
+	w := newWorld(t)
+	courier := w.courier("Anna", "car")
+	first := w.order()
+	w.eventually("the order is assigned", func() bool { return w.dbState(first) == "assigned" })
+	b := w.open(fmt.Sprintf("/ui/couriers/%d", courier))
+	row := func(id, state string, bars int) {
+		t.Helper()
+		b.sees(fmt.Sprintf(`[...document.querySelectorAll('main tr')].some(r => r.querySelector('a[href$="%s"]') && r.querySelector('.state-%s')) && document.querySelectorAll('.daybar rect').length === %d`, id, state, bars))
+	}
+	row(first, "assigned", 1)
+	w.must(w.sim.SetStatus(first, "completed"))
+	row(first, "completed", 1)
+	second := w.order()
+	row(second, "assigned", 2)
+	w.post("/api/v1/orders/" + second + "/unassign")
+	row(second, "held", 2)
+	b.accessible("/ui/couriers/id", "deliveries of a day")
+	b.do(chromedp.Navigate(fmt.Sprintf("http://%s/ui/couriers/%d?day=2026-01-31", w.cfg.HTTPAddr, courier)))
+	b.sees(`document.querySelector('main input[type=date]').value === '2026-01-31' && document.querySelector('.daybar') && document.querySelector('main').textContent.includes('No deliveries on this day')`)
 }

@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	_ "embed" // for the statement
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,6 +15,9 @@ import (
 	"service-courier/internal/usecase/couriers"
 	"service-courier/internal/usecase/livefeed"
 )
+
+//go:embed sql/journal_between.sql
+var journalBetween string
 
 // Couriers stores couriers. Only Orders and Matching change the order of a courier.
 type Couriers struct{ pool *pgxpool.Pool }
@@ -120,6 +125,41 @@ func (s *Couriers) Delete(ctx context.Context, id int64, allow func(courier.Cour
 		}
 		return journalCourier(ctx, tx, id, livefeed.CourierDeleted)
 	})
+}
+
+// maxDayIDs limits what History reads of the journal: 200,000 rows, those of 60,000 orders.
+const maxDayIDs = 200_000
+
+// History implements couriers.Store. It reads the journal through its primary key: the rows
+// of a day lie together, and an index by courier would cost every transition. The open delivery
+// is read first, so that a delivery that ends meanwhile is not missing.
+func (s *Couriers) History(ctx context.Context, id int64, from, to time.Time) (h couriers.History, err error) {
+	return s.history(ctx, id, from, to, maxDayIDs)
+}
+
+func (s *Couriers) history(ctx context.Context, id int64, from, to time.Time, limit int64) (h couriers.History, err error) {
+	h.Open, err = queryRow(ctx, s.pool, pgx.RowToStructByNameLax[couriers.Delivery], "read the open delivery", `
+		SELECT order_id, assigned_at AS from, deadline FROM courier_orders
+		WHERE courier_id = $1 AND completed_at IS NULL AND courier_id IS NOT NULL AND assigned_at < $2`, id, to)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return h, err
+	}
+	type span struct {
+		First, Last int64
+		Until       *time.Time
+	}
+	ids, err := queryRow(ctx, s.pool, pgx.RowToStructByName[span], "find the day in the journal", journalBetween, from, to, limit)
+	if err != nil {
+		return h, err
+	}
+	if until := orZero(ids.Until); until.Before(to) {
+		h.Until = until
+	}
+	h.Steps, err = query(ctx, s.pool, pgx.RowToStructByName[couriers.Step], "read the day in the journal", `
+		SELECT at, order_id, coalesce(was::text, '') AS was, state, coalesce(deadline, '0001-01-01Z') AS deadline
+		FROM journal WHERE id >= $1 AND id < $2 AND courier_id = $3 AND state IS NOT NULL AND at >= $4 AND at < $5
+		ORDER BY id`, ids.First, ids.Last, id, from, to)
+	return h, err
 }
 
 // locked runs do with the courier's row locked: matching skips it, and a batch that

@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"service-courier/internal/usecase/couriers"
 )
 
 // MatchLock is the advisory lock of the replica that matches.
@@ -25,4 +27,9 @@ func MatchIn(ctx context.Context, tx pgx.Tx, limit int) error {
 // a delivery, each of which may take timeout.
 func CheckInvariantsInPieces(ctx context.Context, pool *pgxpool.Pool, timeout time.Duration) ([]Violation, error) {
 	return invariantCheck{pool: pool, blocks: 1, deliveries: 1, timeout: timeout}.run(ctx)
+}
+
+// HistoryOfCourier is Couriers.History, which reads at most limit ids of the journal.
+func HistoryOfCourier(ctx context.Context, s *Couriers, id int64, from, to time.Time, limit int64) (couriers.History, error) {
+	return s.history(ctx, id, from, to, limit)
 }

@@ -162,6 +162,9 @@ func (f fixture) checkPlans(pass int, seen *planLog) {
 		}},
 		planStep{"resync", func() { f.resyncPage(pass, planBatch) }, []string{"orders_pkey", "orders_active"}},
 		planStep{"journal", func() { f.journalPage(planBatch) }, []string{"courier_orders_pkey", "couriers_pkey", "journal_pkey", "orders_pkey"}},
+		planStep{"day of a courier", func() {
+			_ = second(postgres.NewCouriers(f.pool).History(f.Context(), 7, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2000, 1, 2, 0, 0, 0, 0, time.UTC)))
+		}, []string{"courier_orders_one_open", "journal_pkey"}},
 		planStep{"outbox", func() { _ = second(postgres.NewTransitions(f.pool).After(f.Context(), 0, planBatch)) }, []string{"couriers_pkey", "journal_pkey"}},
 	), seen, tablesAndJoins)
 	f.checkSteps(f.countPlans(), seen, nothing)

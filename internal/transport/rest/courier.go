@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -30,6 +31,7 @@ type Couriers interface {
 	Pause(ctx context.Context, id int64, afterDelivery bool, expect couriers.Expect) (courier.Courier, error)
 	Resume(ctx context.Context, id int64, expect couriers.Expect) (courier.Courier, error)
 	Delete(ctx context.Context, id int64, expect couriers.Expect) error
+	Day(ctx context.Context, id int64, start time.Time) (couriers.Day, error)
 }
 
 type couriersAPI struct {
@@ -49,6 +51,10 @@ func (a *api) registerCouriers(use Couriers) {
 	register(a, read, courierOperation("list-couriers", http.MethodGet, couriersPath, "List couriers by id", "", http.StatusServiceUnavailable), c.page)
 	register(a, read, courierOperation("get-courier", http.MethodGet, courierPath, "Get a courier", "",
 		http.StatusNotFound, http.StatusServiceUnavailable), c.get)
+	register(a, read, courierOperation("list-courier-deliveries", http.MethodGet, courierPath+"/deliveries", "List the deliveries of a courier on a day",
+		"In order of their beginning: those that began or ended on that day (UTC), however they ended, and the open one. "+
+			"The first 200,000 transitions of all orders on that day are read; of a day that has more, until says how far the list goes.",
+		http.StatusNotFound, http.StatusServiceUnavailable), c.deliveries)
 	create := courierOperation("create-courier", http.MethodPost, couriersPath, "Register a courier",
 		"Safe to repeat: 200 with the courier when the phone is registered with the same name and transport. 409: the phone is registered with another name or transport, or the status is busy.",
 		http.StatusConflict, http.StatusServiceUnavailable)
@@ -175,6 +181,36 @@ func respondCourier(c courier.Courier, err error) (*taggedOutput[courierBody], e
 
 func (c couriersAPI) get(ctx context.Context, in *CourierInput) (*taggedOutput[courierBody], error) {
 	return respondCourier(c.couriers.Get(ctx, in.CourierID))
+}
+
+type courierDayInput struct {
+	CourierInput
+
+	Day day `query:"day" required:"true" format:"date" doc:"2000-01-01 or later" example:"2026-11-30"`
+}
+
+type courierDelivery struct {
+	OrderID  string    `json:"order_id" example:"8e1eda8f-7b6b-41a9-9b9c-66a2d6592647"`
+	State    string    `json:"state" enum:"assigned,held,completed,cancelled" doc:"assigned: not ended on that day; otherwise how the delivery ended. held: taken off the courier by a dispatcher or the deadline"`
+	From     time.Time `json:"from,omitzero" doc:"when the order was assigned; omitted: before that day"`
+	To       time.Time `json:"to,omitzero" doc:"when the delivery ended; omitted: it is open, or ended after that day"`
+	Deadline time.Time `json:"deadline,omitzero" doc:"omitted for a delivery that began before that day and has ended"`
+}
+
+type courierDeliveries struct {
+	Day   string            `json:"day" format:"date" example:"2026-11-30"`
+	Zone  string            `json:"zone" enum:"UTC" doc:"time zone of the day"`
+	Until time.Time         `json:"until,omitzero" doc:"the list goes up to this time; omitted: to the end of the day"`
+	Items []courierDelivery `json:"items" nullable:"false"`
+}
+
+func (c couriersAPI) deliveries(ctx context.Context, in *courierDayInput) (*output[courierDeliveries], error) {
+	found, err := c.couriers.Day(ctx, in.CourierID, time.Time(in.Day))
+	body := courierDeliveries{time.Time(in.Day).Format(time.DateOnly), "UTC", found.Until.UTC(), make([]courierDelivery, len(found.Deliveries))} // never null
+	for i, d := range found.Deliveries {
+		body.Items[i] = courierDelivery{string(d.OrderID), string(d.State), d.From.UTC(), d.To.UTC(), d.Deadline.UTC()}
+	}
+	return respond(body, err)
 }
 
 type createdOutput struct {

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/usecase/couriers"
 )
 
 const annaFull = `{"id":3,"name":"Anna <&>","phone":"+79000000001","status":"busy","transport_type":"on_foot","pause_after_delivery":false,"deliveries":0}`
@@ -22,7 +24,21 @@ func courierExchanges() []exchange {
 	patch := func(name, body string, status int, is, want string) exchange {
 		return exchange{name: name, line: "PATCH " + three, body: body, status: status, is: is, want: want}
 	}
+	noon := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	return []exchange{
+		{
+			name: "deliveries of a day", line: "GET " + three + "/deliveries?day=2026-11-30", status: 200, is: jsonType,
+			fake: fake{day: couriers.Day{Until: noon.Add(time.Hour), Deliveries: []couriers.Delivery{
+				{OrderID: "o-1", State: courier.StateCompleted, To: noon}, {OrderID: "o-2", State: courier.StateAssigned, From: noon, Deadline: noon},
+			}}},
+			want: `{"day":"2026-11-30","zone":"UTC","until":"2026-11-30T13:00:00Z","items":[{"order_id":"o-1","state":"completed","to":"2026-11-30T12:00:00Z"},` +
+				`{"order_id":"o-2","state":"assigned","from":"2026-11-30T12:00:00Z","deadline":"2026-11-30T12:00:00Z"}]}`,
+		},
+		{name: "deliveries of a day: none", line: "GET " + three + "/deliveries?day=2026-11-30", status: 200, is: jsonType, want: `{"day":"2026-11-30","zone":"UTC","items":[]}`},
+		{
+			name: "deliveries of no day", line: "GET " + three + "/deliveries", status: 422, is: problemType,
+			want: invalid(`{"location":"query.day","message":"required query parameter is missing"}`),
+		},
 		{name: "couriers v1: none", line: "GET /api/v1/couriers", status: 200, is: jsonType, want: `{"items":[]}`},
 		{
 			name: "couriers v1: one", line: "GET /api/v1/couriers?status=busy&transport_type=car&limit=100", fake: fake{all: []courier.Courier{carries}},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -38,6 +39,7 @@ type fake struct {
 	consumption rest.ConsumerStatus
 	summaries   []deadletters.Summary
 	samples     []rest.HealthSample
+	day         couriers.Day
 }
 
 // recording guards the arguments that fakes record: requests may be concurrent.
@@ -122,6 +124,11 @@ func (f *fake) Resume(ctx context.Context, id int64, expect couriers.Expect) (co
 func (f *fake) Delete(ctx context.Context, id int64, expect couriers.Expect) error {
 	_, err := f.changed(ctx, id, expect, func(*courier.Courier) {})
 	return err
+}
+
+func (f *fake) Day(ctx context.Context, id int64, start time.Time) (couriers.Day, error) {
+	f.record(func() { f.requested = fmt.Sprintf("deliveries of %d on %s", id, start) })
+	return f.day, f.answer(ctx)
 }
 
 func (f *fake) Check(ctx context.Context) []rest.Component {

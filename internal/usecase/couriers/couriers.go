@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"service-courier/internal/courier"
 )
@@ -35,6 +36,9 @@ type Store interface {
 	// Delete locks a courier and, if allow returns nil, deletes it from everything but the
 	// history. It returns allow's error or courier.ErrNotFound.
 	Delete(ctx context.Context, id int64, allow func(courier.Courier) error) error
+	// History returns the courier's transitions between two times, from included, and their
+	// open delivery.
+	History(ctx context.Context, id int64, from, to time.Time) (History, error)
 }
 
 // Phones normalizes phone numbers; phone.Reader implements it.

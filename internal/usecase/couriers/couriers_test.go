@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,8 +15,13 @@ import (
 
 // store is a Store in memory that returns err.
 type store struct {
-	kept []courier.Courier
-	err  error
+	kept    []courier.Courier
+	history couriers.History
+	err     error
+}
+
+func (s *store) History(context.Context, int64, time.Time, time.Time) (couriers.History, error) {
+	return s.history, s.err
 }
 
 func (s *store) Insert(_ context.Context, c courier.Courier) (int64, error) {

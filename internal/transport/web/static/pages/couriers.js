@@ -1,9 +1,9 @@
 import { html, useState, useEffect, useMemo } from '../view.js'
-import { t, word, number, percent, brief, day } from '../i18n.js'
+import { t, word, number, percent, brief, day, duration, utcTime } from '../i18n.js'
 import { get, post, pages, request } from '../api.js'
-import { useData, useStore, route, setQuery, go, toast } from '../state.js'
+import { useData, useStore, useNow, route, setQuery, go, toast, serverNow } from '../state.js'
 import { follow, board } from '../live.js'
-import { Icon, Action, Dialog, Form, Loaded, PageHead, OrderID, Empty, Field, Chart, attempt } from '../ui.js'
+import { Icon, State, Badge, Action, Dialog, Form, Loaded, PageHead, OrderID, Empty, Field, Chart, attempt } from '../ui.js'
 import { pause, resume } from './board.js'
 import { columns } from './statistics.js'
 
@@ -72,6 +72,35 @@ function Edit({ c, etag, onClose }) {
   return html`<${Dialog} title=${t('courier.edit')} onClose=${onClose}><${Form} onSubmit=${submit} submit=${t('save')} onClose=${onClose}><${Fields} c=${c} /><//><//>`
 }
 
+const today = () => new Date().toISOString().slice(0, 10)
+
+// Deliveries is a day of the courier as a bar of 24 hours, and as a table.
+function Deliveries({ id, changed }) {
+  const chosen = useStore(route).query.get('day')
+  const current = today()
+  const date = /^\d{4}-\d{2}-\d{2}$/.test(chosen ?? '') ? chosen : current
+  const list = useData(() => get(`/api/v1/couriers/${encodeURIComponent(id)}/deliveries?day=${date}`), [id, date], date === current ? 30 : 0)
+  useEffect(() => { if (list.data && date === current) list.reload() }, [changed])
+  return html`<section class="panel"><header><h2>${t('deliveries.day')}</h2><label class="inline"><span>${t('day.utc')}</span><input type="date" min="2000-01-01" max=${current} value=${date} onChange=${e => e.target.value && setQuery({ day: e.target.value === current ? '' : e.target.value })} /></label></header>
+    <${Loaded} of=${list} rows=${1}>${d => html`<${DayBar} d=${d} />${d.until && html`<p class="note warn"><${Icon} name="overdue" /> ${t('deliveries.until', { time: utcTime(d.until) })}</p>`}
+      ${!d.items.length ? html`<${Empty} icon="assigned" title=${t('empty.day')} />` : html`<div class="rows flat"><table><thead><tr><th>${t('order')}</th><th>${t('state')}</th><th>${t('from')}</th><th>${t('to')}</th><th class="num">${t('delivery.time')}</th></tr></thead>
+      <tbody>${d.items.toReversed().map(x => html`<tr key=${x.order_id + x.from}><td><${OrderID} id=${x.order_id} /></td><td><${State} state=${x.state} />${overdue(x) && html` <${Badge} kind="overdue" icon="overdue">${t('badge.overdue')}<//>`}</td>
+        <td>${x.from ? utcTime(x.from) : '–'}</td><td>${x.to ? utcTime(x.to) : '–'}</td><td class="num">${x.from && x.to ? duration((Date.parse(x.to) - Date.parse(x.from)) / 1000) : '–'}</td></tr>`)}</tbody></table></div>`}`}<//></section>`
+}
+
+const overdue = x => x.deadline && Date.parse(x.deadline) < (x.to ? Date.parse(x.to) : serverNow())
+
+function DayBar({ d }) {
+  const now = useNow()
+  const start = Date.parse(d.day)
+  const second = at => Math.min(86400, Math.max(0, (at - start) / 1000))
+  const hours = [0, 6, 12, 18, 24]
+  return html`<div class="daybar" role="img" aria-label=${t('deliveries.bar', { n: d.items.length })}><svg viewBox="0 0 86400 34" preserveAspectRatio="none" aria-hidden="true">
+    ${hours.slice(1, 4).map(h => html`<path class="hour" d=${`M${h * 3600} 0V34`} />`)}
+    ${d.items.map(x => { const from = second(x.from ? Date.parse(x.from) : start); return html`<rect key=${x.order_id + x.from} class="bar-${overdue(x) ? 'overdue' : x.state}" x=${from} y="4" height="26" width=${Math.max(120, second(x.to ? Date.parse(x.to) : now) - from)} />` })}
+    </svg></div><div class="dayhours" aria-hidden="true">${hours.map(h => html`<span>${h}:00</span>`)}</div>`
+}
+
 function Courier({ id }) {
   const live = useStore(board).couriers?.get(Number(id))
   const one = useData(() => request('GET', '/api/v1/couriers/' + encodeURIComponent(id)), [id], 10)
@@ -87,6 +116,7 @@ function Courier({ id }) {
       <${Action} onClick=${() => setDialog('edit')}>${t('edit')}<//><${Action} danger onClick=${() => setDialog('delete')}>${t('delete')}<//><//>
     <div class="stack"><section class="panel"><dl class="facts"><div><dt>${t('transport')}</dt><dd><${Icon} name=${c.transport_type} /> ${word('transport.', c.transport_type)}</dd></div><div><dt>${t('phone')}</dt><dd>${c.phone}</dd></div>
       <div><dt>${t('current.order')}</dt><dd>${c.order_id ? html`<${OrderID} id=${c.order_id} />` : '–'}</dd></div><div><dt>${t('deliveries')}</dt><dd>${number(c.deliveries)}</dd></div></dl></section>
+    <${Deliveries} id=${id} changed=${(live ?? c).order_id + ' ' + (live ?? c).deliveries} />
     <section class="panel"><header><h2>${t('by.day')}</h2><span class="muted">${t('last.30')}</span></header><${Loaded} of=${stats}>${s => !s.items.length ? html`<${Empty} icon="statistics" title=${t('empty.statistics')} />` : html`
       <${Chart} title=${t('deliveries')} data=${chart} bars by="day" series=${[{ label: t('deliveries'), colour: 'assigned' }, { label: t('total.overdue'), colour: 'bad' }]} />
       <div class="rows flat"><table><thead><tr><th>${t('day')}</th><th class="num">${t('deliveries')}</th><th class="num">${t('overdue.share')}</th><th class="num">${t('mean')}</th><th class="num">p95</th><th class="num">${t('waiting.time')}</th></tr></thead>
