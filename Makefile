@@ -75,7 +75,7 @@ test-api: $(SCHEMATHESIS)/bin/schemathesis ## test the API against its OpenAPI d
 
 .PHONY: test-web
 test-web: ## test the pages in a browser (Chromium)
-	SERVICE_COURIER_REQUIRE_CHROMIUM=1 $(GO) test -count=1 ./internal/transport/web ./test/web
+	CI=true $(GO) test -count=1 ./internal/transport/web ./test/web
 
 .PHONY: web-libs
 web-libs: ## fetch the pages' libraries again, in the versions of their manifest (npm)
@@ -84,6 +84,10 @@ web-libs: ## fetch the pages' libraries again, in the versions of their manifest
 .PHONY: screenshots
 screenshots: ## write pictures of the pages of a running dev (URL=http://127.0.0.1:8082) to docs/images
 	$(GO) run ./test/web/screenshots -url $(or $(URL),http://127.0.0.1:8082)
+
+.PHONY: test-all
+test-all: ## run also the tests that otherwise only CI runs; a missing program fails its test
+	CI=true $(GO) test ./...
 
 .PHONY: test-race
 test-race: ## run the tests under the race detector (needs a C compiler)
@@ -140,6 +144,10 @@ test-containers: ## run the compose files and images on a Docker of their own (r
 image: ## build the OCI images of both programs without a container engine
 	$(GO) run ./deploy/image -out dist/image -version '$(VERSION)' -commit '$(COMMIT)' -date '$(DATE)'
 
+.PHONY: test-image
+test-image: ## check the images: files, configuration, and that they can be reproduced
+	CI=true $(GO) test -count=1 ./deploy/image
+
 SNAPSHOT ?= --snapshot
 
 .PHONY: snapshot
@@ -152,7 +160,7 @@ MINUTES ?= 60
 
 .PHONY: chaos
 chaos: ## run the chaos test: MINUTES=60, SEED=0 (0: a new seed)
-	$(GO) test -count=1 -v -timeout 0 ./test/faults -run 'TestChaos$$' -soak $(MINUTES)m -seed $(SEED)
+	CI=true $(GO) test -count=1 -v -timeout 0 ./test/faults -run 'TestChaos$$' -soak $(MINUTES)m -seed $(SEED)
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run the linters

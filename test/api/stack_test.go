@@ -44,6 +44,7 @@ type stack struct {
 // newStack starts everything, with n available couriers, and waits until it is ready.
 func newStack(t *testing.T, couriers int, settings ...func(*config.Config)) *stack {
 	t.Helper()
+	t.Parallel()
 	s := &stack{T: t, logs: &logs{}, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: patience}}
 	t.Cleanup(s.http.CloseIdleConnections)
 	database := pgtest.NewDatabase(t, postgres.Migrate)

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/devpostgres"
 	"service-courier/internal/dev/ordersim"
 	"service-courier/test/faults/wire"
@@ -47,6 +48,7 @@ const (
 // Three minutes find that records are marked before they are saved (tried: an order was
 // lost in the second round) and that the ladder is removed (in the first).
 func TestChaos(t *testing.T) {
+	citest.Only(t, "random faults for 10 s or more")
 	t.Parallel()
 	seed := seedOf(t)
 	w, pg := newWorldWithOwnServer(t, chaosCouriers, func(c *ordersim.Config) {

@@ -3,18 +3,15 @@ package faults
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/devpostgres"
 )
-
-// requireFaketime, set to 1, makes a missing libfaketime a failure instead of a skip.
-const requireFaketime = "SERVICE_COURIER_REQUIRE_FAKETIME"
 
 // faketime returns the environment that shifts a program's wall clock. Timers use the
 // monotonic clock, which is not shifted.
@@ -26,10 +23,8 @@ func faketime(t *testing.T, by time.Duration) []string {
 		t.Fatal(err)
 	case len(found) > 0:
 		return []string{"LD_PRELOAD=" + found[0], "FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME=" + offset(by)}
-	case os.Getenv(requireFaketime) == "1":
-		t.Fatal("libfaketime is not installed: apt-get install libfaketime")
 	default:
-		t.Skipf("libfaketime is not installed: apt-get install libfaketime (%s=1 makes this a failure)", requireFaketime)
+		citest.Missing(t, "libfaketime (Debian: libfaketime)")
 	}
 	return nil
 }
@@ -60,6 +55,9 @@ func TestClocksDiffer(t *testing.T) {
 		"service-order behind": {0, -off},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if c.orders != 0 {
+				citest.Only(t, "each case starts its own PostgreSQL")
+			}
 			t.Parallel()
 			w, _ := newWorldWithServer(t, 10, devpostgres.Config{Env: faketime(t, c.postgres)})
 			if by := w.postgresAhead(); (by - c.postgres).Abs() > 5*time.Second {

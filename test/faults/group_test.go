@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/dev/citest"
 )
 
 var membersEvery = flag.Duration("members-every", 300*time.Millisecond, "how often a member joins or leaves in TestMembersJoinAndLeave")
@@ -23,6 +24,7 @@ var membersEvery = flag.Duration("members-every", 300*time.Millisecond, "how oft
 // for a rebalance to end (or every 2 s, by the flag), while orders arrive. Processing
 // must continue meanwhile, and no event may be lost or applied twice.
 func TestMembersJoinAndLeave(t *testing.T) {
+	citest.Only(t, "thirty rebalances")
 	t.Parallel()
 	w := newWorld(t, 40)
 	w.front.unlisted.Store(true)

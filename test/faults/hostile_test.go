@@ -20,6 +20,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/dev/citest"
 )
 
 // produce sends raw values to the order topic, to one partition after another,
@@ -284,6 +285,7 @@ var flood = flag.Int("flood", 2000, "how many unknown ids TestFloodOfUnknownIDs 
 // bounds at a time and per second, leaves no row, and delays no other order. Without its
 // limit the client sends 384 GETs at a time (tried).
 func TestFloodOfUnknownIDs(t *testing.T) {
+	citest.Only(t, "the rechecks of an unknown id take 30 s")
 	t.Parallel()
 	const (
 		atATime   = 256

@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	kills   = flag.Int("kills", 8, "how often TestKillMinusNine kills")
+	kills   = flag.Int("kills", len(moments), "how often TestKillMinusNine kills")
 	oneSeed = flag.Uint64("seed", 0, "the seed of random tests; 0 takes a new one")
 )
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var trials = flag.Int("trials", 500, "number of trials of TestRandomMeetings")
+var trials = flag.Int("trials", 100, "number of trials of TestRandomMeetings")
 
 // TestRandomMeetings: a courier is registered, resumed or freed at the moment at which an
 // order is created, while other orders wait and two replicas match. The first order in

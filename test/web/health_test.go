@@ -4,11 +4,14 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"service-courier/internal/dev/citest"
 )
 
 // TestHealthCharts: the figures of the last minutes are drawn and follow the service; just
 // after its start, and when they cannot be read, the page says so.
 func TestHealthCharts(t *testing.T) {
+	citest.Only(t, "the service takes a sample every 5 s")
 	w := newWorld(t)
 	b := w.open("/ui/")
 	b.tolerate = []string{"503"}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"service-courier/internal/dev/citest"
 )
 
 // active lists the active orders of a state as the API does, in the sequence of the board.
@@ -65,6 +67,7 @@ func (t *tab) cards(state string) []string {
 // TestThousandCards: with 1,000 cards and 50 changes a second the board stays correct, and
 // shows at most 500 cards of a column.
 func TestThousandCards(t *testing.T) {
+	citest.Only(t, "it keeps two processors busy")
 	w := newWorld(t)
 	ids := make([]string, 0, 1000)
 	for range 1000 {

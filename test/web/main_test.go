@@ -24,6 +24,7 @@ import (
 
 	"service-courier/internal/app"
 	"service-courier/internal/config"
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/devkafka"
 	"service-courier/internal/dev/ordersim"
 	"service-courier/internal/dev/pgtest"
@@ -41,7 +42,7 @@ func run(m *testing.M) int {
 	path, err := findChromium()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		if os.Getenv("SERVICE_COURIER_REQUIRE_CHROMIUM") != "" {
+		if citest.Enabled() {
 			return 1
 		}
 		return pgtest.Main(m)

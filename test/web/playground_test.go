@@ -14,6 +14,7 @@ import (
 
 	"service-courier/internal/app/devmode"
 	"service-courier/internal/config"
+	"service-courier/internal/dev/citest"
 )
 
 // newDev runs `dev` without generated orders. Its banner names the board first.
@@ -83,6 +84,7 @@ const (
 // TestPlayground: by keyboard alone, each fault is caused and shown, and the service
 // recovers with nothing lost and nothing double.
 func TestPlayground(t *testing.T) {
+	citest.Only(t, "it waits for outages of several seconds")
 	w := newDev(t)
 	b := w.open("/ui/")
 	b.tolerate = []string{"503", "500", "404"} // while a dependency is stopped, or the order is deleted

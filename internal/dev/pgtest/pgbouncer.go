@@ -15,14 +15,14 @@ import (
 	"time"
 
 	"service-courier/internal/dev"
+	"service-courier/internal/dev/citest"
 )
 
 // PgBouncer is a connection pooler in front of a server.
 type PgBouncer struct{ addr string }
 
 // StartPgBouncer starts one in front of the server of database, for the role in its URL,
-// until the test ends. It skips the test where PgBouncer is not installed; with
-// SERVICE_COURIER_REQUIRE_PGBOUNCER, as in CI, it fails it.
+// until the test ends. Where PgBouncer is not installed, see citest.Missing.
 func StartPgBouncer(tb testing.TB, database, mode string, settings ...string) PgBouncer {
 	tb.Helper()
 	program := findPgBouncer(tb)
@@ -72,11 +72,7 @@ func findPgBouncer(tb testing.TB) string {
 			return path
 		}
 	}
-	const missing = "PgBouncer is not installed (Debian: pgbouncer)"
-	if os.Getenv("SERVICE_COURIER_REQUIRE_PGBOUNCER") != "" {
-		tb.Fatal(missing)
-	}
-	tb.Skip(missing)
+	citest.Missing(tb, "PgBouncer (Debian: pgbouncer)")
 	return ""
 }
 

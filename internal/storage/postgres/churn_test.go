@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -16,9 +17,7 @@ import (
 // vacuum_index_cleanup: a vacuum that finds few dead rows leaves the indexes as they
 // are.
 func TestPartialIndexesStaySmall(t *testing.T) {
-	if testing.Short() {
-		t.Skip("lives through 5,000 orders")
-	}
+	citest.Only(t, "it lives through 5,000 orders")
 	// Not in parallel: a transaction in any database keeps emptied pages from being reused.
 	const settled, orders, rounds = 150_000, 400, 12
 	f := newFixture(t)

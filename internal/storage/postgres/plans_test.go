@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/couriers"
@@ -68,9 +69,7 @@ func TestPlansMadeAtRest(t *testing.T) {
 // reported.
 func newPlanDatabase(t *testing.T) (url string, filler fixture) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("fills a database with 200,000 couriers")
-	}
+	citest.Only(t, "it fills a database with 200,000 couriers")
 	t.Parallel()
 	url = pgtest.NewDatabase(t, postgres.Migrate)
 	return url, fixture{T: t, pool: openPool(t, url, nil)}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/devpostgres"
 	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
@@ -20,18 +21,12 @@ import (
 	"service-courier/internal/usecase/outbox"
 )
 
-// requirePgDump, set to 1, makes a missing pg_dump a failure instead of a skip.
-const requirePgDump = "SERVICE_COURIER_REQUIRE_PG_DUMP"
-
 // run runs a client program of PostgreSQL.
 func run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	switch {
-	case err != nil && os.Getenv(requirePgDump) == "1":
-		t.Fatal(err)
-	case err != nil:
-		t.Skipf("%s is not installed: apt-get install postgresql-client (%s=1 makes this a failure)", name, requirePgDump)
+	if err != nil {
+		citest.Missing(t, name+" (Debian: postgresql-client)")
 	}
 	if out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)

@@ -141,6 +141,7 @@ func TestMemoryOfAnAnswer(t *testing.T) {
 // TestHeavyBatchesAreRead: many batches that decode to almost the limit, in the same answer as
 // others, are read in several. One that needs more memory only by its headers is skipped.
 func TestHeavyBatchesAreRead(t *testing.T) {
+	t.Parallel()
 	b := fixture{t, broker{addr: startKfake(t).Addr()}, Config{Topic: topic, GroupID: "heavy"}}
 	b.cfg.Brokers = []string{b.addr}
 	for range 10 {

@@ -23,6 +23,7 @@ import (
 // TestCauses: each fault has its own cause and fix, the same in log, doctor and /readyz,
 // without the names of hosts in what everyone may read.
 func TestCauses(t *testing.T) {
+	t.Parallel()
 	const sesame = "sesame.invalid"
 	ca := certificates.NewAuthority(t, "the company")
 	encrypted := kfakeWith(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{ca.Issue("broker", time.Hour).TLS(t)}, MinVersion: tls.VersionTLS12}))

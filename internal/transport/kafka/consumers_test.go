@@ -12,14 +12,11 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/usecase/outbox"
 )
 
-const (
-	assignmentTopic = "courier.assignment.changed"
-	// requireKcat, set to 1, makes a missing kcat a failure instead of a skip.
-	requireKcat = "SERVICE_COURIER_REQUIRE_KCAT"
-)
+const assignmentTopic = "courier.assignment.changed"
 
 // documentedConsumer returns the first block of code in a language of docs/events.md that
 // has a text.
@@ -89,6 +86,7 @@ func output(t *testing.T, addr string, lines int, name string, args ...string) (
 
 // TestConsumerInGo runs the example of docs/events.md as written.
 func TestConsumerInGo(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	source, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "consumer")
 	if err := os.WriteFile(source, []byte(documentedConsumer(t, "go", "package main")), 0o600); err != nil {
@@ -105,11 +103,9 @@ func TestConsumerInGo(t *testing.T) {
 
 // TestConsumerWithKcat runs the command of docs/events.md as written.
 func TestConsumerWithKcat(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("kcat"); err != nil {
-		if os.Getenv(requireKcat) == "1" {
-			t.Fatal(err)
-		}
-		t.Skipf("kcat is not installed: apt-get install kcat (%s=1 makes this a failure)", requireKcat)
+		citest.Missing(t, "kcat (Debian: kcat)")
 	}
 	got := output(t, withEvents(t), 3, "sh", "-c", "exec "+documentedConsumer(t, "sh", "kcat"))
 	for i, id := range []string{"a.12", "a.12", "a.13"} {

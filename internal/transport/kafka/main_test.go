@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -24,6 +25,10 @@ const testDecompressedBatch = 4 << 20
 
 func TestMain(m *testing.M) {
 	maxDecoded = testDecompressedBatch
+	// The tests mostly wait. The command line is read later and takes precedence.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m, lasting...)
 }
 
@@ -49,8 +54,10 @@ type broker struct {
 
 // TestOnKfake runs the suite on the embedded broker.
 func TestOnKfake(t *testing.T) {
+	t.Parallel()
 	suite(t, func(t *testing.T) broker {
 		t.Helper()
+		t.Parallel()
 		k, err := devkafka.Start(t.Context(), devkafka.Config{Port: devkafka.AnyPort, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)

@@ -24,6 +24,7 @@ func silentBroker(t *testing.T) (addr string) {
 // TestSilentSeedBrokers: a configured broker that answers nothing delays no client, and
 // is named. sarama would wait more than a minute for each.
 func TestSilentSeedBrokers(t *testing.T) {
+	t.Parallel()
 	b := fixture{t, broker{addr: startKfake(t).Addr()}, Config{Topic: topic, GroupID: "silent"}}
 	b.produceTo(0, eventOf(0))
 	silent := []string{silentBroker(t), silentBroker(t)}
@@ -60,6 +61,7 @@ func newProducerFor(t *testing.T, cfg Config) *Producer {
 
 // TestAllSeedBrokersAreSilent: the error names them, within the time given.
 func TestAllSeedBrokersAreSilent(t *testing.T) {
+	t.Parallel()
 	cfg := Config{Brokers: []string{silentBroker(t), silentBroker(t)}, Topic: topic, GroupID: "silent"}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -80,6 +82,7 @@ func TestAllSeedBrokersAreSilent(t *testing.T) {
 // TestAddedPartitions: they are read, and without a member that notices them they are
 // reported.
 func TestAddedPartitions(t *testing.T) {
+	t.Parallel()
 	b := fixture{t, broker{addr: startKfake(t).Addr()}, Config{Topic: topic, GroupID: "added", metadataRefresh: 200 * time.Millisecond}}
 	b.cfg.Brokers = []string{b.addr}
 	var s sink

@@ -147,6 +147,7 @@ func TestMalformedBatchesAreSkipped(t *testing.T) {
 		"more headers than bytes":    {NumRecords: 1, Records: []byte{22, 0, 0, 0, 1, 1, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := fixture{t, broker{addr: startKfake(t).Addr()}, Config{Topic: topic, GroupID: "malformed"}}
 			b.cfg.Brokers = []string{b.addr}
 			b.produceTo(0, events(0, 2)...)
