@@ -59,7 +59,7 @@ func (o *Outbox) Position(ctx context.Context) (id int64, ok bool, err error) {
 	return id, true, nil
 }
 
-// Lag returns what is not published yet. It counts a million transitions at most.
+// Lag returns what is not published yet, of the next million rows of the journal.
 func (o *Outbox) Lag(ctx context.Context) (outbox.Lag, error) {
 	return queryRow(ctx, o.pool, pgx.RowToStructByName[outbox.Lag], "read the lag of the outbox", outboxLag)
 }

@@ -183,3 +183,25 @@ func TestTransitionsHaveWhatAnEventHas(t *testing.T) {
 		t.Errorf("%d events, want 7; as the live feed reads them (-) and the outbox (+):\n%s", len(got[0]), diff)
 	}
 }
+
+// TestLagHasNoChangesOfCouriers: they are not published.
+func TestLagHasNoChangesOfCouriers(t *testing.T) {
+	f := newFixture(t)
+	o := postgres.NewOutbox(f.pool)
+	if err := o.Begin(t.Context(), livefeed.Cursor{}); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(want int64) {
+		t.Helper()
+		if lag, err := o.Lag(t.Context()); err != nil || lag.Pending != want || lag.OldestAt.IsZero() != (want == 0) {
+			t.Errorf("lag %+v, %v; want %d", lag, err, want)
+		}
+	}
+	if _, err := postgres.NewCouriers(f.pool).Insert(t.Context(), boris); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("1", "SELECT count(*) FROM journal")
+	expect(0)
+	f.save(to("a", courier.StateWaiting))
+	expect(1)
+}
