@@ -375,6 +375,12 @@ var mutants = []mutant{
 		"./internal/transport/kafka TestEventThatKafkaNeverAccepts",
 	},
 	{
+		"no event with an invalid order id", "internal/transport/kafka/events.go",
+		"if _, err := courier.ParseOrderID(string(e.OrderID)); err != nil {",
+		"if _, err := courier.ParseOrderID(string(e.OrderID)); false {",
+		"./internal/transport/kafka TestEventThatKafkaNeverAccepts",
+	},
+	{
 		"one event of an order at a time", "internal/usecase/outbox/outbox.go",
 		"if _, again := seen[e.OrderID]; again {",
 		"if _, again := seen[e.OrderID]; false && again {",

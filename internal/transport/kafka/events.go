@@ -183,6 +183,9 @@ type eventBody struct {
 }
 
 func (p *EventProducer) message(e outbox.Event) (*sarama.ProducerMessage, error) {
+	if _, err := courier.ParseOrderID(string(e.OrderID)); err != nil { // of a row: consumers put it into paths
+		return nil, err
+	}
 	value, err := json.Marshal(eventBody{
 		EventID: e.ID(), Type: e.Type, OrderID: e.OrderID, CourierID: orNull(e.CourierID), TransportType: orNull(e.Transport),
 		Deadline: orNull(e.Deadline.UTC()), OccurredAt: e.OccurredAt.UTC(), Reason: e.Reason, Sequence: e.Sequence,

@@ -151,7 +151,8 @@ func BenchmarkEventProducer(b *testing.B) {
 	b.ReportMetric(float64(len(batch)*b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// TestEventThatKafkaNeverAccepts is skipped alone and logged.
+// TestEventThatKafkaNeverAccepts is skipped alone and logged, as is one whose order id in the
+// journal is none.
 func TestEventThatKafkaNeverAccepts(t *testing.T) {
 	k := startKfake(t)
 	p, c, log := newEventProducer(t, k.Addr(), topic)
@@ -159,12 +160,12 @@ func TestEventThatKafkaNeverAccepts(t *testing.T) {
 	large.Reason = strings.Repeat("x", eventBatch)
 	unreadable := courierEvent("unreadable", 3)
 	unreadable.OccurredAt = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
-	if err := p.Publish(t.Context(), []outbox.Event{courierEvent("a", 1), large, unreadable, courierEvent("b", 4)}); err != nil {
+	if err := p.Publish(t.Context(), []outbox.Event{courierEvent("a", 1), large, unreadable, courierEvent("../x", 5), courierEvent("b", 4)}); err != nil {
 		t.Fatal(err)
 	}
 	published(t, k.Addr(), 2)
-	if c.published != 2 || c.skipped != 2 {
-		t.Errorf("%d events published, %d skipped; want 2 and 2", c.published, c.skipped)
+	if c.published != 2 || c.skipped != 3 {
+		t.Errorf("%d events published, %d skipped; want 2 and 3", c.published, c.skipped)
 	}
 	if text := log.String(); !strings.Contains(text, "event_id=large.2") || !strings.Contains(text, "event_id=unreadable.3") {
 		t.Errorf("log: %s", text)
