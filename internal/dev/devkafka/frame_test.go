@@ -47,6 +47,29 @@ func TestForeignProtocolsAreRefused(t *testing.T) {
 	must(t, produce(broker.Addr(), 1, 0, 1))
 }
 
+// TestClaimedTagsAreNotCounted: a request may claim 4,294,967,295 tagged fields that it does
+// not have, in its header or its body. kmsg 1.15.0 counted them, for minutes.
+func TestClaimedTagsAreNotCounted(t *testing.T) {
+	broker, err := Start(t.Context(), Config{Port: AnyPort, Topics: map[string]int{testTopic: 1}, Logger: silent()})
+	must(t, err)
+	stopIn(t, broker.Stop)
+	const (
+		header = "\x00\x12\x00\x03\x00\x00\x00\x07\xff\xff" // ApiVersions 3 without the name of the client
+		claim  = "\xff\xff\xff\xff\x0f"
+	)
+	for name, request := range map[string]string{"header": header + claim, "body": header + "\x00" + "\x01\x01" + claim} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", broker.Addr())
+		must(t, err)
+		_, err = conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(request))), request...))
+		must(t, err)
+		must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		if n, err := conn.Read(make([]byte, 1)); n != 0 || isTimeout(err) {
+			t.Errorf("%s: %d bytes, %v; want the connection to be closed", name, n, err)
+		}
+		_ = conn.Close()
+	}
+}
+
 // TestClaimedLengthIsNotAllocated: the memory of a request grows with what was received.
 func TestClaimedLengthIsNotAllocated(t *testing.T) {
 	client, server := net.Pipe()
