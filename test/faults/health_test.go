@@ -95,6 +95,7 @@ func (w *world) lagIsKnown(url string) {
 // TestConsumptionDoesNotWaitForTheAPI: requests that hang in PostgreSQL use up the
 // connections of the API. Orders are assigned meanwhile, and the probes answer.
 func TestConsumptionDoesNotWaitForTheAPI(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 10)
 	w.serve()
 	url := w.serviceURL()
@@ -119,6 +120,7 @@ func TestConsumptionDoesNotWaitForTheAPI(t *testing.T) {
 // TestAPIDoesNotWaitForConsumption: the service's own work hangs in PostgreSQL; the API
 // answers what it does not hold up.
 func TestAPIDoesNotWaitForConsumption(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 10)
 	w.serve()
 	url := w.serviceURL()

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"service-courier/internal/config"
+	"service-courier/internal/dev/citest"
 )
 
 // TestBoardFollowsEvents: an event moves the card without a reload, until the order has
@@ -34,6 +35,7 @@ func TestBoardFollowsEvents(t *testing.T) {
 
 // TestActionsByKeyboard: assign, unassign, release, recheck and pause without a mouse.
 func TestActionsByKeyboard(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	b := w.open("/ui/")
 	id := w.order()
@@ -139,6 +141,7 @@ func TestReadTokenCannotWrite(t *testing.T) {
 // TestTwoBrowsersOneOrder: both open the dialog, one assigns, and the other is shown what
 // happened.
 func TestTwoBrowsersOneOrder(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	id := w.order()
 	one, other := w.open("/ui/"), w.open("/ui/")
@@ -180,6 +183,7 @@ func TestHostileTextsStayText(t *testing.T) {
 
 // TestFilters: the address keeps the search and the filter.
 func TestFilters(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	first, second := w.order(), w.order()
 	b := w.open("/ui/")

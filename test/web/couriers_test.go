@@ -8,11 +8,14 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"service-courier/internal/dev/citest"
 )
 
 // TestCouriersAreLive: a courier who is registered, edited, paused, resumed and deleted by
 // another client changes on the board and in the list by events of the stream alone.
 func TestCouriersAreLive(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	b, list := w.open("/ui/"), w.open("/ui/couriers")
 	b.sees(`document.querySelector('.column-couriers .empty')`)
@@ -70,6 +73,7 @@ func (w *world) send(method, path string, body any) []byte {
 // TestDayOfACourier: the bar and the table show how each delivery of the day ended, and
 // follow the courier without a reload; another day has its own.
 func TestDayOfACourier(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	courier := w.courier("Anna", "car")
 	first := w.order()

@@ -5,12 +5,15 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"service-courier/internal/dev/citest"
 )
 
 // TestOrderSaysWhyItHasNoCourier: its position and the free couriers while it waits, who
 // put it on hold and why, since when it is missing; and a missing order is cancelled by
 // keyboard with a reason.
 func TestOrderSaysWhyItHasNoCourier(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	missing, id := w.order(), w.order()
 	b := w.open("/ui/orders/" + id)

@@ -89,6 +89,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 
 // TestDeadLettersByKeyboard: edit and redrive one, and the record is processed.
 func TestDeadLettersByKeyboard(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	id := w.order()
 	w.publish(`{"order_id":` + id)
@@ -116,6 +117,7 @@ func TestDeadLettersByKeyboard(t *testing.T) {
 // TestEventsPage: records appear with what became of them, at an address of its own, where
 // the rest of the API only reads.
 func TestEventsPage(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t, func(c *config.Config) { c.EventsAddr = "127.0.0.1:0" })
 	main := w.cfg.HTTPAddr
 	w.cfg.HTTPAddr = w.service.EventsAddr()

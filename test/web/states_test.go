@@ -153,6 +153,7 @@ func (t *tab) states(g *gate, path, shows string) {
 // TestStatesOfThePlayground: the same for the Playground. To a read token, which dev has
 // not, it shows the recovery with every action disabled.
 func TestStatesOfThePlayground(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newDev(t)
 	g := w.newGate()
 	b := w.open("/ui/assets/icon.svg")
@@ -173,6 +174,7 @@ func TestStatesOfThePlayground(t *testing.T) {
 // TestDialogsWhileStale: a dialog that is open when the connection is lost says so and sends
 // nothing, neither by its buttons nor by Enter; then it works again.
 func TestDialogsWhileStale(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	held, assigned := w.order(), w.order()
 	w.courier("Anna", "car")
