@@ -1176,6 +1176,12 @@ var mutants = []mutant{
 		"./internal/storage/postgres TestHistoryOfACourier",
 	},
 	{
+		"an event of a courier is newer than an answer", "internal/transport/web/static/live.js",
+		"couriers.has(id) ? read.set(id, couriers.get(id)) : read.delete(id)",
+		"null",
+		"./test/web TestEventOfACourierIsNewerThanAnAnswer",
+	},
+	{
 		"live again without a change", "internal/transport/web/static/live.js",
 		"open: () => { if (ready) connection.value = { status: 'live' } },",
 		"open: () => {},",

@@ -94,3 +94,34 @@ func TestDayOfACourier(t *testing.T) {
 	b.do(chromedp.Navigate(fmt.Sprintf("http://%s/ui/couriers/%d?day=2026-01-31", w.cfg.HTTPAddr, courier)))
 	b.sees(`document.querySelector('main input[type=date]').value === '2026-01-31' && document.querySelector('.daybar') && document.querySelector('main').textContent.includes('No deliveries on this day')`)
 }
+
+// TestEventOfACourierIsNewerThanAnAnswer: a list of couriers that was read before an event
+// does not undo it.
+func TestEventOfACourierIsNewerThanAnAnswer(t *testing.T) {
+	w := newWorld(t)
+	anna := w.courier("Anna", "car")
+	b := w.open("/ui/")
+	shown := func(status string) string { return fmt.Sprintf(`document.querySelector('[data-courier="%d"][data-status=%s]')`, anna, status) }
+	b.sees(shown("available"))
+	eval[any](b, `{
+		const real = window.fetch
+		window.fetch = async (path, ...rest) => {
+			const answer = await real(path, ...rest)
+			if (!path.startsWith('/api/v1/couriers?')) return answer
+			const text = await answer.text()
+			await new Promise(release => { window.release = release })
+			setTimeout(() => { window.taken = true }, 500) // the board is drawn within 100 ms
+			return new Response(text, answer)
+		}
+		import('/ui/assets/live.js').then(m => m.touchCouriers())
+		null
+	}`)
+	b.sees(`window.release`)
+	w.send(http.MethodPost, fmt.Sprintf("/api/v1/couriers/%d/pause", anna), map[string]any{})
+	b.sees(shown("paused"))
+	eval[any](b, `window.release(); null`)
+	b.sees(`window.taken`)
+	if !eval[bool](b, "Boolean("+shown("paused")+")") {
+		t.Error("an older answer made the courier available")
+	}
+}

@@ -131,44 +131,53 @@ function change(c) {
     put({ ...o, reason: undefined, courier: c.courier_id, courierName: c.courier_name, transport: c.transport_type, deadline: c.deadline, assignedAt: c.at }, true)
     setCourier(c.courier_id, { status: 'busy', order_id: c.order_id })
   } else {
-    if (c.courier_id && couriers?.get(c.courier_id)?.order_id === c.order_id) {
-      const paused = couriers.get(c.courier_id).pause_after_delivery
-      setCourier(c.courier_id, { status: paused ? 'paused' : 'available', order_id: undefined, pause_after_delivery: false })
+    const courier = couriers?.get(c.courier_id)
+    if (courier?.order_id === c.order_id) {
+      const deliveries = courier.deliveries + (c.state === 'completed' ? 1 : 0)
+      setCourier(courier.id, { status: courier.pause_after_delivery ? 'paused' : 'available', order_id: undefined, pause_after_delivery: false, deliveries })
     }
     active.has(c.state) ? put({ ...o, reason: c.state === 'held' ? c.reason : undefined }, true) : end({ ...o, courier: c.courier_id, courierName: c.courier_name }, true)
   }
-  touchCouriers()
-}
-
-function setCourier(id, patch) {
-  const c = couriers?.get(id)
-  if (c) couriers = new Map(couriers).set(id, { ...c, ...patch })
 }
 
 let courierEvents = 0
-// courierEvent is a change of a courier through the API.
-function courierEvent({ change, courier }) {
-  courierEvents++
+let courierEventOf = new Map() // courier → the number of the last event that changed it
+
+function putCourier(id, c) {
+  courierEventOf.set(id, ++courierEvents)
   couriers = new Map(couriers ?? [])
-  if (change === 'deleted') couriers.delete(courier.id)
-  else couriers.set(courier.id, courier)
+  c ? couriers.set(id, c) : couriers.delete(id)
 }
 
+// setCourier changes what a change of an order says about its courier. Another program may
+// have added the courier.
+function setCourier(id, patch) {
+  const c = couriers?.get(id)
+  c ? putCourier(id, { ...c, ...patch }) : touchCouriers()
+}
+
+// courierEvent is a change of a courier through the API.
+const courierEvent = ({ change, courier }) => putCourier(courier.id, change === 'deleted' ? null : courier)
+
 export function takeCourier(c) {
-  couriers = new Map(couriers ?? []).set(c.id, c)
+  putCourier(c.id, c)
   publish()
 }
 
 let touched = 0
-// touchCouriers reads the couriers soon: changes of orders have only some of their fields.
+// touchCouriers reads the couriers soon.
 export function touchCouriers() { touched ||= setTimeout(() => { touched = 0; loadCouriers() }, 2000) }
 
 async function loadCouriers() {
   const before = courierEvents
   try {
     const { items } = await pages('/api/v1/couriers', 2000)
-    if (couriers && before !== courierEvents) return touchCouriers() // the answer may be older than an event
-    couriers = new Map(items.map(c => [c.id, c]))
+    const read = new Map(items.map(c => [c.id, c]))
+    for (const [id, event] of courierEventOf) {
+      if (event <= before) courierEventOf.delete(id)
+      else couriers.has(id) ? read.set(id, couriers.get(id)) : read.delete(id) // the answer may be older than the event
+    }
+    couriers = read
     couriersError = null
   } catch (e) { couriersError = e }
   publish()
