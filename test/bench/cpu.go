@@ -24,7 +24,7 @@ type process struct {
 const others = "others"
 
 // programNames maps executables to the names in the report.
-var programNames = map[string]string{"java": "kafka", "postgres": "postgresql"}
+var programNames = map[string]string{"java": "kafka", "postgres": "postgresql", "bench": "viewers"}
 
 // cpuByProgram returns the CPU time of this process, which is the order service, of
 // everything it started, and of the rest of the machine; nothing without /proc.

@@ -132,6 +132,17 @@ func (l load) run(ctx context.Context, s *stack, bar *progress) (r result, err e
 	if err != nil {
 		return r, err
 	}
+	listening, err := services[0].find("listening")
+	if err != nil {
+		return r, err
+	}
+	if s.addr = listening.Addr; s.viewers > 0 {
+		stop, startErr := s.startViewers(ctx)
+		if startErr != nil {
+			return r, startErr
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
 	if l.drive != nil {
 		start = time.Now()
 		if err := l.drive(ctx); err != nil {

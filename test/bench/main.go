@@ -8,6 +8,7 @@
 //	go run ./test/bench scale                                      1, 2 and 4 replicas
 //	go run ./test/bench backlog [--events 1000000]                 catching up, five events per order
 //	go run ./test/bench outbox [--seconds 10]                      publishing events on and off, and a backlog of them
+//	go run ./test/bench viewers [--seconds 10]                     the board in a browser (Chromium), and 100 open boards
 //
 // Everything it starts is temporary and removed afterwards. docs/performance.md
 // explains the figures.
@@ -39,14 +40,16 @@ type options struct {
 }
 
 var measurements = map[string]func(context.Context, options, *progress) (printer, error){
-	"table": measureTable, "full": measureFull, "scale": measureScale, "backlog": measureBacklog, "outbox": measureOutbox,
+	"table": measureTable, "full": measureFull, "scale": measureScale, "backlog": measureBacklog, "outbox": measureOutbox, "viewers": measureViewers,
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	switch gets, single := os.Getenv(envGets), os.Getenv(envSingle); {
+	switch gets, single, viewers := os.Getenv(envGets), os.Getenv(envSingle), os.Getenv(envViewers); {
+	case viewers != "":
+		err = runViewers(ctx, viewers)
 	case gets != "":
 		err = runGets(ctx, gets)
 	case single != "":
@@ -61,12 +64,12 @@ func main() {
 }
 
 func parse(args []string) (o options, err error) {
-	set := pflag.NewFlagSet("bench [table|full|scale|backlog|outbox]", pflag.ContinueOnError)
+	set := pflag.NewFlagSet("bench [table|full|scale|backlog|outbox|viewers]", pflag.ContinueOnError)
 	set.IntVar(&o.Orders, "orders", 60_000, "orders per load")
 	set.IntVar(&o.Partitions, "partitions", 6, "partitions of the topic")
 	set.IntVar(&o.History, "history", 10_000_000, "full: finished deliveries in the tables")
 	set.IntVar(&o.Events, "events", 1_000_000, "backlog: events to catch up with, five per order")
-	set.IntVar(&o.Seconds, "seconds", 10, "table, outbox: duration of each steady rate; 0 skips latencies of the table")
+	set.IntVar(&o.Seconds, "seconds", 10, "table, outbox, viewers: duration of each steady rate; 0 skips latencies of the table")
 	set.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	if err := set.Parse(args); err != nil {
 		return o, err
@@ -77,7 +80,7 @@ func parse(args []string) (o options, err error) {
 	}
 	switch {
 	case set.NArg() > 1 || measurements[o.What] == nil:
-		return o, errors.New("the argument must be one of table, full, scale, backlog, outbox")
+		return o, errors.New("the argument must be one of table, full, scale, backlog, outbox, viewers")
 	case o.Orders < 1000 || o.Partitions < 1:
 		return o, errors.New("--orders must be at least 1000, --partitions at least 1")
 	case o.Events < 10_000 || o.History < 0 || o.Seconds < 0:

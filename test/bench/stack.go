@@ -33,6 +33,9 @@ type stack struct {
 	pool      *pgxpool.Pool
 	orders    *orderService
 	settings  []string       // of the services, besides the usual ones
+	addr      string         // of the running service, the first replica
+	viewers   int            // boards that a load has open
+	viewed    viewed         // by the boards of the last load
 	closers   []func() error // called in reverse order
 }
 
