@@ -101,7 +101,9 @@ func TestEventOfACourierIsNewerThanAnAnswer(t *testing.T) {
 	w := newWorld(t)
 	anna := w.courier("Anna", "car")
 	b := w.open("/ui/")
-	shown := func(status string) string { return fmt.Sprintf(`document.querySelector('[data-courier="%d"][data-status=%s]')`, anna, status) }
+	shown := func(status string) string {
+		return fmt.Sprintf(`document.querySelector('[data-courier="%d"][data-status=%s]')`, anna, status)
+	}
 	b.sees(shown("available"))
 	eval[any](b, `{
 		const real = window.fetch
