@@ -131,5 +131,5 @@ func (o ordersTx) Overdue(ctx context.Context, id courier.OrderID) (bool, error)
 func (o *Orders) Overdue(ctx context.Context) ([]courier.OrderID, error) {
 	return query(ctx, o.pool, pgx.RowTo[courier.OrderID], "find overdue deliveries", `
 		SELECT order_id FROM courier_orders
-		WHERE completed_at IS NULL AND deadline > '-infinity' AND deadline < now() ORDER BY deadline`)
+		WHERE completed_at IS NULL AND deadline >= '-infinity' AND deadline < now() ORDER BY deadline`)
 }

@@ -51,7 +51,7 @@ const (
 	// As in orders_active.sql, WITH TIES avoids a sort by id.
 	deadlinesFirst = `(
 		SELECT * FROM courier_orders
-		WHERE completed_at IS NULL AND deadline > '-infinity' AND (deadline, order_id) > ($1::timestamptz, $2)
+		WHERE completed_at IS NULL AND deadline >= '-infinity' AND (deadline, order_id) > ($1::timestamptz, $2)
 		ORDER BY deadline FETCH FIRST ($3) ROWS WITH TIES
 	) d JOIN orders o USING (order_id)`
 )
@@ -102,7 +102,7 @@ var listings = map[orders.List]listing{
 	orders.Active:         mostUrgentFirst(),
 	orders.Waiting:        byUniqueKey(waitingFirst, `true`, `o.queue_position`, `bigint`, leastBigint),
 	orders.Assigned:       oldestFirst(deadlinesFirst, `true`, `d.deadline`),
-	orders.Overdue:        oldestFirst(deliveriesFirst, `d.completed_at IS NULL AND d.deadline > '-infinity' AND d.deadline < now()`, `d.deadline`),
+	orders.Overdue:        oldestFirst(deliveriesFirst, `d.completed_at IS NULL AND d.deadline >= '-infinity' AND d.deadline < now()`, `d.deadline`),
 	orders.PendingRecheck: oldestFirst(ordersFirst, `o.recheck_at IS NOT NULL`, `o.recheck_at`),
 	orders.Missing:        missing(`o.state IN ('waiting', 'assigned', 'held')`),
 	orders.Held:           oldestFirst(ordersFirst, `o.state = 'held'`, `o.updated_at`),

@@ -500,7 +500,7 @@ func TestOverdueCannotUseTheIndexOfOpenDeliveries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rows, err := tx.Query(t.Context(), "EXPLAIN SELECT order_id FROM courier_orders WHERE completed_at IS NULL AND deadline > '-infinity' AND deadline < now() ORDER BY deadline")
+	rows, err := tx.Query(t.Context(), "EXPLAIN SELECT order_id FROM courier_orders WHERE completed_at IS NULL AND deadline >= '-infinity' AND deadline < now() ORDER BY deadline")
 	if err != nil {
 		t.Fatal(err)
 	}

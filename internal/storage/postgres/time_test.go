@@ -29,7 +29,7 @@ func TestTimesThatJSONCannotExpress(t *testing.T) {
 			f.exec("UPDATE courier_orders SET assigned_at = '-infinity', deadline = $1::text::timestamptz", bad)
 
 			views := postgres.NewOrderViews(f.pool)
-			for list, want := range map[orders.List]int{orders.All: 5, orders.Waiting: 3, orders.Assigned: 2, orders.Missing: 2} {
+			for list, want := range map[orders.List]int{orders.All: 5, orders.Active: 5, orders.Waiting: 3, orders.Assigned: 2, orders.Missing: 2} {
 				page, err := views.Page(t.Context(), list, orders.PageKey{}, 10)
 				if err != nil || len(page) != want {
 					t.Errorf("list %q: %d orders, %v; want %d", list, len(page), err, want)

@@ -125,7 +125,7 @@ COMMENT ON COLUMN orders.recheck_error    IS 'Error of the last recheck';
 -- Each partial index has a predicate that only its own queries imply. With a simpler one
 -- the planner takes a nearly empty index for as good as any other, and uses it after many
 -- orders have become active. That is why orders_active has "order_id > ''",
--- courier_orders_overdue "deadline > '-infinity'" and courier_orders_one_open "courier_id
+-- courier_orders_overdue "deadline >= '-infinity'" and courier_orders_one_open "courier_id
 -- IS NOT NULL": all are always true.
 CREATE INDEX orders_waiting_queue ON orders (queue_position)          WHERE state = 'waiting' AND missing_since IS NULL;
 CREATE INDEX orders_waiting_missing ON orders (queue_position)        WHERE state = 'waiting' AND missing_since IS NOT NULL;
@@ -162,7 +162,7 @@ COMMENT ON TABLE  courier_orders               IS 'One row per delivery, kept wh
 COMMENT ON COLUMN courier_orders.waiting_since IS 'When this service first saw the order';
 
 CREATE UNIQUE INDEX courier_orders_one_open ON courier_orders (courier_id) WHERE completed_at IS NULL AND courier_id IS NOT NULL;
-CREATE INDEX        courier_orders_overdue  ON courier_orders (deadline)   WHERE completed_at IS NULL AND deadline > '-infinity';
+CREATE INDEX        courier_orders_overdue  ON courier_orders (deadline)   WHERE completed_at IS NULL AND deadline >= '-infinity';
 
 COMMENT ON INDEX courier_orders_pkey     IS 'Delivery of an order. An order has at most one delivery.';
 COMMENT ON INDEX courier_orders_one_open IS 'Matching: open delivery of a courier. A courier has at most one.';

@@ -2,7 +2,7 @@
 -- a partial index.
 SELECT c.available, c.busy, c.paused,
        (SELECT count(*) FROM orders WHERE state = 'held') AS held,
-       (SELECT count(*) FROM courier_orders WHERE completed_at IS NULL AND deadline < now() AND deadline > '-infinity') AS overdue,
+       (SELECT count(*) FROM courier_orders WHERE completed_at IS NULL AND deadline < now() AND deadline >= '-infinity') AS overdue,
        r.missing, r.ahead, r.unknown_status, r.unavailable, r.due AS rechecks_due,
        d.pending AS dead_letters_pending, d.oldest AS oldest_dead_letter
 FROM (SELECT count(*) FILTER (WHERE status = 'available') AS available,

@@ -8,7 +8,7 @@ SELECT {columns}, concat(section, ' ', at, position) AS page_key
 FROM (
     (SELECT 1 AS section, order_id, deadline AS at, NULL::bigint AS position
      FROM courier_orders
-     WHERE completed_at IS NULL AND deadline > '-infinity' AND deadline < now() AND $1::int <= 1
+     WHERE completed_at IS NULL AND deadline >= '-infinity' AND deadline < now() AND $1::int <= 1
        AND (deadline, order_id) > (CASE $1 WHEN 1 THEN $2::timestamptz ELSE '-infinity' END, CASE $1 WHEN 1 THEN $4 ELSE '' END)
      ORDER BY deadline FETCH FIRST ($5) ROWS WITH TIES)
     UNION ALL
@@ -32,7 +32,7 @@ FROM (
     UNION ALL
     (SELECT 4, order_id, deadline, NULL
      FROM courier_orders
-     WHERE completed_at IS NULL AND deadline > '-infinity' AND deadline >= now() AND $1 <= 4
+     WHERE completed_at IS NULL AND deadline >= '-infinity' AND deadline >= now() AND $1 <= 4
        AND (deadline, order_id) > (CASE $1 WHEN 4 THEN $2 ELSE '-infinity' END, CASE $1 WHEN 4 THEN $4 ELSE '' END)
      ORDER BY deadline FETCH FIRST ($5) ROWS WITH TIES)
     ORDER BY section, at, position, order_id
