@@ -186,7 +186,7 @@ func (c couriersAPI) get(ctx context.Context, in *CourierInput) (*taggedOutput[c
 type courierDayInput struct {
 	CourierInput
 
-	Day day `query:"day" required:"true" format:"date" doc:"2000-01-01 or later" example:"2026-11-30"`
+	Day day `query:"day" required:"true" format:"date" pattern:"^[2-9]" doc:"2000-01-01 or later" example:"2026-11-30"`
 }
 
 type courierDelivery struct {
