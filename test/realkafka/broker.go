@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,7 +112,42 @@ func (b *Broker) Restart(ctx context.Context) error {
 	if err := b.Stop(); err != nil {
 		return err
 	}
+	if b.zookeeper != nil {
+		if err := b.waitUnregistered(ctx); err != nil {
+			return err
+		}
+	}
 	return b.launch(ctx)
+}
+
+// waitUnregistered waits until ZooKeeper has ended the session of a broker that was killed.
+// Until then it refuses the next one.
+func (b *Broker) waitUnregistered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		sessions, err := b.zookeeperSessions(ctx)
+		if err == nil && !strings.Contains(sessions, "/brokers/ids/") {
+			return nil
+		}
+		if ended := dev.Sleep(ctx, 25*time.Millisecond); ended != nil {
+			return fmt.Errorf("wait for the end of the broker's ZooKeeper session: %w", errors.Join(ended, err))
+		}
+	}
+}
+
+// zookeeperSessions returns ZooKeeper's answer to "dump": its sessions and their nodes.
+func (b *Broker) zookeeperSessions(ctx context.Context) (string, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", b.ports.controller))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("dump")); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(conn)
+	return string(answer), err
 }
 
 // Pause freezes the broker with SIGSTOP: its connections stay open without answers, as
@@ -283,6 +320,7 @@ func (b *Broker) startZooKeeper(ctx context.Context, log *os.File) error {
 		fmt.Sprintf("clientPort=%d", b.ports.controller),
 		"tickTime=250", // a session lasts at least two ticks
 		"admin.enableServer=false",
+		"4lw.commands.whitelist=dump", // for waitUnregistered
 	}, "\n")
 	if err := os.WriteFile(path, []byte(settings), 0o600); err != nil {
 		return fmt.Errorf("write ZooKeeper's settings: %w", err)
