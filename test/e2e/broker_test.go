@@ -107,6 +107,18 @@ func (s *stack) checkResumes(rush *traffic) {
 		return known
 	})
 	s.eventually("the broker leads every partition", func() error { return s.checkLeaders(client) })
+	// The order above may come from a resync, while service-order still drops events.
+	s.eventually("service-order publishes events", func() error {
+		before := s.published(client)
+		s.mustPost()
+		for range 20 {
+			if s.published(client) != before {
+				return nil
+			}
+			<-time.After(50 * time.Millisecond)
+		}
+		return errors.New("the event of a new order is not in Kafka")
+	})
 	s.eventually("all records are committed", func() error { return want(s.published(client), s.committed(client)) })
 	s.Logf("resumed after %v", time.Since(began).Round(time.Millisecond))
 }
