@@ -978,6 +978,12 @@ var mutants = []mutant{
 		storage + "TestMissingRightsAreNamed",
 	},
 	{
+		"unused connections do not delay a stop", "internal/transport/rest/server.go",
+		"time.AfterFunc(unusedGrace, unused.close)",
+		"_ = unused.close",
+		"./internal/transport/rest TestStopWithUnusedConnection",
+	},
+	{
 		"a closed connection makes no batch undecodable", "internal/transport/kafka/fetch.go",
 		"if _, broken := errors.AsType[*net.OpError](decodeErr); broken {",
 		"if false {",

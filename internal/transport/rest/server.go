@@ -91,9 +91,11 @@ func New(cfg Config, deps Dependencies) *Server {
 		})
 	})
 	stopping := make(chan struct{})
+	unused := unusedConns{all: make(map[net.Conn]struct{})}
 	s := &Server{addr: cfg.Addr, log: deps.Log, failed: make(chan error, 1), conns: conns, http: &http.Server{
 		Handler:           newHandler(cfg, deps, conns, stopping),
 		ConnContext:       conns.Context,
+		ConnState:         unused.track,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -101,8 +103,40 @@ func New(cfg Config, deps Dependencies) *Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(deps.Log.Handler(), slog.LevelWarn),
 	}}
-	s.http.RegisterOnShutdown(func() { close(stopping) })
+	s.http.RegisterOnShutdown(func() {
+		close(stopping)
+		time.AfterFunc(unusedGrace, unused.close)
+	})
 	return s
+}
+
+// unusedGrace is how long a connection may take after Stop to send its first request.
+const unusedGrace = 200 * time.Millisecond
+
+// unusedConns are the connections that have sent nothing yet. Browsers and proxies open some
+// in advance; net/http waits for the request of each before it stops.
+type unusedConns struct {
+	mu  sync.Mutex
+	all map[net.Conn]struct{}
+}
+
+// track is the ConnState of the HTTP server.
+func (u *unusedConns) track(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if state == http.StateNew {
+		u.all[c] = struct{}{}
+	} else {
+		delete(u.all, c)
+	}
+}
+
+func (u *unusedConns) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c := range u.all {
+		_ = c.Close()
+	}
 }
 
 // Handler returns the whole API without a network, for tests.

@@ -166,6 +166,32 @@ func TestStopWaitsForOpenRequests(t *testing.T) {
 	}
 }
 
+// TestStopWithUnusedConnection: a client has connected and sent nothing, as browsers do in
+// advance. No request is open, so Stop succeeds.
+func TestStopWithUnusedConnection(t *testing.T) {
+	b, s, answered := withOpenRequest(t)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// Connections are accepted in their order: with this answer the first one is accepted.
+	close(b.release)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr()+"/livez", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if err := errors.Join(<-answered, s.Stop(t.Context())); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStopClosesHangingRequests(t *testing.T) {
 	_, s, answered := withOpenRequest(t)
 	ctx, cancel := contextGone(t.Context())
