@@ -114,7 +114,7 @@ func New(cfg Config, deps Dependencies) *Server {
 const unusedGrace = 200 * time.Millisecond
 
 // unusedConns are the connections that have sent nothing yet. Browsers and proxies open some
-// in advance; net/http waits for the request of each before it stops.
+// in advance, and net/http waits up to 5 s for the request of each before it stops.
 type unusedConns struct {
 	mu  sync.Mutex
 	all map[net.Conn]struct{}
