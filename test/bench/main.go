@@ -5,6 +5,7 @@
 //
 //	go run ./test/bench [--orders 20000] [--seconds 10] [--json]   the table
 //	go run ./test/bench full [--history 10000000]                  full tables against empty ones
+//	go run ./test/bench growth [--finished 10000000]               finished orders on an ordinary PostgreSQL
 //	go run ./test/bench scale                                      1, 2 and 4 replicas
 //	go run ./test/bench backlog [--events 1000000]                 catching up, five events per order
 //	go run ./test/bench outbox [--seconds 10]                      publishing events on and off, and a backlog of them
@@ -34,13 +35,14 @@ type options struct {
 	Orders     int    `json:"orders"`
 	Partitions int    `json:"partitions"`
 	History    int    `json:"history,omitempty"`
+	Finished   int    `json:"finished,omitempty"`
 	Events     int    `json:"events,omitempty"`
 	Seconds    int    `json:"-"`
 	json       bool
 }
 
 var measurements = map[string]func(context.Context, options, *progress) (printer, error){
-	"table": measureTable, "full": measureFull, "scale": measureScale, "backlog": measureBacklog, "outbox": measureOutbox, "viewers": measureViewers,
+	"table": measureTable, "full": measureFull, "growth": measureGrowth, "scale": measureScale, "backlog": measureBacklog, "outbox": measureOutbox, "viewers": measureViewers,
 }
 
 func main() {
@@ -64,10 +66,11 @@ func main() {
 }
 
 func parse(args []string) (o options, err error) {
-	set := pflag.NewFlagSet("bench [table|full|scale|backlog|outbox|viewers]", pflag.ContinueOnError)
+	set := pflag.NewFlagSet("bench [table|full|growth|scale|backlog|outbox|viewers]", pflag.ContinueOnError)
 	set.IntVar(&o.Orders, "orders", 60_000, "orders per load")
 	set.IntVar(&o.Partitions, "partitions", 6, "partitions of the topic")
 	set.IntVar(&o.History, "history", 10_000_000, "full: finished deliveries in the tables")
+	set.IntVar(&o.Finished, "finished", 1_000_000, "growth: finished orders in the tables")
 	set.IntVar(&o.Events, "events", 1_000_000, "backlog: events to catch up with, five per order")
 	set.IntVar(&o.Seconds, "seconds", 10, "table, outbox, viewers: duration of each steady rate; 0 skips latencies of the table")
 	set.BoolVar(&o.json, "json", false, "print JSON instead of a table")
@@ -80,11 +83,11 @@ func parse(args []string) (o options, err error) {
 	}
 	switch {
 	case set.NArg() > 1 || measurements[o.What] == nil:
-		return o, errors.New("the argument must be one of table, full, scale, backlog, outbox, viewers")
+		return o, errors.New("the argument must be one of table, full, growth, scale, backlog, outbox, viewers")
 	case o.Orders < 1000 || o.Partitions < 1:
 		return o, errors.New("--orders must be at least 1000, --partitions at least 1")
-	case o.Events < 10_000 || o.History < 0 || o.Seconds < 0:
-		return o, errors.New("--events must be at least 10000, --history and --seconds at least 0")
+	case o.Events < 10_000 || o.History < 0 || o.Finished < 0 || o.Seconds < 0:
+		return o, errors.New("--events must be at least 10000, --history, --finished and --seconds at least 0")
 	}
 	return o, nil
 }

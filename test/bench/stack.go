@@ -44,6 +44,12 @@ type capacity struct {
 	orders     int // known to the order service
 	couriers   int // all available
 	partitions int
+	settings   map[string]string // of PostgreSQL; nil: benchSettings
+}
+
+// benchSettings are buffers and checkpoints for large tables, and a timestamp per COMMIT.
+var benchSettings = map[string]string{
+	"shared_buffers": "6GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "track_commit_timestamp": "on",
 }
 
 // start starts everything; call stop also after an error.
@@ -66,7 +72,7 @@ func (s *stack) start(ctx context.Context, c capacity) (err error) {
 		return fmt.Errorf("publish events: %w", err)
 	}
 	s.onStop(func() error { s.publisher.Close(); return nil })
-	if err := s.startPostgres(ctx, c.couriers); err != nil {
+	if err := s.startPostgres(ctx, c); err != nil {
 		return err
 	}
 	if s.orders, err = startOrderService(ctx, c.orders); err != nil {
@@ -77,21 +83,22 @@ func (s *stack) start(ctx context.Context, c capacity) (err error) {
 }
 
 // startPostgres starts a durable cluster (fsync is on) with the schema and the couriers.
-func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
-	s.postgres, err = devpostgres.Start(ctx, devpostgres.Config{
-		BinDir: os.Getenv("PG_BIN_DIR"), Progress: os.Stderr, Logger: slog.New(slog.DiscardHandler),
-		// Buffers and checkpoints for tables of this size, and a timestamp per COMMIT.
-		Settings: map[string]string{
-			"shared_buffers": "6GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "track_commit_timestamp": "on",
-		},
+func (s *stack) startPostgres(ctx context.Context, c capacity) error {
+	settings := c.settings
+	if settings == nil {
+		settings = benchSettings
+	}
+	server, err := devpostgres.Start(ctx, devpostgres.Config{
+		BinDir: os.Getenv("PG_BIN_DIR"), Progress: os.Stderr, Logger: slog.New(slog.DiscardHandler), Settings: settings,
 	})
 	if err != nil {
 		return err
 	}
+	s.postgres = server
 	s.onStop(func() error {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
-		return s.postgres.Stop(stop)
+		return server.Stop(stop)
 	})
 	if err := s.postgres.EnsureDatabase(ctx, database); err != nil {
 		return err
@@ -99,13 +106,15 @@ func (s *stack) startPostgres(ctx context.Context, couriers int) (err error) {
 	if err := postgres.Migrate(ctx, s.postgres.URL(database)); err != nil {
 		return err
 	}
-	if s.pool, err = postgres.Open(ctx, s.postgres.URL(database), 2); err != nil {
+	pool, err := postgres.Open(ctx, s.postgres.URL(database), 2)
+	if err != nil {
 		return err
 	}
-	s.onStop(func() error { s.pool.Close(); return nil })
+	s.pool = pool
+	s.onStop(func() error { pool.Close(); return nil })
 	_, err = s.pool.Exec(ctx, `
 		insert into couriers(name, phone, status, transport_type)
-		select 'Courier', i::text, 'available', 'scooter' from generate_series(1, $1::int) i`, couriers)
+		select 'Courier', i::text, 'available', 'scooter' from generate_series(1, $1::int) i`, c.couriers)
 	if err != nil {
 		return fmt.Errorf("insert couriers: %w", err)
 	}
