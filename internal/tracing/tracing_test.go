@@ -46,7 +46,7 @@ func (store) LockOrders(context.Context, []courier.OrderID) (map[courier.OrderID
 	return nil, nil
 }
 
-func (store) Save(context.Context, []orderevent.Change, []orderevent.DeadLetter, int) (orderevent.Effects, error) {
+func (store) SaveAndCommit(context.Context, []orderevent.Change, []orderevent.DeadLetter, int) (orderevent.Effects, error) {
 	return orderevent.Effects{}, nil
 }
 

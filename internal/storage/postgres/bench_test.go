@@ -62,7 +62,7 @@ func benchmarkLifecycle(b *testing.B, batch int) {
 				rec.OrderID, rec.State, rec.CreatedAt = id, s, time.Unix(1_700_000_000, 0)
 				changes[i] = orderevent.Change{From: from, Next: rec, Source: fmt.Sprintf("3@%d", i), Reason: "service-order reports created"}
 			}
-			_, err = tx.Save(b.Context(), changes, nil, match)
+			_, err = tx.SaveAndCommit(b.Context(), changes, nil, match)
 			return err
 		})
 		if err != nil {

@@ -81,7 +81,7 @@ func (s *Couriers) Page(ctx context.Context, f couriers.Filter, after int64, lim
 // Change implements couriers.Store.
 func (s *Couriers) Change(ctx context.Context, id int64, decide couriers.Decide) (courier.Courier, error) {
 	var next courier.Courier
-	err := s.locked(ctx, id, func(tx pgx.Tx, c courier.Courier) (err error) {
+	err := s.locked(ctx, id, func(tx *pgxpool.Conn, c courier.Courier) (err error) {
 		if next, err = decide(c); err != nil || next == c {
 			return err
 		}
@@ -107,14 +107,14 @@ func (s *Couriers) Change(ctx context.Context, id int64, decide couriers.Decide)
 
 // journalCourier adds a change of a courier to the journal. The row of the courier is
 // locked, so that the ids of their changes and assignments rise in commit order.
-func journalCourier(ctx context.Context, tx pgx.Tx, id int64, change livefeed.CourierChange) error {
+func journalCourier(ctx context.Context, tx *pgxpool.Conn, id int64, change livefeed.CourierChange) error {
 	_, err := tx.Exec(ctx, `INSERT INTO journal (courier_id, courier_change, source) VALUES ($1, $2, $3)`, id, string(change), courier.Dispatcher(ctx))
 	return err
 }
 
 // Delete implements couriers.Store.
 func (s *Couriers) Delete(ctx context.Context, id int64, allow func(courier.Courier) error) error {
-	return s.locked(ctx, id, func(tx pgx.Tx, c courier.Courier) error {
+	return s.locked(ctx, id, func(tx *pgxpool.Conn, c courier.Courier) error {
 		if err := allow(c); err != nil {
 			return err
 		}
@@ -164,8 +164,11 @@ func (s *Couriers) history(ctx context.Context, id int64, from, to time.Time, li
 
 // locked runs do with the courier's row locked: matching skips it, and a batch that
 // frees the courier waits.
-func (s *Couriers) locked(ctx context.Context, id int64, do func(pgx.Tx, courier.Courier) error) error {
-	err := inTx(ctx, s.pool, func(tx pgx.Tx) pgx.Tx { return tx }, func(tx pgx.Tx) error {
+func (s *Couriers) locked(ctx context.Context, id int64, do func(*pgxpool.Conn, courier.Courier) error) error {
+	err := inTx(ctx, s.pool, func(tx *pgxpool.Conn) error {
+		if _, err := tx.Exec(ctx, begin); err != nil {
+			return fmt.Errorf("begin: %w", err)
+		}
 		c, err := getCourier(ctx, tx, ` AND id = $1 FOR UPDATE`, id)
 		if err != nil {
 			return err

@@ -24,25 +24,19 @@ var errRaced = errors.New("another transaction saved the same order")
 // maxTries bounds how often one transaction is tried.
 const maxTries = 8
 
-// inTx runs fn in a transaction and commits it; as converts the transaction for fn. After a
-// temporary failure it starts again. After any other error of COMMIT the outcome is
-// unknown, and the caller repeats everything.
-func inTx[T any](ctx context.Context, pool *pgxpool.Pool, as func(pgx.Tx) T, fn func(T) error) error {
-	var tx pgx.Tx
-	defer func() {
-		if tx != nil {
-			_ = tx.Rollback(ctx) // after a panic of fn; else it is closed already
-		}
-	}()
+// Statements of a transaction. A batch sends them together with others, which saves two
+// round trips.
+const (
+	begin  = "begin isolation level read committed"
+	commit = "commit"
+)
+
+// inTx runs fn, which begins a transaction with the statement begin, and commits the
+// transaction, unless fn has committed it already. After a temporary failure it starts again.
+// After any other error of COMMIT the outcome is unknown, and the caller repeats everything.
+func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(*pgxpool.Conn) error) error {
 	for try := 1; ; try++ {
-		var err error
-		if tx, err = pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}); err != nil {
-			err = fmt.Errorf("begin: %w", err)
-		} else if err = fn(as(tx)); err != nil {
-			_ = tx.Rollback(ctx)
-		} else if err = tx.Commit(ctx); err != nil {
-			err = fmt.Errorf("commit: %w", err)
-		}
+		err := tryTx(ctx, pool, fn)
 		if err == nil || try == maxTries || !retryable(err) {
 			return explain(orRefused(err))
 		}
@@ -53,6 +47,38 @@ func inTx[T any](ctx context.Context, pool *pgxpool.Pool, as func(pgx.Tx) T, fn 
 			return err
 		}
 	}
+}
+
+func tryTx(ctx context.Context, pool *pgxpool.Pool, fn func(*pgxpool.Conn) error) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() { // also after a panic of fn
+		if isOpen(conn) {
+			_, _ = conn.Exec(ctx, "rollback")
+		}
+		conn.Release() // which closes a connection whose transaction is still open
+	}()
+	if err := fn(conn); err != nil || !isOpen(conn) {
+		return err
+	}
+	tag, err := conn.Exec(ctx, commit)
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return committed(tag)
+}
+
+// isOpen reports whether a transaction is open.
+func isOpen(conn *pgxpool.Conn) bool { return conn.Conn().PgConn().TxStatus() != 'I' }
+
+// committed returns an error if COMMIT ended a failed transaction, which rolls it back.
+func committed(tag pgconn.CommandTag) error {
+	if tag.String() != "COMMIT" {
+		return fmt.Errorf("commit: %w", pgx.ErrTxCommitRollback)
+	}
+	return nil
 }
 
 // orRefused marks an error that the data cause: the same data would fail again.

@@ -19,7 +19,7 @@ func (f fixture) saveDeadLetters(letters ...orderevent.DeadLetter) int {
 	f.Helper()
 	var saved orderevent.Effects
 	err := f.orders.InTx(f.Context(), func(tx orderevent.Tx) (err error) {
-		saved, err = tx.Save(f.Context(), nil, letters, 0)
+		saved, err = tx.SaveAndCommit(f.Context(), nil, letters, 0)
 		return err
 	})
 	if err != nil {

@@ -88,7 +88,7 @@ func TestCompletedAfterItsAssignment(t *testing.T) {
 		}
 		next := locked["o-1"]
 		next.State = courier.StateCompleted
-		_, err = tx.Save(t.Context(), []orderevent.Change{{From: courier.StateAssigned, Next: next}}, nil, 0)
+		_, err = tx.Save(t.Context(), []orderevent.Change{{From: courier.StateAssigned, Next: next}})
 		return err
 	})
 	if err != nil {

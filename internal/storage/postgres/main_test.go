@@ -125,7 +125,7 @@ func (f fixture) trySave(ctx context.Context, steps ...orderevent.Order) (saved 
 			}
 			changes = append(changes, orderevent.Change{From: records[s.OrderID].State, Next: s, Source: "0@1", Reason: "test"})
 		}
-		saved, err = tx.Save(ctx, changes, nil, 0)
+		saved, err = tx.Save(ctx, changes)
 		return err
 	})
 	return saved, err

@@ -373,7 +373,7 @@ func TestSaveAndMatch(t *testing.T) {
 	f.couriers(2)
 	save := func(id courier.OrderID) (saved orderevent.Effects) {
 		err := f.orders.InTx(t.Context(), func(tx orderevent.Tx) (err error) {
-			saved, err = tx.Save(t.Context(), []orderevent.Change{{Next: to(id, courier.StateWaiting), Source: "0@1"}}, nil, 1)
+			saved, err = tx.SaveAndCommit(t.Context(), []orderevent.Change{{Next: to(id, courier.StateWaiting), Source: "0@1"}}, nil, 1)
 			return err
 		})
 		if err != nil || len(saved.Transitions) != 1 || len(saved.Assignments) != 1 || saved.Assignments[0].OrderID != id {

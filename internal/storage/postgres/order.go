@@ -40,9 +40,9 @@ var (
 // NewOrders returns the orders in pool's database.
 func NewOrders(pool *pgxpool.Pool) *Orders { return &Orders{pool} }
 
-// InTx implements orderevent.Store in four round trips: begin, lock, save, commit.
+// InTx implements orderevent.Store in two round trips: begin and lock, save and commit.
 func (o *Orders) InTx(ctx context.Context, fn func(orderevent.Tx) error) error {
-	return orUnavailable(inTx(ctx, o.pool, func(tx pgx.Tx) orderevent.Tx { return ordersTx{tx} }, fn))
+	return orUnavailable(inTx(ctx, o.pool, func(conn *pgxpool.Conn) error { return fn(ordersTx{conn}) }))
 }
 
 // ClaimDue implements orderevent.Rechecks.
@@ -50,7 +50,7 @@ func (o *Orders) ClaimDue(ctx context.Context, limit int, lease time.Duration) (
 	return query(ctx, o.pool, pgx.RowToStructByNameLax[orderevent.Hint], "claim due orders", ordersClaimDue, limit, lease.Seconds())
 }
 
-type ordersTx struct{ tx pgx.Tx }
+type ordersTx struct{ tx *pgxpool.Conn }
 
 // lockedOrder is a row of orders_lock.sql.
 type lockedOrder struct {
@@ -66,15 +66,19 @@ type lockedOrder struct {
 	RecheckToken    *int64
 }
 
-// LockOrders implements orderevent.Tx.
+// LockOrders implements orderevent.Tx. It begins the transaction.
 func (o ordersTx) LockOrders(ctx context.Context, ids []courier.OrderID) (map[courier.OrderID]orderevent.Order, error) {
 	orders := make(map[courier.OrderID]orderevent.Order, len(ids))
-	if len(ids) == 0 {
-		return orders, nil
+	var locked []lockedOrder
+	var batch pgx.Batch
+	batch.Queue(begin)
+	if len(ids) > 0 {
+		batch.Queue(ordersLock, ids).Query(func(rows pgx.Rows) (err error) {
+			locked, err = pgx.CollectRows(rows, pgx.RowToStructByName[lockedOrder])
+			return err
+		})
 	}
-	rows, _ := o.tx.Query(ctx, ordersLock, ids) // CollectRows returns its error
-	locked, err := pgx.CollectRows(rows, pgx.RowToStructByName[lockedOrder])
-	if err != nil {
+	if err := o.tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return nil, fmt.Errorf("lock orders: %w", err)
 	}
 	for _, r := range locked {
@@ -90,11 +94,43 @@ func (o ordersTx) LockOrders(ctx context.Context, ids []courier.OrderID) (map[co
 	return orders, nil
 }
 
-// Save implements orderevent.Tx: up to three set-based statements, the dead letters and the
-// match, sent together.
-func (o ordersTx) Save(
+// Save implements orderevent.Tx.
+func (o ordersTx) Save(ctx context.Context, changes []orderevent.Change) (orderevent.Effects, error) {
+	var effects orderevent.Effects
+	var batch pgx.Batch
+	queueChanges(&batch, changes, &effects)
+	err := o.send(ctx, &batch) // which sets effects
+	return effects, err
+}
+
+// SaveAndCommit implements orderevent.Tx. When another transaction inserted an order first,
+// the others are committed nevertheless, and the batch runs again.
+func (o ordersTx) SaveAndCommit(
 	ctx context.Context, changes []orderevent.Change, deadLetters []orderevent.DeadLetter, match int,
 ) (orderevent.Effects, error) {
+	var effects orderevent.Effects
+	var batch pgx.Batch
+	queueChanges(&batch, changes, &effects)
+	queueDeadLetters(&batch, deadLetters, &effects)
+	if match > 0 {
+		// Waiting for another replica here would keep the orders locked.
+		batch.Queue("SELECT pg_try_advisory_xact_lock($1)", matchLock).QueryRow(func(row pgx.Row) error { return row.Scan(&effects.Matched) })
+		queueMatch(&batch, match, &effects.Assignments)
+	}
+	batch.Queue(commit).Exec(committed)
+	err := o.send(ctx, &batch) // which sets effects
+	return effects, err
+}
+
+func (o ordersTx) send(ctx context.Context, batch *pgx.Batch) error {
+	if err := o.tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("save orders: %w", err)
+	}
+	return nil
+}
+
+// queueChanges queues up to three set-based statements.
+func queueChanges(batch *pgx.Batch, changes []orderevent.Change, effects *orderevent.Effects) {
 	var inserted, advanced columns
 	var deleted []courier.OrderID
 	for _, c := range changes {
@@ -107,27 +143,15 @@ func (o ordersTx) Save(
 			advanced.add(c)
 		}
 	}
-	var effects orderevent.Effects
-	var batch pgx.Batch
 	if n := len(inserted.orderID); n > 0 {
-		batch.Queue(ordersInsert, inserted.args()...).Query(func(rows pgx.Rows) error { return addTransitions(&effects, rows, n) })
+		batch.Queue(ordersInsert, inserted.args()...).Query(func(rows pgx.Rows) error { return addTransitions(effects, rows, n) })
 	}
 	if n := len(advanced.orderID); n > 0 {
-		batch.Queue(ordersAdvance, append(advanced.args(), advanced.from)...).Query(func(rows pgx.Rows) error { return addTransitions(&effects, rows, n) })
+		batch.Queue(ordersAdvance, append(advanced.args(), advanced.from)...).Query(func(rows pgx.Rows) error { return addTransitions(effects, rows, n) })
 	}
 	if len(deleted) > 0 {
 		batch.Queue(ordersDelete, deleted)
 	}
-	queueDeadLetters(&batch, deadLetters, &effects)
-	if match > 0 {
-		// Waiting for another replica here would keep the orders locked.
-		batch.Queue("SELECT pg_try_advisory_xact_lock($1)", matchLock).QueryRow(func(row pgx.Row) error { return row.Scan(&effects.Matched) })
-		queueMatch(&batch, match, &effects.Assignments)
-	}
-	if err := o.tx.SendBatch(ctx, &batch).Close(); err != nil {
-		return orderevent.Effects{}, fmt.Errorf("save orders: %w", err)
-	}
-	return effects, nil
 }
 
 // addTransitions adds the orders that changed their state to effects. Fewer rows than

@@ -257,7 +257,7 @@ func TestDeadLetterIsInsertedOnce(t *testing.T) {
 	}
 	for want := 1; want >= 0; want-- {
 		err := f.orders.InTx(t.Context(), func(tx orderevent.Tx) error {
-			saved, err := tx.Save(t.Context(), nil, []orderevent.DeadLetter{letter}, 0)
+			saved, err := tx.SaveAndCommit(t.Context(), nil, []orderevent.DeadLetter{letter}, 0)
 			if saved.DeadLetters != want {
 				t.Errorf("saved %d letters, want %d", saved.DeadLetters, want)
 			}
@@ -272,7 +272,7 @@ func TestDeadLetterIsInsertedOnce(t *testing.T) {
 	f.exec("DELETE FROM orders")
 	letter.ProducedAt = letter.ProducedAt.Add(time.Second) // the topic was created again
 	_ = f.orders.InTx(t.Context(), func(tx orderevent.Tx) error {
-		_, err := tx.Save(t.Context(), nil, []orderevent.DeadLetter{letter}, 0)
+		_, err := tx.SaveAndCommit(t.Context(), nil, []orderevent.DeadLetter{letter}, 0)
 		return err
 	})
 	f.expect("2", "SELECT count(*) FROM dead_letters")
@@ -283,7 +283,7 @@ func TestDeadLetterWithAnyTimestamp(t *testing.T) {
 	f := newFixture(t)
 	for i, at := range []time.Time{{}, time.UnixMilli(1e16), time.UnixMilli(-1e16), time.UnixMilli(math.MaxInt64)} {
 		err := f.orders.InTx(t.Context(), func(tx orderevent.Tx) error {
-			_, err := tx.Save(t.Context(), nil, []orderevent.DeadLetter{{Topic: "t", Offset: int64(i), ProducedAt: at, Reason: "not_json"}}, 0)
+			_, err := tx.SaveAndCommit(t.Context(), nil, []orderevent.DeadLetter{{Topic: "t", Offset: int64(i), ProducedAt: at, Reason: "not_json"}}, 0)
 			return err
 		})
 		if err != nil {
@@ -304,7 +304,7 @@ func TestStaleChangeHasNoEffect(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // it is tried again until then
 	defer cancel()
 	err := f.orders.InTx(short, func(tx orderevent.Tx) error {
-		_, err := tx.Save(short, []orderevent.Change{{From: courier.StateAssigned, Next: to("a", courier.StateCancelled)}}, nil, 0)
+		_, err := tx.Save(short, []orderevent.Change{{From: courier.StateAssigned, Next: to("a", courier.StateCancelled)}})
 		return err
 	})
 	if err == nil {
@@ -339,7 +339,7 @@ func TestLockReadsWhatTheOtherBatchSaved(t *testing.T) {
 			}
 		})
 		f.awaitLockWait(func() bool { return len(seen) > 0 })
-		_, err := first.Save(t.Context(), []orderevent.Change{{From: courier.StateWaiting, Next: hinted, Source: "0@1"}}, nil, 0)
+		_, err := first.Save(t.Context(), []orderevent.Change{{From: courier.StateWaiting, Next: hinted, Source: "0@1"}})
 		return err
 	})
 	batches.Wait()

@@ -375,7 +375,7 @@ func (f fixture) delete(records []orderevent.Order) {
 		for _, r := range records {
 			changes = append(changes, orderevent.Change{From: courier.StateSeen, Next: r})
 		}
-		_, err := tx.Save(f.Context(), changes, nil, 0)
+		_, err := tx.Save(f.Context(), changes)
 		return err
 	})
 	if err != nil {

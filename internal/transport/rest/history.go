@@ -23,7 +23,7 @@ type HealthSample struct {
 	WaitingOrders int       `json:"waiting_orders" minimum:"0" doc:"of all replicas, the missing ones included"`
 	FetchP50      *float64  `json:"fetch_p50_seconds" doc:"median time of a fetch from service-order; null without one in the interval, as the following"`
 	FetchP99      *float64  `json:"fetch_p99_seconds"`
-	CommitP50     *float64  `json:"commit_p50_seconds" doc:"median time of the COMMIT of a batch"`
+	CommitP50     *float64  `json:"commit_p50_seconds" doc:"median time to write and commit a batch"`
 	CommitP99     *float64  `json:"commit_p99_seconds"`
 }
 

@@ -30,12 +30,12 @@ type BatchResult struct {
 type Phase string
 
 // The phases. Fetch, save and commit are parts of a batch; match is separate, except that
-// a small batch matches in its save.
+// a small batch matches in its commit.
 const (
 	PhaseBatch  Phase = "batch"
 	PhaseFetch  Phase = "fetch"  // all GETs of a batch
-	PhaseSave   Phase = "save"   // lock, decide and write; once per try
-	PhaseCommit Phase = "commit" // from the last statement to the answer
+	PhaseSave   Phase = "save"   // lock and decide, of a command also write; once per try
+	PhaseCommit Phase = "commit" // write the changes of a batch and commit
 	PhaseMatch  Phase = "match"
 )
 

@@ -110,8 +110,13 @@ func (r *Reconciler) save(ctx context.Context, observations []observation, deadL
 			match = 0
 		}
 		result = BatchResult{Tries: phases.runs}
-		if len(changes)+len(deadLetters) > 0 {
-			result.Effects, err = tx.Save(saving, changes, deadLetters, match)
+		switch {
+		case len(changes)+len(deadLetters) == 0:
+		case command == nil:
+			phases.saved(ctx, nil)
+			result.Effects, err = tx.SaveAndCommit(ctx, changes, deadLetters, match)
+		default:
+			result.Effects, err = tx.Save(saving, changes)
 		}
 		if err != nil || command == nil {
 			return err
@@ -151,9 +156,13 @@ func (p *savePhases) begin(ctx context.Context) context.Context {
 	return ctx
 }
 
-// saved ends the phase save. Without an error the commit follows.
+// saved ends the phase save, unless it has ended. Without an error the commit follows.
 func (p *savePhases) saved(ctx context.Context, err error) {
+	if p.endSave == nil {
+		return
+	}
 	p.endSave(p.orders, err)
+	p.endSave = nil
 	if err == nil {
 		_, p.endCommit = p.observer.Begin(ctx, PhaseCommit)
 	}

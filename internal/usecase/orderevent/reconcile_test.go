@@ -99,7 +99,11 @@ func (tx fakeTx) LockOrders(_ context.Context, ids []courier.OrderID) (map[couri
 	return locked, nil
 }
 
-func (tx fakeTx) Save(_ context.Context, changes []Change, deadLetters []DeadLetter, match int) (Effects, error) {
+func (tx fakeTx) Save(ctx context.Context, changes []Change) (Effects, error) {
+	return tx.SaveAndCommit(ctx, changes, nil, 0)
+}
+
+func (tx fakeTx) SaveAndCommit(_ context.Context, changes []Change, deadLetters []DeadLetter, match int) (Effects, error) {
 	effects := Effects{DeadLetters: len(deadLetters)}
 	if match > 0 {
 		if tx.s.failMatch != nil {

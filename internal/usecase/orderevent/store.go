@@ -22,9 +22,11 @@ type Tx interface {
 	// have one.
 	LockOrders(ctx context.Context, ids []courier.OrderID) (map[courier.OrderID]Order, error)
 	// Save writes the changes with all that follows from them (deliveries, couriers,
-	// journal) and the dead letters, and then matches at most match orders. It returns what
-	// the database really did.
-	Save(ctx context.Context, changes []Change, deadLetters []DeadLetter, match int) (Effects, error)
+	// journal). It returns what the database really did.
+	Save(ctx context.Context, changes []Change) (Effects, error)
+	// SaveAndCommit is Save for a batch: it writes the dead letters too, then matches at
+	// most match orders, and commits. Nothing may follow it.
+	SaveAndCommit(ctx context.Context, changes []Change, deadLetters []DeadLetter, match int) (Effects, error)
 	// Assign assigns a locked waiting or held order to the courier named, or with
 	// courierID 0 to the next free one. The error matches courier.ErrNotFound,
 	// courier.ErrCourierNotAvailable or courier.ErrNoCourierAvailable.

@@ -161,7 +161,7 @@ func (o *Orders) Cancel(ctx context.Context, id courier.OrderID, reason string) 
 			return orderevent.Effects{}, courier.ErrOrderEnded
 		}
 		change := orderevent.Change{From: order.State, Next: orderevent.Tombstone(order), Reason: reason, Source: courier.Dispatcher(ctx)}
-		return tx.Save(ctx, []orderevent.Change{change}, nil, 0)
+		return tx.Save(ctx, []orderevent.Change{change})
 	})
 }
 
@@ -227,5 +227,5 @@ func move(
 ) (orderevent.Effects, error) {
 	from := order.State
 	order.State = to
-	return tx.Save(ctx, []orderevent.Change{{From: from, Next: order, Reason: reason, Source: source}}, nil, 0)
+	return tx.Save(ctx, []orderevent.Change{{From: from, Next: order, Reason: reason, Source: source}})
 }

@@ -47,7 +47,7 @@ func (w *world) Assign(_ context.Context, id courier.OrderID, courierID int64, s
 
 func (w *world) Overdue(context.Context, courier.OrderID) (bool, error) { return w.overdue, nil }
 
-func (w *world) Save(_ context.Context, changes []orderevent.Change, _ []orderevent.DeadLetter, _ int) (orderevent.Effects, error) {
+func (w *world) Save(_ context.Context, changes []orderevent.Change) (orderevent.Effects, error) {
 	w.changes = changes
 	w.sources = append(w.sources, changes[0].Source)
 	return orderevent.Effects{Transitions: []orderevent.Transition{{CourierID: 7}}}, nil

@@ -7,6 +7,8 @@ package wire
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -14,12 +16,19 @@ import (
 	"testing"
 )
 
-// Statements of the transaction of a batch, as the driver sends them. Only batches
-// begin one.
-const (
-	Begin  = "begin isolation level"
-	Commit = "commit\x00"
+// Statements of the transaction of a batch, as the driver sends them: BEGIN together with
+// the first statement, COMMIT together with the last. Only batches prepare these.
+var (
+	Begin  = execution("begin isolation level read committed")
+	Commit = execution("commit")
 )
+
+// execution is in what the driver sends to execute a prepared statement, and not in what it
+// sends to prepare it: the empty name of a portal comes before the name of the statement.
+func execution(sql string) string {
+	digest := sha256.Sum256([]byte(sql))
+	return fmt.Sprintf("\x00stmtcache_%x\x00", digest[:24])
+}
 
 // Trap is the moment at which one connection stops for good.
 type Trap struct {
