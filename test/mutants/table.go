@@ -351,6 +351,12 @@ var mutants = []mutant{
 		"./test/faults TestOneReplicaPublishesAtATime",
 	},
 	{
+		"the lock of a task holds no snapshot", "internal/storage/postgres/leader.go",
+		"lock, pgx.QueryExecModeSimpleProtocol, int64",
+		"lock, int64",
+		storage + "TestLeaderDoesNotHoldBackVacuum",
+	},
+	{
 		"outbox --since leaves nothing out", "internal/usecase/outbox/since.go",
 		"case from < to.ID && !skip:",
 		"case false && !skip:",

@@ -47,8 +47,10 @@ func (l *Leader) Lead(ctx context.Context, do func(context.Context) error) (led 
 		defer cancel()
 		_ = tx.Rollback(unlock) // a connection that it fails on is closed
 	}()
+	// In the extended protocol the portal of the statement, and with it its snapshot, would
+	// live until the next statement of the transaction.
 	const lock = "SELECT pg_try_advisory_xact_lock($1) FROM set_config('idle_in_transaction_session_timeout', '0', true)"
-	if err := tx.QueryRow(ctx, lock, int64(l.lock)).Scan(&led); err != nil || !led {
+	if err := tx.QueryRow(ctx, lock, pgx.QueryExecModeSimpleProtocol, int64(l.lock)).Scan(&led); err != nil || !led {
 		return false, explain(err)
 	}
 	return true, do(ctx)

@@ -29,3 +29,17 @@ func TestOneReplicaLeads(t *testing.T) {
 	f.expect("0", `SELECT count(*) FROM pg_locks
 		WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
 }
+
+// TestLeaderDoesNotHoldBackVacuum: a round may take minutes, and rows that die meanwhile must
+// be removable.
+func TestLeaderDoesNotHoldBackVacuum(t *testing.T) {
+	f := newFixture(t)
+	var snapshots int
+	_, err := postgres.NewLeader(f.pool, postgres.ResyncLock).Lead(t.Context(), func(ctx context.Context) error {
+		return f.pool.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL`).Scan(&snapshots)
+	})
+	if err != nil || snapshots != 0 {
+		t.Errorf("%d sessions have a snapshot, %v; want none", snapshots, err)
+	}
+}
