@@ -49,8 +49,8 @@ func (r readiness) database(ctx context.Context) (database, schema rest.Componen
 	case errors.Is(err, postgres.ErrSchema):
 		schema.OK, schema.Detail = false, err.Error()
 	case err != nil:
-		database.OK, database.Detail = false, outage.Public(err, "does not answer")
-		schema.OK, schema.Detail = false, "unknown while PostgreSQL does not answer"
+		database.OK, database.Detail = false, outage.Public(err, "PostgreSQL does not answer in time")
+		schema.OK, schema.Detail = false, "not known: depends on postgresql"
 	}
 	return database, schema
 }

@@ -35,7 +35,7 @@ func TLSFix(err error, s TLS) string {
 		return "install a valid server certificate"
 	case errors.As(err, &noTLS):
 		return "unset " + s.Switch + ", or set a TLS port in " + s.Address
-	case errors.As(err, &network) && network.Op == "remote error": // a TLS alert
+	case errors.As(err, &network) && network.Op == "remote error" && s.Certificate != "": // a TLS alert
 		return s.CertificateFix()
 	}
 	return ""

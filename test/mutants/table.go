@@ -1247,6 +1247,24 @@ var mutants = []mutant{
 		"if false {",
 		"./internal/metrics TestHistory",
 	},
+	{
+		"a server without TLS has its own cause", "internal/storage/postgres/errors.go",
+		"case refusesTLS(err):",
+		"case false && refusesTLS(err):",
+		storage + "TestCauses",
+	},
+	{
+		"the fallback without TLS hides no cause", "internal/storage/postgres/errors.go",
+		"!strings.HasSuffix(a, refusedTLS) &&",
+		"",
+		storage + "TestAttempts",
+	},
+	{
+		"gRPC failures name the fix", "internal/gateway/order/grpc.go",
+		"return ExplainGRPC(err)",
+		"return err",
+		"./internal/gateway/order TestCausesGRPC",
+	},
 }
 
 // sources is the repository at root without what no test needs.

@@ -177,7 +177,7 @@ func TestDoctorWithoutSchema(t *testing.T) {
 	d.finds("postgresql", doctor.OK, "version")
 	d.finds("clock", doctor.OK, "less than")
 	d.finds("schema", doctor.Fail, "service-courier migrate up")
-	d.finds("dead letters", doctor.Warn, "not known: the schema is absent")
+	d.finds("dead letters", doctor.Warn, "not known: depends on schema")
 }
 
 func TestDoctorWithoutTopic(t *testing.T) {

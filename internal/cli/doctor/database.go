@@ -47,7 +47,7 @@ const (
 func checkDatabase(ctx context.Context, cfg config.Config) []Finding {
 	rest := []string{checkClock, checkSchema, checkIndexes, checkInvariants, checkQueue, checkMissing, checkRechecks, checkDeadLetters}
 	absent := func(f Finding) []Finding {
-		return append([]Finding{f}, unknown("PostgreSQL does not answer", rest...)...)
+		return append([]Finding{f}, unknown("depends on "+checkPostgreSQL, rest...)...)
 	}
 	const fix = "set it to postgres://user:password@host:5432/database"
 	if cfg.DatabaseURL == "" { // pgx would connect to a default server
@@ -74,7 +74,7 @@ func checkDatabase(ctx context.Context, cfg config.Config) []Finding {
 	})
 	findings := []Finding{server, clock, schema}
 	if schema.Status != OK {
-		return append(findings, unknown("the schema is absent", rest[2:]...)...)
+		return append(findings, unknown("depends on "+checkSchema, rest[2:]...)...)
 	}
 	return append(findings, checkTables(ctx, pool)...)
 }

@@ -98,7 +98,7 @@ func checkOrderServiceGRPC(ctx context.Context, cfg config.Config) []Finding {
 	}
 	defer func() { _ = client.Close() }()
 	if err := order.CheckGRPC(ctx, client); err != nil {
-		return []Finding{failure(check, err.Error(), "start service-order's gRPC API, or correct ORDER_SERVICE_GRPC_ADDR and ORDER_SERVICE_GRPC_TLS; orders are fetched over HTTP meanwhile")}
+		return []Finding{failureOf(check, order.ExplainGRPC(err), "")}
 	}
 	return []Finding{okay(check, "answers")}
 }

@@ -20,7 +20,7 @@ const (
 )
 
 func checkBrokers(ctx context.Context, cfg config.Config) []Finding {
-	rest := unknown("Kafka does not answer", checkTopic, checkGroup)
+	rest := unknown("depends on "+checkKafka, checkTopic, checkGroup)
 	if len(cfg.KafkaBrokers) == 0 {
 		return append([]Finding{failure(checkKafka, "not checked: KAFKA_BROKERS is not set", "set it to host:port")}, rest...)
 	}

@@ -2,8 +2,11 @@ package order_test
 
 import (
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +23,11 @@ func TestCauses(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
+	plain, secure := httptest.NewServer(http.NotFoundHandler()), httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(plain.Close)
+	t.Cleanup(secure.Close)
 	at := func(url string) order.OrderClient {
 		c, err := order.NewHTTPClient(order.Config{BaseURL: url, Timeout: 200 * time.Millisecond, Concurrency: 1})
 		if err != nil {
@@ -36,8 +44,13 @@ func TestCauses(t *testing.T) {
 		"no such host": {
 			at("http://sesame.invalid:8080"), "the host of ORDER_SERVICE_URL does not resolve", "correct it, or the entry in DNS",
 		},
-		"silent": {at("http://" + silent.Addr().String()), "service-order does not answer in time", "is not overloaded"},
-		"503":    {serve(t, respondStatus(http.StatusServiceUnavailable, "")), "service-order answers with an error", "see the log of service-order"},
+		"https to http": {
+			at("https" + strings.TrimPrefix(plain.URL, "http")), "service-order speaks HTTP, not HTTPS", "http:// in ORDER_SERVICE_URL",
+		},
+		"unknown authority": {at(secure.URL), "the TLS connection to service-order fails", "SSL_CERT_FILE"},
+		"closed":            {at("http://" + closing(t)), "the connection to service-order fails", "check that it runs at ORDER_SERVICE_URL"},
+		"silent":            {at("http://" + silent.Addr().String()), "service-order does not answer in time", "is not overloaded"},
+		"503":               {serve(t, respondStatus(http.StatusServiceUnavailable, "")), "service-order answers with an error", "see the log of service-order"},
 		"401": {
 			serve(t, respondStatus(http.StatusUnauthorized, `{"code":"unauthorized","message":"x"}`)), "service-order refuses the request", "see the log",
 		},
@@ -56,6 +69,45 @@ func TestCauses(t *testing.T) {
 		t.Log(err)
 		if public := outage.Public(err, ""); strings.Contains(public, "sesame") || strings.Contains(public, "127.0.0.1") {
 			t.Errorf("%s: everyone reads %q", what, public)
+		}
+	}
+}
+
+// closing returns the address of a server that closes each connection without an answer.
+func closing(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1<<10)) // a reset would be another error
+			_ = conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestCausesGRPC: the same for the gRPC API, whose errors are texts.
+func TestCausesGRPC(t *testing.T) {
+	web := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	for what, addr := range map[string]string{"refused": "127.0.0.1:1", "another server": web.Listener.Addr().String(), "no such host": "sesame.invalid:1"} {
+		client, err := order.NewGRPCClient(order.GRPCConfig{Addr: addr, Timeout: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close() })
+		dual := order.NewDualClient(nil, client, client, false)
+		f, ok := errors.AsType[outage.Fixable](dual.Check(t.Context()))
+		if !ok || f.Cause != "service-order's gRPC API does not answer" || !strings.Contains(f.Fix, "correct ORDER_SERVICE_GRPC_ADDR") {
+			t.Errorf("%s: %v", what, f)
 		}
 	}
 }

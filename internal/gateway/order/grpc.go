@@ -165,7 +165,7 @@ func (d *DualClient) Check(ctx context.Context) error {
 	if ctx.Err() == nil {
 		d.down.Store(err != nil)
 	}
-	return err
+	return ExplainGRPC(err)
 }
 
 // CheckGRPC fetches an order that does not exist and returns nil if service-order answers.

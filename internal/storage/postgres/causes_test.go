@@ -6,6 +6,7 @@ import (
 	neturl "net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/outage"
@@ -29,6 +30,10 @@ func TestCauses(t *testing.T) {
 	}
 	plain, limited := role("plain", "LOGIN"), role("limited", "LOGIN CONNECTION LIMIT 0")
 	checkSchema := func(url string) error { return postgres.CheckSchema(t.Context(), openPool(t, url, nil)) }
+	purge := func(url string) error {
+		_, err := postgres.NewDeadLetters(openPool(t, url, nil)).Purge(t.Context(), time.Hour, 1)
+		return err
+	}
 	migrate := func(url string) error { return postgres.ExplainError(postgres.Migrate(t.Context(), url)) }
 	for what, c := range map[string]struct {
 		err        error
@@ -50,6 +55,15 @@ func TestCauses(t *testing.T) {
 		"no server": {
 			checkSchema(with(t, database, func(u *neturl.URL) { u.Host = "127.0.0.1:1" })), "PostgreSQL does not answer", postgres.FixAbsent,
 		},
+		"no such host": {
+			checkSchema(with(t, database, func(u *neturl.URL) { u.Host = "sesame.invalid:5432" })),
+			"the host of DATABASE_URL does not resolve", "correct it, or the entry in DNS",
+		},
+		"a server without TLS": {
+			checkSchema(with(t, database, func(u *neturl.URL) { u.RawQuery = "sslmode=require" })),
+			"PostgreSQL offers no TLS", "sslmode=disable",
+		},
+		"a task that writes": {purge(limited), "PostgreSQL has no free connection for this role", "CONNECTION LIMIT"},
 		"schema of search_path is absent": {
 			migrate(with(t, database, func(u *neturl.URL) { u.RawQuery += "&search_path=sesame" })),
 			"search_path names no schema that exists", "create the schema of search_path, or correct DATABASE_URL",
@@ -67,6 +81,24 @@ func TestCauses(t *testing.T) {
 		}
 		if public := outage.Public(c.err, f.Detail()); strings.Contains(public, "sesame") || strings.Contains(public, "127.0.0.1") || !strings.Contains(public, c.cause) {
 			t.Errorf("%s: everyone reads %q", what, public)
+		}
+	}
+}
+
+// TestAttempts: without sslmode a connection is tried with TLS and without. The log shows
+// why both failed, once, and not that a server that offers no TLS refused it.
+func TestAttempts(t *testing.T) {
+	database := pgtest.NewDatabase(t, nil)
+	for what, change := range map[string]func(*neturl.URL){
+		"wrong password": func(u *neturl.URL) { u.User, u.RawQuery = neturl.UserPassword("postgres", "x"), "" },
+		"no server":      func(u *neturl.URL) { u.Host, u.RawQuery = "127.0.0.1:1", "" },
+	} {
+		text := postgres.CheckSchema(t.Context(), openPool(t, with(t, database, change), nil)).Error()
+		if n := strings.Count(text, "127.0.0.1:"); n == 0 || strings.Contains(text, "refused TLS") || strings.Contains(text, "\n") {
+			t.Errorf("%s: %q", what, text)
+		}
+		if strings.Count(text, "connection refused") > 1 {
+			t.Errorf("%s: twice: %q", what, text)
 		}
 	}
 }

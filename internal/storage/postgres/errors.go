@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -16,8 +17,9 @@ import (
 )
 
 // orUnavailable makes err match courier.ErrUnavailable when PostgreSQL is unavailable;
-// any other error stays as it is.
+// any other error stays as it is, see explain.
 func orUnavailable(err error) error {
+	err = explain(err)
 	if unavailable(err) && !errors.Is(err, courier.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", courier.ErrUnavailable, err)
 	}
@@ -130,6 +132,7 @@ func explain(err error) error {
 	if _, done := errors.AsType[outage.Fixable](err); done || err == nil {
 		return err
 	}
+	var host *net.DNSError
 	c := cause{"the TLS connection to PostgreSQL fails", outage.TLSFix(err, tlsSettings)}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		c = causeOf(pg)
@@ -137,13 +140,23 @@ func explain(err error) error {
 	if c.fix == "" && certificateRefused(err) {
 		c.fix = tlsSettings.CertificateFix()
 	}
-	if c.fix == "" && isDown(err) {
+	switch {
+	case c.fix != "":
+	case refusesTLS(err):
+		c = cause{"PostgreSQL offers no TLS", "enable ssl on the server, or set sslmode=disable in DATABASE_URL"}
+	case errors.As(err, &host) && host.IsNotFound:
+		c = cause{"the host of DATABASE_URL does not resolve", "correct it, or the entry in DNS"}
+	case isDown(err):
 		c = cause{"PostgreSQL does not answer", FixAbsent}
 	}
 	if c.fix == "" {
 		return err
 	}
-	if isDown(err) {
+	down := isDown(err)
+	if isConnect(err) {
+		err = attemptsError{err}
+	}
+	if down {
 		err = downError{err}
 	}
 	return outage.Fixable{Cause: c.text, Err: err, Fix: c.fix}
@@ -157,6 +170,40 @@ func certificateRefused(err error) bool {
 	return ok && connect.Config.TLSConfig != nil && len(connect.Config.TLSConfig.Certificates) > 0 &&
 		(errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
 }
+
+// refusedTLS is pgconn's text for a server that offers no TLS; it exports no such error.
+const refusedTLS = "server refused TLS connection"
+
+// refusesTLS reports that the server offers no TLS, and sslmode allows no other connection.
+func refusesTLS(err error) bool {
+	connect, ok := errors.AsType[*pgconn.ConnectError](err)
+	if !ok || connect.Config.TLSConfig == nil || !strings.Contains(err.Error(), refusedTLS) {
+		return false
+	}
+	return !slices.ContainsFunc(connect.Config.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.TLSConfig == nil })
+}
+
+// attemptsError is a failed connection whose text has each failure once, in one line.
+// Without sslmode each host is tried with TLS and then without.
+type attemptsError struct{ error }
+
+// Error implements error.
+func (e attemptsError) Error() string {
+	attempts := strings.Split(e.error.Error(), "\n\t")
+	var kept []string
+	for _, a := range attempts[1:] {
+		if !strings.HasSuffix(a, refusedTLS) && !slices.Contains(kept, a) {
+			kept = append(kept, a)
+		}
+	}
+	if len(kept) == 0 {
+		kept = attempts[1:]
+	}
+	return strings.Join(append(attempts[:1], strings.Join(kept, ", ")), " ")
+}
+
+// Unwrap returns the underlying error.
+func (e attemptsError) Unwrap() error { return e.error }
 
 // FixAbsent is what to do when no server answers.
 const FixAbsent = "start PostgreSQL, or correct DATABASE_URL"

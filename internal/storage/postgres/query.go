@@ -19,7 +19,7 @@ func query[T any](ctx context.Context, q querier, scan pgx.RowToFunc[T], doing, 
 	rows, _ := q.Query(ctx, sql, args...) // CollectRows returns its error
 	all, err := pgx.CollectRows(rows, scan)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, orUnavailable(explain(err)))
+		return nil, fmt.Errorf("%s: %w", doing, orUnavailable(err))
 	}
 	return all, nil
 }
@@ -29,7 +29,7 @@ func queryRow[T any](ctx context.Context, q querier, scan pgx.RowToFunc[T], doin
 	rows, _ := q.Query(ctx, sql, args...) // CollectExactlyOneRow returns its error
 	one, err := pgx.CollectExactlyOneRow(rows, scan)
 	if err != nil {
-		return one, fmt.Errorf("%s: %w", doing, orUnavailable(explain(err)))
+		return one, fmt.Errorf("%s: %w", doing, orUnavailable(err))
 	}
 	return one, nil
 }

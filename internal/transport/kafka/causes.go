@@ -19,19 +19,24 @@ const fixTopic = "create it, or correct KAFKA_ORDER_TOPIC; the service does not 
 
 // causes of the errors that brokers return.
 var causes = map[sarama.KError]cause{
-	sarama.ErrSASLAuthenticationFailed:     {"Kafka refuses the user or the password", "correct KAFKA_SASL_USERNAME and its password, or that user on the brokers"},
-	sarama.ErrUnsupportedSASLMechanism:     {"Kafka does not offer this SASL mechanism", "correct KAFKA_SASL_MECHANISM, or enable it on the brokers"},
-	sarama.ErrIllegalSASLState:             noSASL,
-	sarama.ErrTopicAuthorizationFailed:     {"a right on the topic is missing", "allow this user to READ the topic of KAFKA_ORDER_TOPIC, and to WRITE it for a redrive"},
-	sarama.ErrGroupAuthorizationFailed:     {"a right on the consumer group is missing", "allow this user to READ the group of KAFKA_GROUP_ID"},
-	sarama.ErrClusterAuthorizationFailed:   {"a right on the cluster is missing", "see the log of the brokers for the operation that they refuse"},
-	sarama.ErrUnknownTopicOrPartition:      {"the topic does not exist", fixTopic},
-	sarama.ErrInconsistentGroupProtocol:    {"the consumer group has members of another kind", "set another KAFKA_GROUP_ID, or stop those members, which 'service-courier doctor' lists"},
-	sarama.ErrMessageSizeTooLarge:          {"the record is too large for the topic", "raise max.message.bytes of the topic, or edit or discard the dead letter"},
-	sarama.ErrInvalidRecord:                {"the topic does not accept the record", "edit or discard the dead letter"},
-	sarama.ErrNotEnoughReplicas:            {"too few replicas are in sync", "start the missing brokers"},
-	sarama.ErrNotEnoughReplicasAfterAppend: {"too few replicas are in sync", "start the missing brokers"},
+	sarama.ErrSASLAuthenticationFailed:        {"Kafka refuses the user or the password", "correct KAFKA_SASL_USERNAME and its password, or that user on the brokers"},
+	sarama.ErrUnsupportedSASLMechanism:        {"Kafka does not offer this SASL mechanism", "correct KAFKA_SASL_MECHANISM, or enable it on the brokers"},
+	sarama.ErrIllegalSASLState:                noSASL,
+	sarama.ErrTopicAuthorizationFailed:        {"a right on the topic is missing", "allow this user to READ the topic of KAFKA_ORDER_TOPIC, and to WRITE it for a redrive"},
+	sarama.ErrGroupAuthorizationFailed:        {"a right on the consumer group is missing", "allow this user to READ the group of KAFKA_GROUP_ID"},
+	sarama.ErrClusterAuthorizationFailed:      {"a right on the cluster is missing", "see the log of the brokers for the operation that they refuse"},
+	sarama.ErrUnknownTopicOrPartition:         {"the topic does not exist", fixTopic},
+	sarama.ErrConsumerCoordinatorNotAvailable: noCoordinator,
+	sarama.ErrNotCoordinatorForConsumer:       noCoordinator,
+	sarama.ErrUnsupportedVersion:              {"this Kafka listener is a controller's, or Kafka is too old", "set a port for clients in KAFKA_BROKERS"},
+	sarama.ErrInconsistentGroupProtocol:       {"the consumer group has members of another kind", "set another KAFKA_GROUP_ID, or stop those members, which 'service-courier doctor' lists"},
+	sarama.ErrMessageSizeTooLarge:             {"the record is too large for the topic", "raise max.message.bytes of the topic, or edit or discard the dead letter"},
+	sarama.ErrInvalidRecord:                   {"the topic does not accept the record", "edit or discard the dead letter"},
+	sarama.ErrNotEnoughReplicas:               {"too few replicas are in sync", "start the missing brokers"},
+	sarama.ErrNotEnoughReplicasAfterAppend:    {"too few replicas are in sync", "start the missing brokers"},
 }
+
+var noCoordinator = cause{"the coordinator of the consumer group is not available", "wait a minute while Kafka starts; then see the log of the brokers about the topic __consumer_offsets"}
 
 // Causes that a broker does not state, see diagnose.
 var (

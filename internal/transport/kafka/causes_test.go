@@ -77,6 +77,9 @@ func TestCauses(t *testing.T) {
 		"advertised address refuses": {
 			at(unreachable), Security{}, topic, "Kafka advertises an address that cannot be reached from here: 127.0.0.1:1", "start that broker, or correct its advertised.listeners",
 		},
+		"a controller": {
+			at(withoutCoordinator(t, kerr.UnsupportedVersion)), Security{}, topic, "this Kafka listener is a controller's, or Kafka is too old", "set a port for clients in KAFKA_BROKERS",
+		},
 		"members of another kind": {
 			groupWithRange(t), Security{}, topic, "the consumer group has members of another kind: group g", "set another KAFKA_GROUP_ID, or stop those members",
 		},
@@ -105,6 +108,16 @@ func TestCauses(t *testing.T) {
 				t.Errorf("log:\n%s", text)
 			}
 		})
+	}
+}
+
+// TestNoCoordinator: sarama tries for most of a minute before it returns this error.
+func TestNoCoordinator(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Brokers: withoutCoordinator(t, kerr.CoordinatorNotAvailable).ListenAddrs(), Topic: topic, GroupID: "g"}
+	f, ok := errors.AsType[outage.Fixable](problem(t.Context(), cfg))
+	if !ok || f.Cause != "the coordinator of the consumer group is not available" || !strings.Contains(f.Fix, "__consumer_offsets") {
+		t.Errorf("doctor: %v", f)
 	}
 }
 
@@ -140,6 +153,19 @@ func refuseMechanism(k *kfake.Cluster, supported ...string) {
 		refusal.ErrorCode, refusal.SupportedMechanisms = kerr.UnsupportedSaslMechanism.Code, supported
 		return refusal, nil, true
 	})
+}
+
+// withoutCoordinator returns a broker that answers with err which broker coordinates a group.
+func withoutCoordinator(t *testing.T, err *kerr.Error) *kfake.Cluster {
+	t.Helper()
+	k := kfakeWith(t)
+	k.ControlKey(int16(kmsg.FindCoordinator), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		refusal := request.ResponseKind().(*kmsg.FindCoordinatorResponse)
+		refusal.ErrorCode = err.Code
+		return refusal, nil, true
+	})
+	return k
 }
 
 // advertise makes the broker name another address for itself.
