@@ -30,9 +30,9 @@ func (s *stack) fill(ctx context.Context, o options, assigned orderRange, bar *p
 			select id, 1 + i % $2::int, now() - interval '1 h', now(), now() ` + history, []any{o.History, fullCouriers}},
 		{"counters", `update couriers c set deliveries = n from
 			(select courier_id, count(*) as n from courier_orders where completed_at is not null group by 1) d where d.courier_id = c.id`, nil},
-		{"orders", `insert into orders (order_id, state, queue_position) select id, 'completed', i ` + history, []any{o.History}},
-		{"journal", `insert into journal (order_id, state, courier_id, source, reason)
-			select md5('done' || i)::uuid::text, state, 1 + i % $2::int, '0@' || i, 'service-order reports ' || state
+		{"orders", `insert into orders (order_id, number, state, queue_position) overriding system value select id, i, 'completed', i ` + history, []any{o.History}},
+		{"journal", `insert into journal (order_id, order_number, state, courier_id, source, reason)
+			select md5('done' || i)::uuid::text, i, state, 1 + i % $2::int, '0@' || i, 'service-order reports ' || state
 			from generate_series(1, $1::int) i, unnest('{waiting,assigned,completed}'::order_state[]) state`, []any{o.History, fullCouriers}},
 		{"waiting orders", `insert into orders (order_id, state, queue_position)
 			select md5('waiting' || i)::uuid::text, 'waiting', nextval('queue_positions') from generate_series(1, $1::int) i`, []any{fullWaiting}},
@@ -44,7 +44,7 @@ func (s *stack) fill(ctx context.Context, o options, assigned orderRange, bar *p
 		// The buffers now hold what was written last. On a server at work they hold what
 		// every order needs: the indexes with random keys.
 		{"buffers", `create extension if not exists pg_prewarm;
-			select pg_prewarm(i) from unnest('{orders_pkey,courier_orders_pkey,journal_of_order}'::regclass[]) i`, nil},
+			select pg_prewarm(i) from unnest('{orders_pkey,courier_orders_pkey}'::regclass[]) i`, nil},
 		{"checkpoint", `checkpoint`, nil}, // every run starts at the same distance from the next one
 	} {
 		bar.step("filling: " + step.name)

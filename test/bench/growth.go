@@ -181,11 +181,11 @@ func (g *growthReport) fill(ctx context.Context, pool *pgxpool.Pool, bar *progre
 				select order_id, 'completed', nextval('queue_positions'), at, at + interval '30 min' from chunk order by at`},
 			{"deliveries", `insert into courier_orders (order_id, courier_id, waiting_since, assigned_at, deadline, completed_at)
 				select order_id, courier_id, at, at, at + interval '1 h', at + interval '30 min' from chunk order by at`},
-			{"journal", `insert into journal (at, order_id, was, state, courier_id, source, reason)
-				select h.at + j.after, order_id, was, state, case when state <> 'waiting' then courier_id end, j.source, j.reason
-				from chunk h, (values ('0'::interval, null::order_state, 'waiting'::order_state, '3@1234567', 'service-order reports created'),
+			{"journal", `insert into journal (at, order_id, order_number, was, state, courier_id, source, reason)
+				select h.at + j.after, order_id, o.number, j.was, j.state, case when j.state <> 'waiting' then courier_id end, j.source, j.reason
+				from chunk h join orders o using (order_id), (values ('0'::interval, null::order_state, 'waiting'::order_state, '3@1234567', 'service-order reports created'),
 					('0', 'waiting', 'assigned', 'match', ''), ('30 min', 'assigned', 'completed', '3@1234567', 'service-order reports completed')
-				) j (after, was, state, source, reason) order by h.at, j.after, state`},
+				) j (after, was, state, source, reason) order by h.at, j.after, j.state`},
 			{"chunk", `drop table chunk`},
 		} {
 			if err := run(step.name+progress, step.sql); err != nil {

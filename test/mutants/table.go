@@ -88,8 +88,8 @@ var mutants = []mutant{
 	},
 	{
 		"RETURNING", sql + "match.sql",
-		"WHERE order_id = ANY (ARRAY(SELECT order_id FROM delivered))",
-		"WHERE order_id = ANY (ARRAY(SELECT order_id FROM pairs))",
+		"FROM delivered d\n    WHERE o.order_id = ANY (ARRAY(SELECT order_id FROM delivered))",
+		"FROM (SELECT *, now() AS deadline FROM pairs) d\n    WHERE o.order_id = ANY (ARRAY(SELECT order_id FROM pairs))",
 		storage + "TestMatchActsOnWhatWasInserted",
 	},
 	{
@@ -1162,6 +1162,24 @@ var mutants = []mutant{
 		"l.start.OrderID = lastOrderID",
 		"l.start.OrderID = \"\"",
 		"./internal/storage/postgres TestListsHaveOrdersOfAnyKey",
+	},
+	{
+		"timelines of one number", "internal/storage/postgres/order_view.go",
+		"WHERE order_id = $1) AND order_id = $1 ORDER BY",
+		"WHERE order_id = $1) AND $1 <> '' ORDER BY",
+		"./internal/storage/postgres TestTimelinesOfOneNumber",
+	},
+	{
+		"fates of one number", "internal/storage/postgres/sql/records_fates.sql",
+		"AND journal.order_id = o.order_id ",
+		"",
+		"./internal/storage/postgres TestTimelinesOfOneNumber",
+	},
+	{
+		"orders' numbers after a restore", "internal/storage/postgres/sql/sequences_advance.sql",
+		"(SELECT max(order_number) FROM journal)",
+		"0",
+		"./internal/storage/postgres TestSequencesAfterLogicalReplication",
 	},
 	{
 		"completed after its assignment", "internal/storage/postgres/sql/orders_advance.sql",

@@ -210,7 +210,7 @@ const timelineLength = 1000
 func (v *OrderViews) Timeline(ctx context.Context, id courier.OrderID) ([]orders.TimelineEntry, error) {
 	entries, err := query(ctx, v.pool, pgx.RowToStructByName[orders.TimelineEntry], "read the timeline", `
 		SELECT at, state, source, reason, coalesce(courier_id, 0) AS courier_id, coalesce(deadline, '0001-01-01Z') AS deadline
-		FROM journal WHERE order_id = $1 ORDER BY id + 0 DESC LIMIT $2`, id, timelineLength)
+		FROM journal WHERE order_number = (SELECT number FROM orders WHERE order_id = $1) AND order_id = $1 ORDER BY id + 0 DESC LIMIT $2`, id, timelineLength)
 	slices.Reverse(entries)
 	return entries, err
 }

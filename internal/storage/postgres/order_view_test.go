@@ -15,6 +15,7 @@ import (
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/orderevent"
 	"service-courier/internal/usecase/orders"
+	"service-courier/internal/usecase/records"
 )
 
 // fillLists inserts five orders of each kind; each list begins with number 1.
@@ -138,10 +139,35 @@ func TestOrderAndItsTimeline(t *testing.T) {
 	}
 }
 
+// TestTimelinesOfOneNumber: after a restore without sequences two orders may have one number.
+func TestTimelinesOfOneNumber(t *testing.T) {
+	f := newFixture(t)
+	f.save(to("a", courier.StateWaiting))
+	f.exec("SELECT setval('orders_number_seq', 1, false)")
+	f.save(to("b", courier.StateWaiting))
+	f.save(to("b", courier.StateCompleted))
+	f.expect("1", "SELECT count(DISTINCT number) FROM orders")
+	for id, want := range map[courier.OrderID]string{"a": "waiting", "b": "waiting completed"} {
+		entries, err := postgres.NewOrderViews(f.pool).Timeline(t.Context(), id)
+		var got []string
+		for _, e := range entries {
+			got = append(got, string(e.State))
+		}
+		if strings.Join(got, " ") != want || err != nil {
+			t.Errorf("timeline of %s: %v, %v; want %s", id, got, err, want)
+		}
+		fates, err := postgres.NewRecords(f.pool, "topic").Fates(t.Context(), []records.Record{{Partition: 0, Offset: 1}}, []courier.OrderID{id})
+		if err != nil || len(fates) != 1 || !strings.HasSuffix(want, string(fates[0].Applied)) || fates[0].Applied == "" {
+			t.Errorf("what became of the record of %s: %+v, %v", id, fates, err)
+		}
+	}
+}
+
 // TestLongTimeline: of a timeline that is too long the latest entries are returned.
 func TestLongTimeline(t *testing.T) {
 	f := newFixture(t)
-	f.exec("INSERT INTO journal (order_id, state, source) SELECT 'a', 'waiting', i::text FROM generate_series(1, 1001) i")
+	f.save(to("a", courier.StateWaiting))
+	f.exec("INSERT INTO journal (order_id, order_number, state, source) SELECT 'a', number, 'waiting', i::text FROM orders, generate_series(2, 1001) i")
 	events, err := postgres.NewOrderViews(f.pool).Timeline(t.Context(), "a")
 	if err != nil || len(events) != 1000 {
 		t.Fatalf("%d events, %v", len(events), err)

@@ -317,7 +317,7 @@ func (f fixture) fillHistory() {
 		`INSERT INTO courier_orders (order_id, courier_id, deadline, completed_at) SELECT 'done-' || i, i, now(), now() FROM generate_series(1, 200000) i`,
 		`INSERT INTO orders (order_id, state) SELECT 'done-' || i, 'completed' FROM generate_series(1, 200000) i`,
 		`INSERT INTO orders (order_id, state) SELECT 'cancelled-' || i, 'cancelled' FROM generate_series(1, 20000) i`,
-		`INSERT INTO journal (order_id, state, source) SELECT order_id, state, 'test' FROM orders`,
+		`INSERT INTO journal (order_id, order_number, state, source) SELECT order_id, number, state, 'test' FROM orders`,
 	)
 }
 
@@ -336,7 +336,7 @@ func (f fixture) fillOpen() {
 			SELECT 'seen-' || i, 'seen', now(), 'missing', nextval('recheck_tokens') FROM generate_series(1, 10000) i`,
 		`INSERT INTO orders (order_id, state, queue_position, missing_since) SELECT 'missing-' || i, 'waiting', nextval('queue_positions'), now() FROM generate_series(1, 1000) i`,
 		`INSERT INTO orders (order_id, state, held_reason) SELECT 'held-' || i, 'held', 'test' FROM generate_series(1, 1000) i`,
-		`INSERT INTO journal (order_id, state, source) SELECT order_id, state, 'test' FROM orders WHERE state NOT IN ('completed', 'cancelled')`,
+		`INSERT INTO journal (order_id, order_number, state, source) SELECT order_id, number, state, 'test' FROM orders WHERE state NOT IN ('completed', 'cancelled')`,
 	)
 }
 

@@ -218,6 +218,7 @@ func TestSequencesAfterLogicalReplication(t *testing.T) {
 	f.save(to("d", courier.StateWaiting))
 	f.reads(r, "d")
 	f.match(1)
+	f.expect("4", "SELECT count(DISTINCT number) FROM orders")
 	f.expect("c", "SELECT order_id FROM courier_orders WHERE order_id IN ('c', 'd')")
 	f.exec("INSERT INTO couriers (name, phone) VALUES ('new', '+79990000000')")
 	f.expectNoViolations()

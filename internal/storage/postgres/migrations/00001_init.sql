@@ -84,6 +84,7 @@ COMMENT ON SEQUENCE recheck_tokens  IS 'Tokens of rechecks; each scheduling and 
 
 CREATE TABLE orders (
     order_id         text           COLLATE "C" PRIMARY KEY,
+    number           bigint         GENERATED ALWAYS AS IDENTITY,
     state            order_state    NOT NULL,
     order_created_at timestamptz,
     queue_position   bigint,
@@ -112,6 +113,7 @@ CREATE TABLE orders (
 -- fifth of the table is dead, and leaves the indexes as they are below 2 % of the pages.
 
 COMMENT ON TABLE  orders                  IS 'One row per order: its state, its position in the waiting queue, its pending recheck';
+COMMENT ON COLUMN orders.number           IS 'Number in the order of arrival, not unique after a restore without sequences: the index of the journal has it';
 COMMENT ON COLUMN orders.order_created_at IS 'Creation time in service-order';
 COMMENT ON COLUMN orders.queue_position   IS 'Position in the waiting queue, from the sequence queue_positions';
 COMMENT ON COLUMN orders.hinted           IS 'Highest ending that an event stated and service-order has not confirmed; cancelled is the cancel hint';
@@ -180,7 +182,8 @@ CREATE TABLE journal (
     deadline   timestamptz,
     source     text        NOT NULL,
     reason     text        NOT NULL DEFAULT '',
-    courier_change courier_change
+    courier_change courier_change,
+    order_number bigint
 );
 
 -- Readers rely on ids that are taken under the lock of an INSERT: the sequence must not
@@ -194,8 +197,12 @@ COMMENT ON COLUMN journal.deadline IS 'Deadline of an assignment';
 COMMENT ON COLUMN journal.source   IS 'Cause: partition@offset of the event, or the name of a task or dispatcher';
 COMMENT ON COLUMN journal.courier_change IS 'What changed of courier_id; NULL in the row of an order';
 
--- A hash index is smaller than a B-tree of ids, and an insert into it is cheaper.
-CREATE INDEX journal_of_order ON journal USING hash (order_id);
+COMMENT ON COLUMN journal.order_number IS 'orders.number of order_id';
+
+-- Not of ids: those are random, and each row would change a page of its own among all that
+-- the index has ever had, which is read, and written to the WAL as a whole after a checkpoint.
+-- The orders of today have neighbouring numbers.
+CREATE INDEX journal_of_order ON journal (order_number);
 
 COMMENT ON INDEX journal_pkey     IS 'Live feed: journal after a cursor';
 COMMENT ON INDEX journal_of_order IS 'Timeline of an order';

@@ -54,8 +54,11 @@ WITH demand AS (
     ON CONFLICT DO NOTHING
     RETURNING order_id, courier_id, deadline
 ), assigned AS (
-    UPDATE orders SET state = 'assigned', updated_at = now()
-    WHERE order_id = ANY (ARRAY(SELECT order_id FROM delivered))
+    UPDATE orders o SET state = 'assigned', updated_at = now()
+    FROM delivered d
+    WHERE o.order_id = ANY (ARRAY(SELECT order_id FROM delivered))
+      AND o.order_id = d.order_id
+    RETURNING d.order_id, o.number, d.courier_id, d.deadline
 ), busy AS (
     UPDATE couriers c SET status = 'busy', order_id = d.order_id, updated_at = now()
     FROM delivered d
@@ -63,7 +66,7 @@ WITH demand AS (
       AND c.id = d.courier_id
     RETURNING d.order_id, d.courier_id, c.transport_type AS transport, d.deadline
 ), journalled AS (
-    INSERT INTO journal (order_id, was, state, courier_id, source, deadline)
-    SELECT order_id, 'waiting', 'assigned', courier_id, 'match', deadline FROM delivered
+    INSERT INTO journal (order_id, order_number, was, state, courier_id, source, deadline)
+    SELECT order_id, number, 'waiting', 'assigned', courier_id, 'match', deadline FROM assigned
 )
 SELECT order_id, courier_id, transport, deadline FROM busy

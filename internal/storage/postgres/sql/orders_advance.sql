@@ -34,7 +34,7 @@ WITH input AS MATERIALIZED (
     WHERE o.order_id = ANY ($1::text[])
       AND o.order_id = i.order_id
       AND o.state = i.was
-    RETURNING o.order_id, i.was, o.state, i.source, i.reason
+    RETURNING o.order_id, o.number, i.was, o.state, i.source, i.reason
 ), completed AS (
     -- coalesce() instead of IS NULL, so that no partial index matches.
     UPDATE courier_orders
@@ -78,17 +78,17 @@ WITH input AS MATERIALIZED (
 ), saved AS MATERIALIZED (
     -- moved LEFT JOIN closed, as a GROUP BY: the planner does not know how long a batch is,
     -- and would compare every row with every other.
-    SELECT order_id, max(was) AS was, max(state) AS state, max(courier_id) AS courier_id,
+    SELECT order_id, max(number) AS number, max(was) AS was, max(state) AS state, max(courier_id) AS courier_id,
            max(source) AS source, max(reason) AS reason
     FROM (
-        SELECT order_id, was, state, NULL::bigint AS courier_id, source, reason FROM moved
+        SELECT order_id, number, was, state, NULL::bigint AS courier_id, source, reason FROM moved
         UNION ALL
-        SELECT order_id, NULL, NULL, courier_id, NULL, NULL FROM closed
+        SELECT order_id, NULL, NULL, NULL, courier_id, NULL, NULL FROM closed
     ) both_sides
     GROUP BY order_id
 ), journalled AS (
-    INSERT INTO journal (order_id, was, state, courier_id, source, reason)
-    SELECT order_id, was, state, courier_id, source, reason
+    INSERT INTO journal (order_id, order_number, was, state, courier_id, source, reason)
+    SELECT order_id, number, was, state, courier_id, source, reason
     FROM saved
     WHERE state <> was
 )

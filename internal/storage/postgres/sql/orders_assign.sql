@@ -19,8 +19,8 @@ WITH delivered AS (
     WHERE c.id = d.courier_id
 ), journalled AS (
     -- orders is read as it was before the UPDATE above.
-    INSERT INTO journal (order_id, was, state, courier_id, source, deadline)
-    SELECT order_id, o.state, 'assigned', courier_id, $5, deadline FROM delivered JOIN orders o USING (order_id)
+    INSERT INTO journal (order_id, order_number, was, state, courier_id, source, deadline)
+    SELECT order_id, o.number, o.state, 'assigned', courier_id, $5, deadline FROM delivered JOIN orders o USING (order_id)
 )
 SELECT d.order_id, d.courier_id, c.transport_type AS transport, d.deadline
 FROM delivered d JOIN couriers c ON c.id = d.courier_id

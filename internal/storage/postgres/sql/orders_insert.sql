@@ -20,10 +20,10 @@ WITH input AS MATERIALIZED (
     FROM input
     ORDER BY order_id
     ON CONFLICT (order_id) DO NOTHING
-    RETURNING order_id, state
+    RETURNING order_id, number, state
 ), journalled AS (
-    INSERT INTO journal (order_id, state, source, reason)
-    SELECT inserted.order_id, inserted.state, input.source, input.reason
+    INSERT INTO journal (order_id, order_number, state, source, reason)
+    SELECT inserted.order_id, inserted.number, inserted.state, input.source, input.reason
     FROM inserted JOIN input USING (order_id)
     WHERE inserted.state <> 'seen'
 )
