@@ -47,6 +47,7 @@ var wallClockReads = map[string]string{
 	"internal/transport/kafka/client.go OnConsume":        "compared within the process only: monotonic",
 	"internal/usecase/records/records.go Read":            "a duration: monotonic",
 	"internal/usecase/records/records.go shared":          "a duration: monotonic",
+	"internal/transport/kafka/event_connection.go send":   "the time of a record, as each client of Kafka sets it",
 	"internal/transport/kafka/records.go Read":            "a duration: monotonic",
 	"internal/transport/web/plain.go Board":               "ages and the time left, for a person, as the other pages show them",
 	"internal/usecase/orderevent/queue.go fetchStarting":  "compared within the process only: monotonic",

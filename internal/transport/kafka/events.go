@@ -22,9 +22,6 @@ const (
 	// eventBatch bounds what one request carries to a partition; brokers accept 1 MiB by
 	// default.
 	eventBatch = 512 << 10
-	// eventLinger lets a batch go in one request. Without it sarama sends whatever it has
-	// and makes ten requests of 1,000 events, which cost the broker more than the events.
-	eventLinger = 2 * time.Millisecond
 )
 
 // EventObserver counts events, for the metrics.
@@ -40,9 +37,9 @@ type EventProducer struct {
 	cfg      Config
 	observer EventObserver
 	log      *slog.Logger
-	timeout  time.Duration // of the acknowledgement of a batch
+	timeout  time.Duration // of the acknowledgement of a request
 
-	producer   sarama.SyncProducer // nil while not connected
+	connection *eventConnection // nil while not connected
 	disconnect context.CancelFunc
 	closing    sync.WaitGroup // sarama's Close is slow after an error
 }
@@ -57,32 +54,44 @@ func NewEventProducer(cfg Config, observer EventObserver, log *slog.Logger) *Eve
 // Publish implements outbox.Publisher. An event that Kafka will never accept is logged and
 // skipped, so that it does not stop all later ones.
 func (p *EventProducer) Publish(ctx context.Context, events []outbox.Event) error {
-	messages := make([]*sarama.ProducerMessage, 0, len(events))
+	records := make([]eventRecord, 0, len(events))
 	for _, e := range events {
-		m, err := p.message(e)
+		r, err := newEventRecord(e)
 		if err != nil {
-			p.skip(ctx, e.ID(), err)
+			p.skip(ctx, r.id, err)
 			continue
 		}
-		messages = append(messages, m)
+		records = append(records, r)
 	}
-	published := len(messages)
-	refused, err := p.send(ctx, messages)
-	for _, m := range refused { // again alone: a batch may be too large although its events are not
+	for len(records) > 0 {
+		n, err := p.publish(ctx, records)
+		if err != nil { // the next ones may be of the same orders
+			return fmt.Errorf("publish to topic %s: %w", p.cfg.Topic, explainEvents(err))
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
+// publish returns once the first n records are acknowledged or skipped.
+func (p *EventProducer) publish(ctx context.Context, records []eventRecord) (n int, err error) {
+	n, refused, err := p.send(ctx, records)
+	published := n - len(refused)
+	for i := range refused { // again alone: a batch may be too large although its events are not
 		if err != nil {
 			break
 		}
-		var alone []*sarama.ProducerMessage
-		if alone, err = p.send(ctx, []*sarama.ProducerMessage{m}); len(alone) > 0 {
-			p.skip(ctx, m.Metadata.(string), errRefused)
-			published--
+		var alone []eventRecord
+		if _, alone, err = p.send(ctx, refused[i:i+1]); len(alone) > 0 {
+			p.skip(ctx, alone[0].id, errRefused)
+			continue
 		}
+		published++
 	}
-	if err != nil {
-		return fmt.Errorf("publish to topic %s: %w", p.cfg.Topic, explainEvents(err))
+	if err == nil {
+		p.observer.EventsPublished(published)
 	}
-	p.observer.EventsPublished(published)
-	return nil
+	return n, err
 }
 
 var errRefused = errors.New("the topic does not accept the event: it is too large or invalid")
@@ -92,46 +101,40 @@ func (p *EventProducer) skip(ctx context.Context, id string, err error) {
 	p.log.ErrorContext(ctx, "event skipped", slog.String("event_id", id), slog.Any("error", err))
 }
 
-// send returns once all messages are acknowledged, and those that Kafka will never
-// accept. After any other error the connection is not used again.
-func (p *EventProducer) send(ctx context.Context, messages []*sarama.ProducerMessage) (refused []*sarama.ProducerMessage, err error) {
-	if len(messages) == 0 {
-		return nil, nil
+// send sends the first n records, and returns those that Kafka will never accept. It tries a
+// second time if it was connected before: a broker closes an idle connection, and another
+// one may lead a partition by now.
+func (p *EventProducer) send(ctx context.Context, records []eventRecord) (n int, refused []eventRecord, err error) {
+	connected := p.connection != nil
+	n, refused, err = p.try(ctx, records)
+	if err != nil && connected && !errors.Is(err, errNotAcknowledged) {
+		n, refused, err = p.try(ctx, records)
 	}
-	if p.producer == nil {
-		if err := p.connect(ctx); err != nil {
-			return nil, err
-		}
-	}
-	limited, cancel := context.WithTimeout(ctx, p.timeout)
-	defer cancel()
-	sent := make(chan error, 1)
-	go func(to sarama.SyncProducer) { sent <- to.SendMessages(messages) }(p.producer)
-	select {
-	case err = <-sent:
-	case <-limited.Done():
-		err = errNotAcknowledged
-	}
-	if failed, ok := errors.AsType[sarama.ProducerErrors](err); ok {
-		err = nil
-		for _, f := range failed {
-			if err == nil && !isFinal(f.Err) { // the first one: later ones may say only that sarama gave up
-				err = f.Err
-			}
-			refused = append(refused, f.Msg)
-		}
-	}
-	if err != nil {
-		_ = p.Close()
-		return nil, err
-	}
-	return refused, nil
+	return n, refused, err
 }
 
-// isFinal reports an error that a message causes: the same message would fail again.
-func isFinal(err error) bool {
-	_, larger := errors.AsType[sarama.ConfigurationError](err) // than MaxMessageBytes
-	return larger || errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrInvalidRecord)
+func (p *EventProducer) try(ctx context.Context, records []eventRecord) (n int, refused []eventRecord, err error) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	if p.connection == nil {
+		if err := p.connect(ctx); err != nil {
+			return 0, nil, err
+		}
+	}
+	stop := context.AfterFunc(ctx, p.disconnect)
+	defer stop()
+	if n, refused, err = p.connection.send(records); err != nil {
+		if ctx.Err() != nil {
+			err = errNotAcknowledged
+		}
+		_ = p.Close()
+	}
+	return n, refused, err
+}
+
+// isFinal reports an error that a record causes: the same record would fail again.
+func isFinal(err sarama.KError) bool {
+	return err == sarama.ErrMessageSizeTooLarge || err == sarama.ErrInvalidRecord
 }
 
 func (p *EventProducer) connect(ctx context.Context) error {
@@ -141,31 +144,26 @@ func (p *EventProducer) connect(ctx context.Context) error {
 	}
 	lifetime, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	bindConnections(lifetime, conf, p.cfg.Brokers)
-	conf = producerConfig(conf)
-	conf.Producer.Idempotent = true // a retry by sarama neither repeats nor reorders
-	conf.Net.MaxOpenRequests = 1
-	conf.Producer.Flush.Frequency = eventLinger
-	conf.Producer.MaxMessageBytes = eventBatch
 	stop := context.AfterFunc(ctx, disconnect)
 	defer stop()
-	producer, err := sarama.NewSyncProducer(p.cfg.Brokers, conf)
+	p.connection, err = newEventConnection(ctx, p.cfg, producerConfig(conf))
 	if err != nil {
 		disconnect()
 		return fmt.Errorf("connect to Kafka at %v: %w", p.cfg.Brokers, err)
 	}
-	p.producer, p.disconnect = producer, disconnect
+	p.disconnect = disconnect
 	return nil
 }
 
 // Close closes the connections. The producer may be used again.
 func (p *EventProducer) Close() error {
-	if p.producer == nil {
+	if p.connection == nil {
 		return nil
 	}
-	producer := p.producer
-	p.producer = nil
+	client := p.connection.client
+	p.connection = nil
 	p.disconnect() // or sarama's Close may wait for a broker that hangs
-	p.closing.Go(func() { _ = producer.Close() })
+	p.closing.Go(func() { _ = client.Close() })
 	return nil
 }
 
@@ -182,33 +180,53 @@ type eventBody struct {
 	Sequence      int64              `json:"sequence"`
 }
 
-func (p *EventProducer) message(e outbox.Event) (*sarama.ProducerMessage, error) {
-	if _, err := courier.ParseOrderID(string(e.OrderID)); err != nil { // of a row: consumers put it into paths
-		return nil, err
+// eventRecord is an event as a record of Kafka.
+type eventRecord struct {
+	sarama.Record
+	id string // of the event
+}
+
+// size is at least that of the record in a batch.
+func (r eventRecord) size() (n int) {
+	const overhead = 32 // of numbers and lengths
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value) + overhead
 	}
-	value, err := json.Marshal(eventBody{
-		EventID: e.ID(), Type: e.Type, OrderID: e.OrderID, CourierID: orNull(e.CourierID), TransportType: orNull(e.Transport),
+	return n + len(r.Key) + len(r.Value) + overhead
+}
+
+func newEventRecord(e outbox.Event) (r eventRecord, err error) {
+	r.id = e.ID()
+	if _, err := courier.ParseOrderID(string(e.OrderID)); err != nil { // of a row: consumers put it into paths
+		return r, err
+	}
+	r.Key = []byte(e.OrderID)
+	r.Value, err = json.Marshal(eventBody{
+		EventID: r.id, Type: e.Type, OrderID: e.OrderID, CourierID: orNull(e.CourierID), TransportType: orNull(e.Transport),
 		Deadline: orNull(e.Deadline.UTC()), OccurredAt: e.OccurredAt.UTC(), Reason: e.Reason, Sequence: e.Sequence,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("encode the event: %w", err)
+		return r, fmt.Errorf("encode the event: %w", err)
 	}
-	m := &sarama.ProducerMessage{
-		Topic: p.cfg.Topic, Key: sarama.StringEncoder(e.OrderID), Value: sarama.ByteEncoder(value), Metadata: e.ID(),
+	r.Headers = []*sarama.RecordHeader{
+		headerContentType, headerSpecVersion,
+		{Key: headerID, Value: []byte(r.id)},
+		headerSource,
+		{Key: headerType, Value: []byte(eventType + e.Type)},
+		{Key: headerSubject, Value: r.Key},
+		{Key: headerTime, Value: e.OccurredAt.UTC().AppendFormat(nil, time.RFC3339Nano)},
 	}
-	for _, h := range [][2]string{
-		{"content-type", "application/json"},
-		{"ce_specversion", "1.0"},
-		{"ce_id", e.ID()},
-		{"ce_source", eventSource},
-		{"ce_type", eventType + string(e.Type)},
-		{"ce_subject", string(e.OrderID)},
-		{"ce_time", e.OccurredAt.UTC().Format(time.RFC3339Nano)},
-	} {
-		m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(h[0]), Value: []byte(h[1])})
-	}
-	return m, nil
+	return r, nil
 }
+
+// The headers of every event, and the names of the others.
+var (
+	headerContentType = &sarama.RecordHeader{Key: []byte("content-type"), Value: []byte("application/json")}
+	headerSpecVersion = &sarama.RecordHeader{Key: []byte("ce_specversion"), Value: []byte("1.0")}
+	headerSource      = &sarama.RecordHeader{Key: []byte("ce_source"), Value: []byte(eventSource)}
+
+	headerID, headerType, headerSubject, headerTime = []byte("ce_id"), []byte("ce_type"), []byte("ce_subject"), []byte("ce_time")
+)
 
 // orNull returns nil for the zero value.
 func orNull[T comparable](v T) *T {

@@ -157,7 +157,7 @@ func TestEventThatKafkaNeverAccepts(t *testing.T) {
 	k := startKfake(t)
 	p, c, log := newEventProducer(t, k.Addr(), topic)
 	large := courierEvent("large", 2)
-	large.Reason = strings.Repeat("x", eventBatch)
+	large.Reason = strings.Repeat("x", 4*eventBatch)
 	unreadable := courierEvent("unreadable", 3)
 	unreadable.OccurredAt = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
 	if err := p.Publish(t.Context(), []outbox.Event{courierEvent("a", 1), large, unreadable, courierEvent("../x", 5), courierEvent("b", 4)}); err != nil {
@@ -190,8 +190,60 @@ func TestEventsAreRefusedForNow(t *testing.T) {
 	published(t, k.Addr(), 1)
 }
 
-// TestEventsToAMissingTopic: the topic is not created. sarama tries it for some events of a
-// batch and fails the others without the cause.
+// TestEventsOfAnOrderStayInOrder: they are too large for one batch, and a later batch is not
+// sent while an earlier one is not accepted. The next call publishes the rest.
+func TestEventsOfAnOrderStayInOrder(t *testing.T) {
+	k := startKfake(t)
+	p, c, _ := newEventProducer(t, k.Addr(), topic)
+	var events []outbox.Event
+	for i := range int64(4) {
+		e := courierEvent("a", i+1)
+		e.Reason = strings.Repeat("x", 2*eventBatch/5)
+		events = append(events, e) // two in each batch
+	}
+	requests := 0
+	k.Cluster().ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		k.Cluster().KeepControl()
+		requests++
+		if requests == 1 || requests > 3 { // the second one, which is tried twice
+			return nil, nil, false
+		}
+		return refusal(request.(*kmsg.ProduceRequest), kerr.NotEnoughReplicas.Code), nil, true
+	})
+	if err := p.Publish(t.Context(), events); !errors.Is(err, sarama.ErrNotEnoughReplicas) || c.published != 2 || requests != 3 {
+		t.Errorf("Publish: %v, %d events published by %d requests; want 2 by 3", err, c.published, requests)
+	}
+	if err := p.Publish(t.Context(), events[2:]); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range published(t, k.Addr(), 4) {
+		if want := fmt.Sprintf(`{"event_id":"a.%d"`, i+1); !strings.HasPrefix(string(m.Value), want) {
+			t.Errorf("event %d is %.30s, want %s", i, m.Value, want)
+		}
+	}
+}
+
+// TestProducerConnectsAgain after the broker has closed the connection, as it does when it was
+// idle: that is no failure.
+func TestProducerConnectsAgain(t *testing.T) {
+	k := startKfake(t)
+	p, c, _ := newEventProducer(t, k.Addr(), topic)
+	if err := p.Publish(t.Context(), []outbox.Event{courierEvent("a", 1)}); err != nil {
+		t.Fatal(err)
+	}
+	k.Cluster().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		return nil, errors.New("closes the connection"), true
+	})
+	if err := p.Publish(t.Context(), []outbox.Event{courierEvent("a", 2)}); err != nil {
+		t.Fatal(err)
+	}
+	published(t, k.Addr(), 2)
+	if c.published != 2 {
+		t.Errorf("%d events published, want 2", c.published)
+	}
+}
+
+// TestEventsToAMissingTopic: the topic is not created.
 func TestEventsToAMissingTopic(t *testing.T) {
 	p, _, _ := newEventProducer(t, startKfake(t).Addr(), "mistyped")
 	events := make([]outbox.Event, 50)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"service-courier/internal/courier"
 	"service-courier/internal/usecase/livefeed"
 )
 
@@ -29,8 +28,8 @@ type Positions interface {
 // Publisher publishes events.
 type Publisher interface {
 	// Publish returns nil once every event is acknowledged by all in-sync replicas, or
-	// will never be accepted, which the publisher reports. No two events are of one order.
-	// After an error any of them may be published.
+	// will never be accepted, which the publisher reports. After an error any of them may
+	// be published, but not after an earlier one of the same order that is not.
 	Publish(ctx context.Context, events []Event) error
 }
 
@@ -99,29 +98,8 @@ func (o *Outbox) publishPage(ctx context.Context) (more bool, err error) {
 	if o.reader.At().ID == from {
 		return false, nil
 	}
-	for len(events) > 0 {
-		var first []Event
-		first, events = firstOfEach(events)
-		if err := o.publisher.Publish(ctx, first); err != nil {
-			return false, err
-		}
+	if err := o.publisher.Publish(ctx, events); err != nil {
+		return false, err
 	}
 	return changes == page, o.positions.Advance(ctx, from, o.reader.At().ID)
-}
-
-// firstOfEach splits events into the first one of each order and the rest. If an event is
-// not published, no later one of its order may be: so they are not sent together. Those of
-// other orders are, so that a page takes few requests although an order's events follow
-// each other in it.
-func firstOfEach(events []Event) (first, rest []Event) {
-	seen := make(map[courier.OrderID]struct{}, len(events))
-	for _, e := range events {
-		if _, again := seen[e.OrderID]; again {
-			rest = append(rest, e)
-			continue
-		}
-		seen[e.OrderID] = struct{}{}
-		first = append(first, e)
-	}
-	return first, rest
 }
