@@ -14,6 +14,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"service-courier/internal/courier"
@@ -276,6 +277,18 @@ func inspectsEvents(t *testing.T, addr string) {
 	_, err = InspectEvents(t.Context(), Config{Brokers: []string{addr}, Topic: "mistyped"})
 	if !errors.Is(err, sarama.ErrUnknownTopicOrPartition) || !strings.Contains(err.Error(), "KAFKA_ASSIGNMENT_TOPIC") {
 		t.Errorf("a missing topic: %v", err)
+	}
+}
+
+// TestEventsNeedOnlyWRITE on their topic, also with SASL.
+func TestEventsNeedOnlyWRITE(t *testing.T) {
+	k := kfakeWith(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.User("SCRAM-SHA-512", "u", "p", kfake.ACL{
+		Resource: kmsg.ACLResourceTypeTopic, Name: topic, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationWrite, Allow: true,
+	}))
+	p, c, _ := newEventProducer(t, k.ListenAddrs()[0], topic)
+	p.cfg.Security = Security{Mechanism: "SCRAM-SHA-512", Username: "u", Password: "p"}
+	if err := p.Publish(t.Context(), []outbox.Event{courierEvent("a", 1)}); err != nil || c.published != 1 {
+		t.Errorf("%d events published, %v; want 1", c.published, err)
 	}
 }
 
