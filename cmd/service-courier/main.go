@@ -3,13 +3,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"service-courier/internal/app"
 	"service-courier/internal/buildinfo"
@@ -35,6 +38,11 @@ func execute(ctx context.Context, cmd *cobra.Command) error {
 	watchRuns(cmd, &began)
 	sub, err := cmd.ExecuteContextC(ctx)
 	if err != nil && !began {
+		if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+			if _, ok := errors.AsType[*strconv.NumError](err); ok {
+				err = fmt.Errorf("invalid value %q of --%s: want a number", invalid.GetValue(), invalid.GetFlag().Name)
+			}
+		}
 		return cli.Usagef("%w\nSee '%s --help'.", err, sub.CommandPath())
 	}
 	return err

@@ -153,13 +153,14 @@ func TestAwaitSecondSignal(t *testing.T) {
 func TestBadCommandLines(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"devv":                 "unknown command \"devv\" for \"service-courier\"",
-		"dev now":              "unknown command \"now\" for \"service-courier dev\"",
-		"dev --frob":           "unknown flag: --frob\nSee 'service-courier dev --help'",
-		"dev --http-port http": "--http-port\" flag: want a number from 1 to 65535",
-		"dev --kafka-port 0":   "--kafka-port\" flag: want a number from 1 to 65535",
-		"migrate upp":          "unknown command \"upp\" for \"service-courier migrate\"",
-		"dev --data=":          "--data is empty: name a directory, or omit the flag for temporary data",
+		"devv":                        "unknown command \"devv\" for \"service-courier\"",
+		"dev now":                     "unknown command \"now\" for \"service-courier dev\"",
+		"dev --frob":                  "unknown flag: --frob\nSee 'service-courier dev --help'",
+		"dev --http-port http":        "--http-port\" flag: want a number from 1 to 65535",
+		"dev --kafka-port 0":          "--kafka-port\" flag: want a number from 1 to 65535",
+		"orders assign o --courier x": "invalid value \"x\" of --courier: want a number\nSee",
+		"migrate upp":                 "unknown command \"upp\" for \"service-courier migrate\"",
+		"dev --data=":                 "--data is empty: name a directory, or omit the flag for temporary data",
 	} {
 		cmd := root()
 		cmd.SetArgs(strings.Fields(args))

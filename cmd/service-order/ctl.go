@@ -42,7 +42,7 @@ func ctl() *cobra.Command {
 			Use: use, Short: short, Args: usage(args),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				path, query, body := target(args)
-				addr := cmp.Or(server, os.Getenv("HTTP_ADDR"), ordersim.DefaultConfig().Addr)
+				addr := cmp.Or(strings.TrimSuffix(strings.TrimPrefix(server, "http://"), "/"), os.Getenv("HTTP_ADDR"), ordersim.DefaultConfig().Addr)
 				return control(cmd.Context(), cmd.OutOrStdout(), addr, method, path, query, body)
 			},
 		}

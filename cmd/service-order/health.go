@@ -33,7 +33,7 @@ func health() *cobra.Command {
 func dialAddress(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", fmt.Errorf("HTTP_ADDR %q: want host:port, such as 127.0.0.1:8080", addr)
+		return "", fmt.Errorf("address %q of the simulator (--server or HTTP_ADDR): want host:port, such as 127.0.0.1:8080", addr)
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "localhost"

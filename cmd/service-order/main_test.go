@@ -161,7 +161,7 @@ func TestControl(t *testing.T) {
 		var out strings.Builder
 		cmd := command()
 		cmd.SetOut(&out)
-		cmd.SetArgs(append([]string{"ctl", "--server", sim.Addr()}, args...))
+		cmd.SetArgs(append([]string{"ctl", "--server", "http://" + sim.Addr() + "/"}, args...))
 		err := cmd.ExecuteContext(t.Context())
 		return out.String(), err
 	}

@@ -38,7 +38,7 @@ func Parse(raw string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(raw)
 	if err != nil { // the error quotes raw, then gives the reason
 		text := err.Error()
-		return nil, errors.New(text[strings.LastIndex(text, "`: ")+len("`: "):])
+		return nil, errors.New("is invalid: " + text[strings.LastIndex(text, "`: ")+len("`: "):])
 	}
 	return cfg, checkParameters(cfg)
 }
@@ -105,7 +105,7 @@ var keyword = regexp.MustCompile(`^\s*([A-Za-z][A-Za-z0-9_.]*)\s*=\s*('(?:[^'\\]
 // quotes would become the name of a parameter, and go to the log of the server.
 func checkKeywords(raw string) error {
 	if !strings.Contains(raw, "=") || strings.Contains(raw, "://") && !strings.Contains(raw[:strings.Index(raw, "://")], "=") {
-		return errors.New(want)
+		return errors.New("is no connection string: " + want)
 	}
 	for rest := raw; strings.TrimSpace(rest) != ""; {
 		found := keyword.FindStringSubmatch(rest)

@@ -222,7 +222,7 @@ func missingFinding(s orderevent.ActiveOrders) Finding {
 		return okay(checkMissing, "none")
 	}
 	return warning(checkMissing,
-		fmt.Sprintf("service-order answers 404 for %d active orders, the oldest for %s", s.Missing, roughly(s.MissingOldest)),
+		fmt.Sprintf("missing in service-order: %d active, the oldest for %s", s.Missing, roughly(s.MissingOldest)),
 		"see docs/runbook.md, missing orders: their couriers are not freed automatically")
 }
 
