@@ -91,10 +91,11 @@ func TestAttempts(t *testing.T) {
 	database := pgtest.NewDatabase(t, nil)
 	for what, change := range map[string]func(*neturl.URL){
 		"wrong password": func(u *neturl.URL) { u.User, u.RawQuery = neturl.UserPassword("postgres", "x"), "" },
+		"TLS required":   func(u *neturl.URL) { u.RawQuery = "sslmode=require" },
 		"no server":      func(u *neturl.URL) { u.Host, u.RawQuery = "127.0.0.1:1", "" },
 	} {
 		text := postgres.CheckSchema(t.Context(), openPool(t, with(t, database, change), nil)).Error()
-		if n := strings.Count(text, "127.0.0.1:"); n == 0 || strings.Contains(text, "refused TLS") || strings.Contains(text, "\n") {
+		if !strings.Contains(text, "127.0.0.1:") || strings.Contains(text, "refused TLS") != (what == "TLS required") || strings.Contains(text, "\n") || strings.Contains(text, " ;") {
 			t.Errorf("%s: %q", what, text)
 		}
 		if strings.Count(text, "connection refused") > 1 {

@@ -86,7 +86,7 @@ var causes = map[string]cause{
 	"28P01": {"PostgreSQL refuses the password", "correct the user and the password of DATABASE_URL"},
 	"28000": {"PostgreSQL refuses the connection", "check that pg_hba.conf allows this user, with the sslmode and sslcert of DATABASE_URL"},
 	"28000 InitializeSessionUserId": {
-		"the role does not exist or may not log in", "create the role of DATABASE_URL: CREATE ROLE … LOGIN, or correct its user",
+		"the role does not exist or may not log in", "CREATE ROLE … LOGIN or ALTER ROLE … LOGIN, or correct the user of DATABASE_URL",
 	},
 	"53300": {"PostgreSQL has no free connection for this role", "raise max_connections, or the CONNECTION LIMIT of the role or the database; or lower pool_max_conns in DATABASE_URL"},
 	"25006": {"PostgreSQL is read-only", "connect to the primary: target_session_attrs=read-write in DATABASE_URL"},
@@ -190,6 +190,9 @@ type attemptsError struct{ error }
 // Error implements error.
 func (e attemptsError) Error() string {
 	attempts := strings.Split(e.error.Error(), "\n\t")
+	if len(attempts) == 1 {
+		return attempts[0]
+	}
 	var kept []string
 	for _, a := range attempts[1:] {
 		if !strings.HasSuffix(a, refusedTLS) && !slices.Contains(kept, a) {
@@ -199,7 +202,7 @@ func (e attemptsError) Error() string {
 	if len(kept) == 0 {
 		kept = attempts[1:]
 	}
-	return strings.Join(append(attempts[:1], strings.Join(kept, ", ")), " ")
+	return attempts[0] + " " + strings.Join(kept, ", ")
 }
 
 // Unwrap returns the underlying error.
