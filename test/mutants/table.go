@@ -1278,6 +1278,18 @@ var mutants = []mutant{
 		storage + "TestAttempts",
 	},
 	{
+		"a dialog notices that its order changed", "internal/transport/web/static/pages/board.js",
+		"!sent.current && now && !possible.includes(now)",
+		"false",
+		"./test/web TestDialogOfAChangedOrder",
+	},
+	{
+		"a missing order is not assigned on the board", "internal/transport/web/static/pages/board.js",
+		"o.state !== 'assigned' && !o.missing",
+		"o.state !== 'assigned'",
+		"./test/web TestMissingOrderIsCancelled",
+	},
+	{
 		"gRPC failures name the fix", "internal/gateway/order/grpc.go",
 		"return ExplainGRPC(err)",
 		"return err",

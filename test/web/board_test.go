@@ -212,3 +212,43 @@ func (w *world) post(path string) {
 		w.Fatalf("%s: %s", path, response.Status)
 	}
 }
+
+// TestDialogOfAChangedOrder: a dialog says that its order has another state now, and no
+// longer offers what would fail.
+func TestDialogOfAChangedOrder(t *testing.T) {
+	w := newWorld(t)
+	w.courier("Anna", "car")
+	b := w.open("/ui/")
+	id := w.order()
+	b.card(id, "assigned")
+	b.keys("j", "u")
+	b.sees(`document.querySelector('dialog[open] input')`)
+	w.must(w.sim.SetStatus(id, "completed"))
+	b.sees(`document.querySelector('dialog[open] .state-completed') && !document.querySelector('dialog[open] input')`)
+}
+
+// TestMissingOrderIsCancelled: the board offers to cancel an order that service-order does
+// not have, not to assign it, which would be refused.
+func TestMissingOrderIsCancelled(t *testing.T) {
+	w := newWorld(t)
+	id := w.order()
+	w.eventually("the order waits", func() bool {
+		var n int
+		w.must(w.pool.QueryRow(t.Context(), "SELECT count(*) FROM orders WHERE state = 'waiting'").Scan(&n))
+		return n == 1
+	})
+	w.must(w.sim.Forget())
+	_, err := w.pool.Exec(t.Context(), "UPDATE orders SET missing_since = now()")
+	w.must(err)
+	b := w.open("/ui/")
+	b.card(id, "waiting")
+	card := fmt.Sprintf(`[data-order="%s"]`, id)
+	b.sees(fmt.Sprintf(`document.querySelector('%s.missing') && !document.querySelector('%[1]s [aria-label="Assign"]')`, card))
+	b.focus(card + ` [aria-label="Cancel the order"]`)
+	b.keys("Enter")
+	b.sees(`document.querySelector('dialog[open] input') === document.activeElement`)
+	b.keys("Enter")
+	b.sees(fmt.Sprintf(`!document.querySelector('%s') && document.querySelector('.ended .state-cancelled')`, card))
+	b2 := w.open("/ui/health")
+	b2.sees(`[...document.querySelectorAll('.component')].some(c => c.innerText.includes('Missing orders') && c.querySelector('.state-ok'))`)
+}

@@ -1,6 +1,6 @@
 // The pieces that pages are made of.
 import { html, useEffect, useLayoutEffect, useRef, useState, useId } from './view.js'
-import { t, word, duration, dateTime } from './i18n.js'
+import { t, word, duration, dateTime, day } from './i18n.js'
 import { ApiError } from './api.js'
 import { session, mayOperate, toast, useNow, useStore, toasts } from './state.js'
 import { connection } from './live.js'
@@ -81,14 +81,14 @@ export function Action({ icon, onClick, children, primary, danger, small, label,
 
 // Form is the form of a command, with the error of the last attempt. Like an Action it sends
 // nothing, also not by Enter, while the command is not allowed.
-export function Form({ onSubmit, submit, onClose, children }) {
+export function Form({ onSubmit, submit, onClose, dismiss = t('cancel'), children }) {
   const [error, setError] = useState('')
   const { start, busy, why, off } = useCommand(async e => {
     setError('')
     try { await onSubmit(e.target) } catch (err) { setError(message(err)) }
   })
   return html`<form onSubmit=${start}>${children}${error && html`<p class="bad" role="alert">${error}</p>`}
-    <footer>${onClose && html`<button type="button" class="button" onClick=${onClose}>${t('cancel')}</button>`}<button class="button primary" aria-disabled=${off} aria-busy=${busy} title=${why}>${submit}</button></footer></form>`
+    <footer>${onClose && html`<button type="button" class="button" onClick=${onClose}>${dismiss}</button>`}<button class="button primary" aria-disabled=${off} aria-busy=${busy} title=${why}>${submit}</button></footer></form>`
 }
 
 // Connection says that the connection is lost, since when, and that no command is allowed.
@@ -202,6 +202,8 @@ const colour = name => {
   return value
 }
 
+const isoDay = s => new Date(s * 1000).toISOString().slice(0, 10)
+
 // Chart draws series over time. data: [seconds, values, …]; series: [{label, colour, value}];
 // span: how many seconds it shows, to the last one.
 export function Chart({ title, data, series, height = 180, bars, by, span }) {
@@ -216,8 +218,8 @@ export function Chart({ title, data, series, height = 180, bars, by, span }) {
       chart.current = new uPlot({
         width: box.current.clientWidth, height, cursor: { y: false }, legend: { live: true },
         tzDate: s => by === 'day' ? uPlot.tzDate(new Date(s * 1000), 'Etc/UTC') : new Date(s * 1000), scales: { x: { time: true, ...(by === 'day' ? { range: (_, low, high) => [low - 43200, high + 43200] } : span ? { range: (_, low, high) => [high - span, high] } : {}) }, y: { range: (_, low, high) => [0, Math.max(1e-9, high || 1) * 1.1] } },
-        axes: [by === 'day' ? { ...axis, incrs: [86400, 2 * 86400, 7 * 86400, 14 * 86400, 28 * 86400], space: 60, values: (_, all) => all.map(s => new Date(s * 1000).getUTCDate() + '.' + (new Date(s * 1000).getUTCMonth() + 1)) } : { ...axis, values: (_, all) => all.map(s => new Date(s * 1000).toTimeString().slice(0, 5)) }, { ...axis, size: 56 }],
-        series: [{ value: (_, s) => s == null ? '–' : by === 'day' ? new Date(s * 1000).toISOString().slice(0, 10) : new Date(s * 1000).toTimeString().slice(0, 8) }, ...series.map(s => ({
+        axes: [by === 'day' ? { ...axis, incrs: [86400, 2 * 86400, 7 * 86400, 14 * 86400, 28 * 86400], space: 60, values: (_, all) => all.map(s => day(isoDay(s))) } : { ...axis, values: (_, all) => all.map(s => new Date(s * 1000).toTimeString().slice(0, 5)) }, { ...axis, size: 56 }],
+        series: [{ label: t(by === 'day' ? 'day' : 'time'), value: (_, s) => s == null ? '–' : by === 'day' ? day(isoDay(s)) : new Date(s * 1000).toTimeString().slice(0, 8) }, ...series.map(s => ({
           label: s.label, stroke: colour(s.colour), width: 2, points: { show: by === 'day' && !bars }, value: (_, v) => v == null ? '–' : (s.value ?? String)(v),
           ...(bars ? { fill: colour(s.colour), paths: uPlot.paths.bars({ size: [0.6, 40], radius: 0.2 }), width: 0 } : {}),
         }))],

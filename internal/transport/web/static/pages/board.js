@@ -64,7 +64,7 @@ export default function Board() {
 
   const couriers = useMemo(() => b.couriers && [...b.couriers.values()], [b.couriers])
   const totals = useMemo(() => {
-    const n = { waiting: b.hidden.waiting, assigned: b.hidden.assigned, held: b.hidden.held, available: 0, busy: 0, paused: 0 }
+    const n = { waiting: b.hidden.waiting, assigned: b.hidden.assigned, held: b.hidden.held, ...couriers && { available: 0, busy: 0, paused: 0 } }
     for (const o of b.orders.values()) n[o.state]++
     for (const c of couriers ?? []) n[c.status]++
     return n
@@ -75,6 +75,7 @@ export default function Board() {
       ? html`<div class="panel"><${Failure} error=${conn.error ?? new ApiError({ code: 'network' }, 0)} /></div>` : html`<${Loading} rows=${4} />`}</section>`
   }
   const close = () => setDialog(null)
+  const now = dialog && stateNow(b, dialog.order)
   return html`<section class="board-page is-${conn.status}">
     <h1 class="sr">${t('nav.board')}</h1>
     <div class="totals" role="status" aria-live="polite" aria-atomic="false">
@@ -95,12 +96,13 @@ export default function Board() {
     </div>
     <div class="columns" data-tab=${tab}>
       ${['waiting', 'assigned', 'held'].map(state => html`<${Column} key=${state} state=${state} orders=${columns.all[state]} hidden=${b.hidden[state]} total=${totals[state]}
-        couriers=${b.couriers} filtered=${Boolean(text || only)} open=${setDialog} />`)}
+        couriers=${b.couriers} loading=${!b.couriers && !b.couriersError} filtered=${Boolean(text || only)} open=${setDialog} />`)}
       <${Couriers} all=${couriers} error=${b.couriersError} open=${setDialog} />
     </div>
     <${Ended} orders=${b.ended} couriers=${b.couriers} />
-    ${dialog?.kind === 'assign' && html`<${Assign} order=${dialog.order} onClose=${close} couriers=${couriers ?? []} />`}
-    ${dialog?.kind === 'unassign' && html`<${Reason} id=${dialog.order.id} verb="unassign" done=${t('done.unassigned')} onClose=${close} />`}
+    ${dialog?.kind === 'assign' && html`<${Assign} order=${dialog.order} now=${now} onClose=${close} couriers=${couriers ?? []} />`}
+    ${dialog?.kind === 'unassign' && html`<${Reason} id=${dialog.order.id} verb="unassign" now=${now} done=${t('done.unassigned')} onClose=${close} />`}
+    ${dialog?.kind === 'cancel' && html`<${Reason} id=${dialog.order.id} verb="cancel" now=${now} done=${t('done.cancelled')} onClose=${close} />`}
   </section>`
 }
 
@@ -109,7 +111,7 @@ function matches(o, text, couriers) {
   return o.id.toLowerCase().includes(find) || (couriers?.get(o.courier)?.name ?? o.courierName ?? '').toLowerCase().includes(find)
 }
 
-const Total = ({ kind, n, alarm }) => html`<div class="total total-${kind} ${alarm ? 'alarm' : ''}"><${Icon} name=${kind} size=${16} /><b>${number(n)}</b><span>${t('total.' + kind)}</span></div>`
+const Total = ({ kind, n, alarm }) => html`<div class="total total-${kind} ${alarm ? 'alarm' : ''}"><${Icon} name=${kind} size=${16} /><b>${n == null ? '–' : number(n)}</b><span>${t('total.' + kind)}</span></div>`
 
 // Search filters the cards; Enter opens the order with exactly this id.
 function Search({ value }) {
@@ -127,7 +129,7 @@ function Search({ value }) {
     autocomplete="off" spellcheck="false" maxlength="64" onInput=${e => { setDraft(e.target.value); setQuery({ q: e.target.value }) }} /><kbd aria-hidden="true">/</kbd></form>`
 }
 
-function Column({ state, orders, hidden, total, couriers, filtered, open }) {
+function Column({ state, orders, hidden, total, couriers, loading, filtered, open }) {
   const [end, setEnd] = useState(step)
   const last = Math.min(end, orders.length)
   const first = Math.max(0, last - most)
@@ -136,7 +138,7 @@ function Column({ state, orders, hidden, total, couriers, filtered, open }) {
     <header><h2 id=${'col-' + state}><${Icon} name=${state} />${t('column.' + state)}</h2><span class="count">${filtered ? t('some.of', { some: number(orders.length), all: number(total) }) : number(total)}</span></header>
     <div class="cards">
       ${first > 0 && html`<button type="button" class="button more before" onClick=${() => setEnd(Math.max(most, last - step))}>${t('show.before', { n: Math.min(step, first), all: number(first) })}</button>`}
-      ${orders.slice(first, last).map((o, i) => html`<${Card} key=${o.id} o=${o} place=${state === 'waiting' && !filtered ? first + i + 1 : 0} courier=${couriers?.get(o.courier)} open=${open} />`)}
+      ${orders.slice(first, last).map((o, i) => html`<${Card} key=${o.id} o=${o} place=${state === 'waiting' && !filtered ? first + i + 1 : 0} courier=${couriers?.get(o.courier)} loading=${loading} open=${open} />`)}
       ${orders.length === 0 && html`<${Empty} icon=${filtered ? 'search' : state === 'held' ? 'check' : state} title=${t(filtered ? 'empty.filtered' : 'empty.' + state)} />`}
       ${rest > 0 && html`<button type="button" class="button more after" onClick=${() => setEnd(last + step)}>${t('show.more', { n: Math.min(step, rest), all: number(rest + hidden) })}</button>`}
       ${rest <= 0 && hidden > 0 && html`<p class="muted more">${t('hidden', { n: hidden })}</p>`}
@@ -144,13 +146,13 @@ function Column({ state, orders, hidden, total, couriers, filtered, open }) {
 }
 
 // Card is drawn again only when its order or courier changed: lists are long.
-function Card({ o, place, courier, open }) {
+function Card({ o, place, courier, loading, open }) {
   const refusal = useRefusal()
   return useMemo(() => {
     const keys = e => {
       if (e.target !== e.currentTarget || e.ctrlKey || e.metaKey || e.altKey) return
       const act = {
-        a: () => o.state !== 'assigned' && open({ kind: 'assign', order: o }), u: () => o.state === 'assigned' && open({ kind: 'unassign', order: o }),
+        a: () => assignable(o) && open({ kind: 'assign', order: o }), u: () => o.state === 'assigned' && open({ kind: 'unassign', order: o }),
         r: () => o.state === 'held' && run(o.id, 'release', undefined, t('done.released')), c: () => run(o.id, 'recheck', undefined, t('done.rechecked')),
         Enter: () => e.currentTarget.querySelector('a').click(),
       }[e.key]
@@ -163,7 +165,7 @@ function Card({ o, place, courier, open }) {
       <div class="card-top">${place > 0 && html`<span class="place" title=${t('place')}>${number(place)}</span>`}<${OrderID} id=${o.id} />
         <span class="card-time"><${When} o=${o} /></span></div>
       ${o.state === 'assigned' && html`<div class="card-line"><${Icon} name=${courier?.transport_type ?? o.transport ?? 'courier'} size=${16} />${name
-        ? html`<a href=${'/ui/couriers/' + o.courier}>${name}</a>` : t('courier.n', { id: o.courier })}</div><${Progress} o=${o} />`}
+        ? html`<a href=${'/ui/couriers/' + o.courier}>${name}</a>` : loading ? '…' : t('courier.n', { id: o.courier })}</div><${Progress} o=${o} />`}
       ${o.state === 'held' && o.reason && html`<div class="card-line muted clamp" title=${o.reason}>${o.reason}</div>`}
       <div class="card-foot"><span class="badges"><${Overdue} o=${o} />
         ${o.missing && html`<${Badge} kind="missing" icon="missing" title=${t('missing.why', { at: dateTime(o.missing) })}>${t('badge.missing')}<//>`}</span>
@@ -171,12 +173,16 @@ function Card({ o, place, courier, open }) {
           <${Action} small icon="recheck" label=${t('do.recheck')} onClick=${() => run(o.id, 'recheck', undefined, t('done.rechecked'))} />
           ${o.state === 'held' && html`<${Action} small icon="release" label=${t('do.release')} onClick=${() => run(o.id, 'release', undefined, t('done.released'))}>${t('do.release')}<//>`}
           ${o.state === 'assigned' ? html`<${Action} small icon="unassign" label=${t('do.unassign')} onClick=${() => open({ kind: 'unassign', order: o })}>${t('do.unassign')}<//>`
-            : html`<${Action} small icon="assigned" label=${t('do.assign')} onClick=${() => open({ kind: 'assign', order: o })}>${t('do.assign')}<//>`}
+            : assignable(o) && html`<${Action} small icon="assigned" label=${t('do.assign')} onClick=${() => open({ kind: 'assign', order: o })}>${t('do.assign')}<//>`}
+          ${o.missing && html`<${Action} small danger icon="cancelled" label=${t('do.cancel')} onClick=${() => open({ kind: 'cancel', order: o })} />`}
         </span></div>
       ${o.note && html`<p class="card-note" role="alert">${o.note}</p>`}
     </article>`
-  }, [o, place, courier, refusal, open])
+  }, [o, place, courier, loading, refusal, open])
 }
+
+// assignable: service-order has to have the order, or no command but cancel succeeds.
+const assignable = o => o.state !== 'assigned' && !o.missing
 
 const When = ({ o }) => o.state === 'assigned' && o.deadline ? html`<${Left} deadline=${o.deadline} />` : html`<${Ago} at=${o.state === 'held' ? o.at : o.since} />`
 
@@ -230,27 +236,43 @@ function Ended({ orders, couriers }) {
       <tbody>${orders.map(o => html`<tr key=${o.id}><td><${OrderID} id=${o.id} /></td><td><${State} state=${o.state} /></td><td>${o.courier ? html`<a href=${'/ui/couriers/' + o.courier}>${couriers?.get(o.courier)?.name ?? o.courierName ?? t('courier.n', { id: o.courier })}</a>` : '–'}</td><td>${t('ago.before')}<${Ago} at=${o.at} />${t('ago.after')}</td></tr>`)}</tbody></table></div>`}</section>`
 }
 
+// stateNow is the state of an order as the board knows it: it may change while a dialog is open.
+export const stateNow = (b, o) => (b.orders.get(o.id) ?? b.ended.find(e => e.id === o.id) ?? o).state
+
+// usePassed reports that a command makes no sense any more: the order has another state now,
+// and not by the command itself.
+function usePassed(possible, now) {
+  const sent = useRef(false)
+  return [!sent.current && now && !possible.includes(now), run => { sent.current = true; return run() }]
+}
+
+const Passed = ({ title, now, onClose }) => html`<${Dialog} title=${title} onClose=${onClose}><p class="note warn" role="status">${t('meanwhile')} <${State} state=${now} /></p><footer><button type="button" class="button" onClick=${onClose}>${t('close')}</button></footer><//>`
+
 // Assign offers the next free courier, or one of those who are free now.
-export function Assign({ order: o, couriers, onClose }) {
+export function Assign({ order: o, now, couriers, onClose }) {
   const free = couriers.filter(c => c.status === 'available').sort((a, b) => a.deliveries - b.deliveries)
   const [text, setText] = useState('')
+  const [passed, send] = usePassed(['waiting', 'held', 'seen'], now)
   const shown = free.filter(c => c.name.toLowerCase().includes(text.trim().toLowerCase())).slice(0, 50)
-  const to = async c => { await run(o.id, 'assign', c ? { courier_id: c.id } : {}, c ? t('done.assigned.to', { name: c.name }) : t('done.assigned')); onClose() }
+  const to = c => send(async () => { await run(o.id, 'assign', c ? { courier_id: c.id } : {}, c ? t('done.assigned.to', { name: c.name }) : t('done.assigned')); onClose() })
+  if (passed) return html`<${Passed} title=${t('assign.title', { id: o.id })} now=${now} onClose=${onClose} />`
   return html`<${Dialog} title=${t('assign.title', { id: o.id })} onClose=${onClose}>
-    <${Action} class="button primary block" data-first icon="check" onClick=${() => to(null)}>${t('assign.next')}<//>
-    <p class="muted">${free.length ? t('assign.or', { n: free.length }) : t('assign.none')}</p>
+    ${free.length > 0 && html`<${Action} class="button primary block" data-first icon="check" onClick=${() => to(null)}>${t('assign.next')}<//>`}
+    <p class="muted">${free.length ? t('assign.or', { n: free.length }) : t(now === 'held' ? 'assign.none.held' : 'assign.none')}</p>
     ${free.length > 8 && html`<input type="search" value=${text} placeholder=${t('search.courier')} aria-label=${t('search.courier')} onInput=${e => setText(e.target.value)} />`}
     <ul class="choices">${shown.map(c => html`<li key=${c.id}><${Action} class="choice" icon=${c.transport_type} onClick=${() => to(c)}><span>${c.name}</span><small class="muted">${word('transport.', c.transport_type)} · ${t('deliveries.n', { n: c.deliveries })}</small><//></li>`)}</ul><//>`
 }
 
 // Reason runs a command on an order that may have a reason.
-export function Reason({ id, verb, done, onClose }) {
-  const submit = async form => {
+export function Reason({ id, verb, now, done, onClose }) {
+  const [passed, send] = usePassed(verb === 'cancel' ? ['waiting', 'assigned', 'held'] : ['assigned'], now)
+  const submit = form => send(async () => {
     const reason = form.elements.reason.value.trim()
     await run(id, verb, reason ? { reason } : {}, done)
     onClose()
-  }
-  return html`<${Dialog} title=${t(verb + '.title', { id })} onClose=${onClose}><${Form} onSubmit=${submit} submit=${t('do.' + verb)} onClose=${onClose}>
+  })
+  if (passed) return html`<${Passed} title=${t(verb + '.title', { id })} now=${now} onClose=${onClose} />`
+  return html`<${Dialog} title=${t(verb + '.title', { id })} onClose=${onClose}><${Form} onSubmit=${submit} submit=${t('do.' + verb)} dismiss=${t(verb === 'cancel' ? 'close' : 'cancel')} onClose=${onClose}>
     <p class="muted">${t(verb + '.lead')}</p>
-    <label class="field"><span>${t('reason')}</span><input data-first name="reason" maxlength="200" autocomplete="off" /><small class="muted">${t('reason.hint')}</small></label><//><//>`
+    <label class="field"><span>${t('reason.optional')}</span><input data-first name="reason" maxlength="200" autocomplete="off" /><small class="muted">${t('reason.hint')}</small></label><//><//>`
 }

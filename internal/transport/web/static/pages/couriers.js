@@ -83,7 +83,7 @@ function Deliveries({ id, changed }) {
   useEffect(() => { if (list.data && date === current) list.reload() }, [changed])
   return html`<section class="panel"><header><h2>${t('deliveries.day')}</h2><label class="inline"><span>${t('day.utc')}</span><input type="date" min="2000-01-01" max=${current} value=${date} onChange=${e => e.target.value && setQuery({ day: e.target.value === current ? '' : e.target.value })} /></label></header>
     <${Loaded} of=${list} rows=${1}>${d => html`<${DayBar} d=${d} />${d.until && html`<p class="note warn"><${Icon} name="overdue" /> ${t('deliveries.until', { time: utcTime(d.until) })}</p>`}
-      ${!d.items.length ? html`<${Empty} icon="assigned" title=${t('empty.day')} />` : html`<div class="rows flat"><table><thead><tr><th>${t('order')}</th><th>${t('state')}</th><th>${t('from')}</th><th>${t('to')}</th><th class="num">${t('delivery.time')}</th></tr></thead>
+      ${!d.items.length ? html`<${Empty} icon="assigned" title=${t('empty.day')} />` : html`<div class="rows flat"><table><thead><tr><th>${t('order')}</th><th>${t('state')}</th><th>${t('from')}</th><th>${t('to')}</th><th class="num">${t('took')}</th></tr></thead>
       <tbody>${d.items.toReversed().map(x => html`<tr key=${x.order_id + x.from}><td><${OrderID} id=${x.order_id} /></td><td><${State} state=${x.state} />${overdue(x) && html` <${Badge} kind="overdue" icon="overdue">${t('badge.overdue')}<//>`}</td>
         <td>${x.from ? utcTime(x.from) : '–'}</td><td>${x.to ? utcTime(x.to) : '–'}</td><td class="num">${x.from && x.to ? duration((Date.parse(x.to) - Date.parse(x.from)) / 1000) : '–'}</td></tr>`)}</tbody></table></div>`}`}<//></section>`
 }
@@ -118,7 +118,7 @@ function Courier({ id }) {
       <div><dt>${t('current.order')}</dt><dd>${c.order_id ? html`<${OrderID} id=${c.order_id} />` : '–'}</dd></div><div><dt>${t('deliveries')}</dt><dd>${number(c.deliveries)}</dd></div></dl></section>
     <${Deliveries} id=${id} changed=${(live ?? c).order_id + ' ' + (live ?? c).deliveries} />
     <section class="panel"><header><h2>${t('by.day')}</h2><span class="muted">${t('last.30')}</span></header><${Loaded} of=${stats}>${s => !s.items.length ? html`<${Empty} icon="statistics" title=${t('empty.statistics')} />` : html`
-      <${Chart} title=${t('deliveries')} data=${chart} bars by="day" series=${[{ label: t('deliveries'), colour: 'assigned' }, { label: t('total.overdue'), colour: 'bad' }]} />
+      <${Chart} title=${t('deliveries')} data=${chart} bars by="day" series=${[{ label: t('deliveries'), colour: 'assigned' }, { label: t('overdue.share'), colour: 'bad' }]} />
       <div class="rows flat"><table><thead><tr><th>${t('day')}</th><th class="num">${t('deliveries')}</th><th class="num">${t('overdue.share')}</th><th class="num">${t('mean')}</th><th class="num">p95</th><th class="num">${t('waiting.time')}</th></tr></thead>
       <tbody>${s.items.toReversed().map(d => html`<tr><td>${day(d.from)}</td><td class="num">${number(d.deliveries)}</td><td class="num">${percent(d.overdue_share)}</td><td class="num">${brief(d.average_delivery_seconds)}</td><td class="num">${brief(d.p95_delivery_seconds)}</td><td class="num">${brief(d.average_waiting_seconds)}</td></tr>`)}</tbody></table></div>`}<//></section></div>
     ${dialog === 'edit' && html`<${Edit} c=${c} etag=${etag} onClose=${() => { setDialog(''); one.reload() }} />`}

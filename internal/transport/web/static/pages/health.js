@@ -7,10 +7,12 @@ import { Icon, Badge, Loaded, PageHead, Empty, Chart } from '../ui.js'
 export default function Health() {
   const ready = useData(() => get('/readyz'), [], 5)
   const consumer = useData(() => get('/api/v1/consumer'), [], 5)
+  const missing = useData(() => get('/api/v1/orders?state=missing&limit=100'), [], 15)
   const history = useData(() => get('/api/v1/health/history'), [], 5)
   return html`<${PageHead} title=${t('nav.health')} /><div class="stack">
     <${Loaded} of=${ready} rows=${1}>${r => html`<p class="note ${r.status === 'ready' ? 'good' : 'error'}" role="status"><${Icon} name=${r.status === 'ready' ? 'check' : 'overdue'} />${t('ready.' + r.status)}</p>
       <div class="components">${r.components.map(c => html`<section class="component"><h2>${word('component.', c.name)}</h2><span><span class="state state-${c.status}"><${Icon} name=${c.status === 'ok' ? 'completed' : 'overdue'} size=${15} />${t('component.' + c.status)}</span></span><p>${c.detail}${!c.required && ' · ' + t('component.optional')}</p></section>`)}
+      ${missing.data && html`<${Missing} list=${missing.data} />`}
       ${consumer.data && html`<section class="component"><h2>${t('breaker')}</h2><span><span class="state state-${consumer.data.breaker === 'open' ? 'open' : 'ok'}"><${Icon} name=${consumer.data.breaker === 'open' ? 'overdue' : 'completed'} size=${15} />${t('breaker.' + consumer.data.breaker)}</span></span><p>${t('breaker.help')}</p></section>`}
       ${consumer.data?.outbox && html`<section class="component"><h2>${t('outbox')}</h2><span><b>${t('outbox.pending', { n: number(consumer.data.outbox.pending) })}</b></span><p>${consumer.data.outbox.topic}${consumer.data.outbox.oldest_at && ' · ' + t('outbox.oldest', { at: dateTime(consumer.data.outbox.oldest_at) })}</p></section>`}</div>`}<//>
     <div class="grid"><section class="panel"><header><h2>${t('lag')}</h2>${consumer.data && html`<b>${consumer.data.total_lag == null ? '–' : number(consumer.data.total_lag)}</b>`}</header><${Loaded} of=${consumer}>${c => c.kafka_error ? html`<p class="bad">${c.kafka_error}</p>` : html`<div class="rows flat"><table><thead><tr><th>${t('partition')}</th><th class="num">${t('committed')}</th><th class="num">${t('end')}</th><th class="num">${t('lag')}</th></tr></thead>
@@ -19,6 +21,10 @@ export default function Health() {
       <tbody>${c.rechecks.map(r => html`<tr><td><${Badge} kind="wait">${word('recheck.', r.reason)}<//></td><td class="num">${number(r.orders)}</td><td class="num">${number(r.due)}</td><td>${dateTime(r.next_at)}</td></tr>`)}</tbody></table></div>`}<//></section></div>
     <h2>${t('history')}</h2><${Loaded} of=${history}>${h => !h.samples.length ? html`<div class="panel"><${Empty} icon="health" title=${t('empty.history')} /></div>` : html`<${History} samples=${h.samples} />`}<//></div>`
 }
+
+// Missing counts the active orders that service-order does not have: the service stays ready.
+const Missing = ({ list: { items, next_cursor: more } }) => html`<section class="component"><h2>${t('missing.orders')}</h2><span><span class="state state-${items.length ? 'failing' : 'ok'}"><${Icon} name=${items.length ? 'missing' : 'completed'} size=${15} />${number(items.length)}${more && '+'}</span></span>
+  <p>${items.length ? html`<a href="/ui/?show=missing">${t('missing.show')}</a>` : t('missing.none')}</p></section>`
 
 const span = 15 * 60
 const gap = 15 // seconds without a sample, as after a restart, that a line does not cross

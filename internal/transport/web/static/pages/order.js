@@ -4,7 +4,7 @@ import { get } from '../api.js'
 import { useData, useStore, session, instant } from '../state.js'
 import { board, follow } from '../live.js'
 import { Icon, State, Badge, Action, Dialog, Loaded, PageHead, Ago, Left, Empty, copy, message } from '../ui.js'
-import { Assign, Reason, run } from './board.js'
+import { Assign, Reason, run, stateNow } from './board.js'
 
 export default function Order({ rest }) {
   const id = decodeURIComponent(rest)
@@ -17,6 +17,7 @@ export default function Order({ rest }) {
   useEffect(() => { if (seen && order.data && instant(seen) > instant(order.data.updated_at)) order.reload() }, [seen]) // the board knows of a change
   const [dialog, setDialog] = useState('')
   const then = async result => { const done = await result; order.reload(); return done }
+  const now = o => stateNow(b, { id: o.order_id, state: o.state })
   const close = () => { setDialog(''); order.reload() }
   if (!id) return html`<${Empty} icon="seen" title=${t('no.page')} />`
   if (order.error?.status === 404 || order.error?.status === 422) {
@@ -27,7 +28,7 @@ export default function Order({ rest }) {
     return html`<${PageHead} title=${html`<span class="id big">${o.order_id}</span>`}>
       <${State} state=${o.state} />${o.overdue && html`<${Badge} kind="overdue" icon="overdue">${t('badge.overdue')}<//>`}${o.missing_since && html`<${Badge} kind="missing" icon="missing">${t('badge.missing')}<//>`}
       <span class="gap" />
-      ${['waiting', 'held', 'seen'].includes(o.state) && html`<${Action} primary icon="assigned" onClick=${() => setDialog('assign')}>${t('do.assign')}<//>`}
+      ${assignable(o) && html`<${Action} primary icon="assigned" onClick=${() => setDialog('assign')}>${t('do.assign')}<//>`}
       ${o.state === 'assigned' && html`<${Action} icon="unassign" onClick=${() => setDialog('unassign')}>${t('do.unassign')}<//>`}
       ${o.state === 'held' && html`<${Action} icon="release" onClick=${() => then(run(o.order_id, 'release', undefined, t('done.released')))}>${t('do.release')}<//>`}
       <${Action} icon="recheck" label=${t('do.recheck')} onClick=${() => then(run(o.order_id, 'recheck', undefined, t('done.rechecked')))} />
@@ -45,13 +46,14 @@ export default function Order({ rest }) {
       ${o.missing_since && !o.no_courier && html`<div><dt>${t('missing.since')}</dt><dd>${dateTime(o.missing_since)}<br /><small class="muted">${t('missing.help')}</small></dd></div>`}
       ${o.recheck && !o.no_courier && html`<div><dt>${t('recheck.next')}</dt><dd>${dateTime(o.recheck.at)}<br /><small class="muted">${word('recheck.', o.recheck.reason)}, ${t('attempts', { n: o.recheck.attempts })}${o.recheck.error && ': ' + o.recheck.error}</small></dd></div>`}
     </dl></section></div>
-    ${dialog === 'assign' && html`<${Assign} order=${{ id: o.order_id }} onClose=${close} couriers=${[...b.couriers?.values() ?? []]} />`}
-    ${dialog === 'unassign' && html`<${Reason} id=${o.order_id} verb="unassign" done=${t('done.unassigned')} onClose=${close} />`}
-    ${dialog === 'cancel' && html`<${Reason} id=${o.order_id} verb="cancel" done=${t('done.cancelled')} onClose=${close} />`}
+    ${dialog === 'assign' && html`<${Assign} order=${{ id: o.order_id }} now=${now(o)} onClose=${close} couriers=${[...b.couriers?.values() ?? []]} />`}
+    ${dialog === 'unassign' && html`<${Reason} id=${o.order_id} verb="unassign" now=${now(o)} done=${t('done.unassigned')} onClose=${close} />`}
+    ${dialog === 'cancel' && html`<${Reason} id=${o.order_id} verb="cancel" now=${now(o)} done=${t('done.cancelled')} onClose=${close} />`}
     ${dialog === 'curl' && html`<${Curl} o=${o} onClose=${() => setDialog('')} />`}`
   }}<//>`
 }
 
+const assignable = o => ['waiting', 'held', 'seen'].includes(o.state) && !o.missing_since
 const cancellable = o => o.missing_since && ['waiting', 'assigned', 'held'].includes(o.state)
 
 // Why says why the order has no courier, and what happens next.
@@ -75,7 +77,7 @@ function Curl({ o, onClose }) {
   const post = (verb, body) => [t('do.' + verb), `curl -X POST${token} -H 'Content-Type: application/json' -d '${JSON.stringify(body)}' ${url}/${verb}'`]
   const all = [[t('curl.get'), `curl${token} ${url}'`]]
   if (who?.role === 'operate') {
-    if (['waiting', 'held', 'seen'].includes(o.state)) all.push(post('assign', {}))
+    if (assignable(o)) all.push(post('assign', {}))
     if (o.state === 'assigned') all.push(post('unassign', { reason: '' }))
     if (o.state === 'held') all.push(post('release', {}))
     if (cancellable(o)) all.push(post('cancel', { reason: '' }))

@@ -25,7 +25,7 @@ export default function Statistics() {
     <${Loaded} of=${sum} rows=${1}>${({ items: [s] }) => html`<div class="totals"><${Figure} title=${t('deliveries')} value=${number(s.deliveries)} /><${Figure} title=${t('overdue.share')} value=${percent(s.overdue_share)} />
       <${Figure} title=${t('mean')} value=${brief(s.average_delivery_seconds)} /><${Figure} title=${t('p95')} value=${brief(s.p95_delivery_seconds)} /><${Figure} title=${t('waiting.time')} value=${brief(s.average_waiting_seconds)} /></div>`}<//>
     <div class="stack"><${Loaded} of=${days}>${({ items }) => !items.length ? html`<div class="panel"><${Empty} icon="statistics" title=${t('empty.statistics')} /></div>` : html`
-      <div class="grid"><section class="panel"><${Chart} title=${t('deliveries')} data=${series.count} bars by="day" series=${[{ label: t('deliveries'), colour: 'assigned' }, { label: t('total.overdue'), colour: 'bad' }]} /></section>
+      <div class="grid"><section class="panel"><${Chart} title=${t('deliveries')} data=${series.count} bars by="day" series=${[{ label: t('deliveries'), colour: 'assigned' }, { label: t('overdue.share'), colour: 'bad' }]} /></section>
       <section class="panel"><${Chart} title=${t('times')} data=${series.time} by="day" series=${[{ label: t('mean'), colour: 'assigned', value: m => brief(m * 60) }, { label: 'p95', colour: 'held', value: m => brief(m * 60) }, { label: t('waiting.time'), colour: 'waiting', value: m => brief(m * 60) }]} /></section></div>
       <${Table} head=${t('day')} rows=${items.toReversed().map(d => [day(d.from), d])} />`}<//>
     <h2>${t('by.courier')}</h2>
