@@ -52,7 +52,7 @@ export default function Playground() {
   return html`<${PageHead} title=${t('nav.playground')} lead=${t('play.lead')} /><div class="stack">
     <${Recovery} state=${state} consumer=${consumer} />
     <div class="plays">${actions.map(a => html`<${Play} key=${a.name} a=${a} now=${a.busy && state.data && a.busy(state.data)} run=${run} />`)}</div>
-    <div class="two"><${Orders} orders=${orders} run=${run} /><${Log} log=${log} /></div></div>`
+    <div class="two broad"><${Orders} orders=${orders} run=${run} /><${Log} log=${log} /></div></div>`
 }
 
 function Play({ a, now, run }) {
