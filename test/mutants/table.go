@@ -1295,6 +1295,12 @@ var mutants = []mutant{
 		"return err",
 		"./internal/gateway/order TestCausesGRPC",
 	},
+	{
+		"a slow broker has no cause", "internal/transport/kafka/diagnose.go",
+		"if err == nil && found != isTLS && found != noTLS {",
+		"if false {",
+		"./internal/transport/kafka TestSlowBrokerIsNoCause",
+	},
 }
 
 // sources is the repository at root without what no test needs.

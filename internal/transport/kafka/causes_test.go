@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -118,6 +119,28 @@ func TestNoCoordinator(t *testing.T) {
 	f, ok := errors.AsType[outage.Fixable](problem(t.Context(), cfg))
 	if !ok || f.Cause != "the coordinator of the consumer group is not available" || !strings.Contains(f.Fix, "__consumer_offsets") {
 		t.Errorf("doctor: %v", f)
+	}
+}
+
+// TestSlowBrokerIsNoCause: while the broker takes its time for the first request, its listener is
+// examined. A listener that answers SASL's handshake need not require SASL, so the answer counts.
+func TestSlowBrokerIsNoCause(t *testing.T) {
+	t.Parallel()
+	k := kfakeWith(t)
+	examined := make(chan struct{})
+	examine := sync.OnceFunc(func() { close(examined) })
+	t.Cleanup(examine)
+	k.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		k.SleepControl(func() { <-examined })
+		return nil, nil, false
+	})
+	k.ControlKey(int16(kmsg.SASLHandshake), func(kmsg.Request) (kmsg.Response, error, bool) {
+		examine()
+		return nil, nil, false
+	})
+	if err := (Config{Brokers: k.ListenAddrs(), Topic: topic}).try(t.Context(), k.ListenAddrs()[0]); err != nil {
+		t.Errorf("a slow broker is reported as %v", err)
 	}
 }
 

@@ -32,21 +32,31 @@ func (c Config) try(ctx context.Context, addr string) error {
 	var err error
 	select {
 	case err = <-tried:
-		if err == nil || ctx.Err() != nil || !isBroken(err) && !errors.Is(err, sarama.ErrUnsupportedSASLMechanism) {
+		if ctx.Err() != nil || !hasAnotherCause(err) {
 			return explain(err)
 		}
 	case <-time.After(diagnoseAfter):
 	}
-	if found := c.diagnose(ctx, addr); found.fix != "" {
-		if err == nil {
-			err = errors.New("no answer")
+	found := c.diagnose(ctx, addr)
+	// Only a listener with other settings for TLS is silent. Others close the connection, and
+	// one that does neither is slow.
+	if err == nil && found != isTLS && found != noTLS {
+		if err = <-tried; !hasAnotherCause(err) {
+			return explain(err)
 		}
-		return outage.Fixable{Cause: found.text, Err: fmt.Errorf("%s: %w", addr, err), Fix: found.fix}
+	}
+	if found.fix == "" {
+		return explain(err)
 	}
 	if err == nil {
-		err = <-tried
+		err = errors.New("no answer")
 	}
-	return explain(err)
+	return outage.Fixable{Cause: found.text, Err: fmt.Errorf("%s: %w", addr, err), Fix: found.fix}
+}
+
+// hasAnotherCause reports whether an error may come from settings that differ from the listener's.
+func hasAnotherCause(err error) bool {
+	return isBroken(err) || errors.Is(err, sarama.ErrUnsupportedSASLMechanism)
 }
 
 // request gets the metadata of the topic: without SASL, a listener that requires it answers
