@@ -45,6 +45,7 @@ func offset(by time.Duration) string {
 // a lost `created` only while PostgreSQL is not ahead of service-order by more than the
 // resync's overlap of fifteen minutes; with an overlap of five this fails (tried).
 func TestClocksDiffer(t *testing.T) {
+	t.Parallel()
 	const off = 10 * time.Minute
 	for name, c := range map[string]struct{ postgres, orders time.Duration }{
 		"PostgreSQL ahead":     {off, 0},

@@ -19,6 +19,7 @@ import (
 // answered at once, the outage is logged, and afterwards the work continues without a
 // dead letter. It fails when /livez queries the database (tried).
 func TestHealthAndMetricsAnswerWithoutPostgres(t *testing.T) {
+	t.Parallel()
 	for name, harm := range map[string]func(w *world, pg *devpostgres.Server, url string) (heal func()){
 		"read-only": func(w *world, _ *devpostgres.Server, _ string) func() {
 			w.readOnly("on")

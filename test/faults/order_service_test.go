@@ -188,6 +188,7 @@ func TestEventAheadOfServiceOrder(t *testing.T) {
 // and another replica processes that event. The older answer arrives last and must change
 // nothing. Without ladder and tombstone it fails (tried).
 func TestOlderAnswerArrivesAfterTheEnd(t *testing.T) {
+	t.Parallel()
 	for ending, end := range map[courier.State]func(w *world, id string){
 		courier.StateCompleted: func(w *world, id string) { w.setStatus("completed", id) },
 		courier.StateCancelled: func(w *world, id string) { w.delete(id) },

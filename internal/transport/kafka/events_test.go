@@ -87,7 +87,10 @@ func published(t *testing.T, addr string, n int) (messages []*sarama.ConsumerMes
 
 // TestEventOnTheWire: an event is JSON with the headers of CloudEvents, and its key is the
 // order. Without courier and deadline they are null.
-func TestEventOnTheWire(t *testing.T) { publishesEvents(t, startKfake(t).Addr()) }
+func TestEventOnTheWire(t *testing.T) {
+	t.Parallel()
+	publishesEvents(t, startKfake(t).Addr())
+}
 
 func TestEventOnRealKafka(t *testing.T) {
 	b := realkafka.Require(t, realkafka.Options{})
@@ -155,6 +158,7 @@ func BenchmarkEventProducer(b *testing.B) {
 // TestEventThatKafkaNeverAccepts is skipped alone and logged, as is one whose order id in the
 // journal is none.
 func TestEventThatKafkaNeverAccepts(t *testing.T) {
+	t.Parallel()
 	k := startKfake(t)
 	p, c, log := newEventProducer(t, k.Addr(), topic)
 	large := courierEvent("large", 2)
@@ -176,6 +180,7 @@ func TestEventThatKafkaNeverAccepts(t *testing.T) {
 // TestEventsAreRefusedForNow: an error that may end is returned, and the next call
 // connects again.
 func TestEventsAreRefusedForNow(t *testing.T) {
+	t.Parallel()
 	k := startKfake(t)
 	p, c, _ := newEventProducer(t, k.Addr(), topic)
 	k.Cluster().ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
@@ -246,6 +251,7 @@ func TestProducerConnectsAgain(t *testing.T) {
 
 // TestEventsToAMissingTopic: the topic is not created.
 func TestEventsToAMissingTopic(t *testing.T) {
+	t.Parallel()
 	p, _, _ := newEventProducer(t, startKfake(t).Addr(), "mistyped")
 	events := make([]outbox.Event, 50)
 	for i := range events {
@@ -313,6 +319,7 @@ func TestTopicOfEventsMayNotBeWritten(t *testing.T) {
 
 // TestPublishingEndsWithItsContext: a broker that hangs does not hold the shutdown.
 func TestPublishingEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	k := startKfake(t)
 	p, _, _ := newEventProducer(t, k.Addr(), topic)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -12,7 +12,10 @@ import (
 	"service-courier/test/realkafka"
 )
 
-func TestInspectOnKfake(t *testing.T) { testInspect(t, startKfake(t).Addr()) }
+func TestInspectOnKfake(t *testing.T) {
+	t.Parallel()
+	testInspect(t, startKfake(t).Addr())
+}
 
 func TestInspectOnRealKafka(t *testing.T) {
 	b := realkafka.Require(t, realkafka.Options{})
@@ -93,6 +96,7 @@ func lose(t *testing.T, cfg Config) {
 // TestInspectEndsWithContext: a broker that never answers delays Inspect until the
 // end of ctx, not until sarama's own timeouts.
 func TestInspectEndsWithContext(t *testing.T) {
+	t.Parallel()
 	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

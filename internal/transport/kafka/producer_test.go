@@ -48,6 +48,7 @@ func newProducer(t *testing.T, addr, topic string) *Producer {
 }
 
 func TestProducerOnKfake(t *testing.T) {
+	t.Parallel()
 	publishesByteForByte(t, startKfake(t).Addr())
 }
 
@@ -105,7 +106,10 @@ func recordAt(t *testing.T, addr string, at deadletters.RecordPosition) deadlett
 	return r
 }
 
-func TestProducerCreatesNoTopic(t *testing.T) { failsWithoutTopic(t, startKfake(t).Addr()) }
+func TestProducerCreatesNoTopic(t *testing.T) {
+	t.Parallel()
+	failsWithoutTopic(t, startKfake(t).Addr())
+}
 
 func failsWithoutTopic(t *testing.T, addr string) {
 	t.Helper()
@@ -171,6 +175,7 @@ func TestProducerWaitsForEveryReplica(t *testing.T) {
 // bounded, and the next record uses a new connection. Without the timeout this takes
 // half a minute, and with a broker that was stopped and continued for ever.
 func TestProducerTimesOut(t *testing.T) {
+	t.Parallel()
 	k := startKfake(t)
 	p := newProducer(t, k.Addr(), topic)
 	p.timeout = 300 * time.Millisecond

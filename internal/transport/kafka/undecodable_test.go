@@ -129,6 +129,7 @@ func manyUndecodableBatches(b fixture) {
 // TestMalformedBatchesAreSkipped: a broker that does not look into batches, as kfake,
 // accepts any content. sarama reads some of them again and again without an error.
 func TestMalformedBatchesAreSkipped(t *testing.T) {
+	t.Parallel()
 	for name, batch := range map[string]kmsg.RecordBatch{
 		"not gzip":                   {Attributes: 1, NumRecords: 1, Records: []byte("not gzip")},
 		"not zstd":                   {Attributes: 4, NumRecords: 1, Records: []byte("not zstd")},

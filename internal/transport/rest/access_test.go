@@ -85,7 +85,9 @@ func TestRoutesRequireTheirRole(t *testing.T) {
 // expectRefusal expects the status, or with 0 neither 401 nor 403.
 func expectRefusal(t *testing.T, h http.Handler, line, authorization string, want int) {
 	t.Helper()
-	r := request(t, line, "")
+	ctx, cancel := contextGone(t.Context()) // or the stream would wait for its first event
+	defer cancel()
+	r := request(t, line, "").WithContext(ctx)
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
