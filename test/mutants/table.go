@@ -865,8 +865,8 @@ var mutants = []mutant{
 	},
 	{
 		"the listener of a broken connection is examined", "internal/transport/kafka/diagnose.go",
-		"found := c.diagnose(ctx, addr); found.fix",
-		"found := (cause{}); found.fix",
+		"found := c.diagnose(ctx, addr)",
+		"found := cause{}",
 		"./internal/transport/kafka TestCauses/SASL_to_none",
 	},
 	{
