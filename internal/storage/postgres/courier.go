@@ -165,7 +165,7 @@ func (s *Couriers) history(ctx context.Context, id int64, from, to time.Time, li
 // locked runs do with the courier's row locked: matching skips it, and a batch that
 // frees the courier waits.
 func (s *Couriers) locked(ctx context.Context, id int64, do func(*pgxpool.Conn, courier.Courier) error) error {
-	err := inTx(ctx, s.pool, func(tx *pgxpool.Conn) error {
+	err := inTx(ctx, s.pool, func(tx *pgxpool.Conn) *pgxpool.Conn { return tx }, func(tx *pgxpool.Conn) error {
 		if _, err := tx.Exec(ctx, begin); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}

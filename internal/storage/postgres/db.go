@@ -32,11 +32,29 @@ const (
 )
 
 // inTx runs fn, which begins a transaction with the statement begin, and commits the
-// transaction, unless fn has committed it already. After a temporary failure it starts again.
-// After any other error of COMMIT the outcome is unknown, and the caller repeats everything.
-func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(*pgxpool.Conn) error) error {
+// transaction, unless fn has committed it already; as converts the connection for fn. After a
+// temporary failure it starts again. After any other error of COMMIT the outcome is unknown,
+// and the caller repeats everything.
+func inTx[T any](ctx context.Context, pool *pgxpool.Pool, as func(*pgxpool.Conn) T, fn func(T) error) error {
+	var conn *pgxpool.Conn
+	release := func() {
+		if conn != nil && isOpen(conn) {
+			_, _ = conn.Exec(ctx, "rollback")
+		}
+		if conn != nil {
+			conn.Release() // which closes a connection whose transaction is still open
+		}
+		conn = nil
+	}
+	defer release() // after a panic of fn
 	for try := 1; ; try++ {
-		err := tryTx(ctx, pool, fn)
+		var err error
+		if conn, err = pool.Acquire(ctx); err != nil {
+			err = fmt.Errorf("begin: %w", err)
+		} else if err = fn(as(conn)); err == nil && isOpen(conn) {
+			err = commitTx(ctx, conn)
+		}
+		release()
 		if err == nil || try == maxTries || !retryable(err) {
 			return explain(orRefused(err))
 		}
@@ -49,20 +67,7 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, fn func(*pgxpool.Conn) error)
 	}
 }
 
-func tryTx(ctx context.Context, pool *pgxpool.Pool, fn func(*pgxpool.Conn) error) error {
-	conn, err := pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	defer func() { // also after a panic of fn
-		if isOpen(conn) {
-			_, _ = conn.Exec(ctx, "rollback")
-		}
-		conn.Release() // which closes a connection whose transaction is still open
-	}()
-	if err := fn(conn); err != nil || !isOpen(conn) {
-		return err
-	}
+func commitTx(ctx context.Context, conn *pgxpool.Conn) error {
 	tag, err := conn.Exec(ctx, commit)
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)

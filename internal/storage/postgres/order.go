@@ -42,7 +42,7 @@ func NewOrders(pool *pgxpool.Pool) *Orders { return &Orders{pool} }
 
 // InTx implements orderevent.Store in two round trips: begin and lock, save and commit.
 func (o *Orders) InTx(ctx context.Context, fn func(orderevent.Tx) error) error {
-	return orUnavailable(inTx(ctx, o.pool, func(conn *pgxpool.Conn) error { return fn(ordersTx{conn}) }))
+	return orUnavailable(inTx(ctx, o.pool, func(conn *pgxpool.Conn) orderevent.Tx { return ordersTx{conn} }, fn))
 }
 
 // ClaimDue implements orderevent.Rechecks.
@@ -99,8 +99,10 @@ func (o ordersTx) Save(ctx context.Context, changes []orderevent.Change) (ordere
 	var effects orderevent.Effects
 	var batch pgx.Batch
 	queueChanges(&batch, changes, &effects)
-	err := o.send(ctx, &batch) // which sets effects
-	return effects, err
+	if err := o.tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return orderevent.Effects{}, fmt.Errorf("save orders: %w", err)
+	}
+	return effects, nil
 }
 
 // SaveAndCommit implements orderevent.Tx. When another transaction inserted an order first,
@@ -118,15 +120,10 @@ func (o ordersTx) SaveAndCommit(
 		queueMatch(&batch, match, &effects.Assignments)
 	}
 	batch.Queue(commit).Exec(committed)
-	err := o.send(ctx, &batch) // which sets effects
-	return effects, err
-}
-
-func (o ordersTx) send(ctx context.Context, batch *pgx.Batch) error {
-	if err := o.tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("save orders: %w", err)
+	if err := o.tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return orderevent.Effects{}, fmt.Errorf("save orders: %w", err)
 	}
-	return nil
+	return effects, nil
 }
 
 // queueChanges queues up to three set-based statements.
