@@ -22,6 +22,7 @@ func (a *App) periodicTasks() []worker.Task {
 		a.resyncer.Task(a.cfg.ResyncInterval, leader(postgres.ResyncLock), a.orderService),
 		worker.Monitor(health, a.metrics.SetActiveOrders, a.log),
 		worker.InvariantCheck(leader(postgres.InvariantCheckLock), violations(health), a.metrics.InvariantsChecked, a.log),
+		worker.CountDeliveries(postgres.NewStatistics(a.pool).Count),
 		worker.PurgeDeadLetters(deadLetters.Purge, a.log),
 		worker.OrderServiceHTTP(a.breaker.Check),
 	}

@@ -59,6 +59,7 @@ var sections = invert(map[string][]string{
 		"outbox",
 		"postgresql",
 		"purge_dead_letters",
+		"count_deliveries",
 		"recheck",
 		"retention disabled by topic settings",
 		"retention shorter than topic retention",

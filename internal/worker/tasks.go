@@ -13,6 +13,8 @@ const (
 	recheckInterval = 250 * time.Millisecond
 	recheckBatch    = 200
 	outboxInterval  = 200 * time.Millisecond
+	// countInterval bounds how many deliveries are uncounted; readers count them too.
+	countInterval = 5 * time.Second
 	// recheckLease is far longer than a batch takes: it ends only after a crash.
 	recheckLease = 30 * time.Second
 	// recheckSource is the source of these hints in the journal.
@@ -28,6 +30,11 @@ func Matching(m *orderevent.Matcher) Task {
 // Outbox publishes what is new in the journal, on one replica at a time.
 func Outbox(leader Leader, publish func(context.Context) error) Task {
 	return Task{Name: "outbox", Interval: outboxInterval, Leader: leader, Run: publish}
+}
+
+// CountDeliveries adds the deliveries of the last seconds to the statistics.
+func CountDeliveries(count func(context.Context) error) Task {
+	return Task{Name: "count_deliveries", Interval: countInterval, Run: count}
 }
 
 // Submitter accepts hints.

@@ -102,7 +102,7 @@ func TestConsumptionDoesNotWaitForTheAPI(t *testing.T) {
 	url := w.serviceURL()
 	tx, err := w.pool.Begin(t.Context())
 	w.must(err)
-	_, err = tx.Exec(t.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE daily_statistics") // only the API reads it
+	_, err = tx.Exec(t.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE daily_statistics") // the API reads it; only completed orders are counted
 	w.must(err)
 	unlock := sync.OnceFunc(func() { w.check(tx.Rollback(context.WithoutCancel(t.Context()))) })
 	t.Cleanup(unlock)

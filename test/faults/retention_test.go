@@ -39,6 +39,7 @@ func TestRetentionRemovesOldOrders(t *testing.T) {
 	if n := w.count("SELECT sum(deliveries) FROM couriers"); n != 11 {
 		t.Errorf("the couriers' counters say %d deliveries, want the 4 removed and 7 more", n)
 	}
+	w.exec("SELECT count_deliveries()")
 	if n := w.count("SELECT sum(deliveries) FROM daily_statistics"); n != 11 {
 		t.Errorf("the statistics say %d deliveries, want 11", n)
 	}

@@ -85,7 +85,7 @@ type batch struct {
 // newWorld empties the database, which the test's runs share.
 func newWorld(ctx context.Context, t *rapid.T, pool *pgxpool.Pool, couriers int) *world {
 	w := &world{T: t, ctx: ctx, pool: pool, orders: &orderService{status: make(map[courier.OrderID]string)}}
-	w.exec("TRUNCATE couriers, orders, courier_orders, courier_statistics, daily_statistics, journal RESTART IDENTITY")
+	w.exec("TRUNCATE couriers, orders, courier_orders, courier_statistics, daily_statistics, uncounted_deliveries, journal RESTART IDENTITY")
 	w.exec("INSERT INTO couriers (name, phone, status, transport_type) SELECT 'c', i::text, 'available', 'car' FROM generate_series(1, $1::int) i", couriers)
 	return w
 }

@@ -55,8 +55,7 @@ func TestStatisticsOfAnySize(t *testing.T) {
 		f.exec("TRUNCATE courier_statistics, daily_statistics")
 		f.exec(`INSERT INTO courier_statistics SELECT 1, day, $1, $1, '100000000 years', $1, '100000000 years', $2::text::numeric
 			FROM unnest(ARRAY['2026-01-01', '2026-01-02']::date[]) day`, int64(math.MaxInt64), histogram)
-		f.exec(`INSERT INTO daily_statistics SELECT '2026-01-01', slot, $1, $1, '100000000 years', $1, '-100000000 years', $2::text::numeric
-			FROM generate_series(0, 2) slot`, int64(math.MaxInt64), histogram)
+		f.exec(`INSERT INTO daily_statistics VALUES ('2026-01-01', $1, $1, '100000000 years', $1, '-100000000 years', $2::text::numeric)`, int64(math.MaxInt64), histogram)
 		days, err := store.Days(t.Context(), period)
 		if err != nil || len(days) != 1 || days[0].Deliveries <= 0 {
 			t.Errorf("histogram %s: days: %+v, %v", histogram, days, err)
@@ -95,6 +94,7 @@ func TestCompletedAfterItsAssignment(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.expect("true", "SELECT (completed_at >= assigned_at)::text FROM courier_orders")
+	f.count()
 	f.expect("true", "SELECT (delivery_time >= '0')::text FROM courier_statistics")
 	f.expectNoViolations()
 }

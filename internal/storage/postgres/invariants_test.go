@@ -30,9 +30,9 @@ func TestInvariantCheckFindsEachViolation(t *testing.T) {
 		"delivery of an unknown order":                              {"DELETE FROM orders"},
 		"statistics of a courier differ from the completed deliveries": {
 			"INSERT INTO courier_statistics VALUES (1, '2026-01-01', 1, 0, '0', 0, '0', 1)",
-			"INSERT INTO daily_statistics VALUES ('2026-01-01', 0, 1, 0, '0', 0, '0', 1)",
+			"INSERT INTO daily_statistics VALUES ('2026-01-01', 1, 0, '0', 0, '0', 1)",
 		},
-		"daily statistics differ from those of the couriers": {"INSERT INTO daily_statistics VALUES ('2026-01-01', 0, 0, 1, '0', 0, '0', 0)"},
+		"daily statistics differ from those of the couriers": {"INSERT INTO daily_statistics VALUES ('2026-01-01', 0, 1, '0', 0, '0', 0)"},
 		"order waits for more than a second beside an available courier": {
 			"INSERT INTO orders (order_id, state, queue_position, updated_at) VALUES ('b', 'waiting', 99, now() - interval '1 minute')",
 			"UPDATE couriers SET free_since = now() - interval '1 minute', updated_at = now() - interval '1 minute' WHERE id = 2",

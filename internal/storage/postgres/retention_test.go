@@ -39,6 +39,7 @@ func TestRetention(t *testing.T) {
 	f.expect("later open young", "SELECT string_agg(order_id, ' ' ORDER BY order_id) FROM orders")
 	f.expect("open", "SELECT string_agg(order_id, ' ') FROM courier_orders")
 	f.expect("1", "SELECT sum(deliveries) FROM couriers")
+	f.count()
 	f.expect("1", "SELECT sum(deliveries) FROM courier_statistics")
 	f.exec("CALL repair_statistics()")
 	f.expect("1", "SELECT sum(deliveries) FROM daily_statistics")

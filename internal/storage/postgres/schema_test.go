@@ -34,7 +34,8 @@ erDiagram
     orders ||--o| courier_orders : order_id
     orders ||--o{ journal : order_id
     couriers ||--o{ courier_statistics : courier_id
-    courier_statistics }o--o{ daily_statistics : "day: summed in slots"
+    courier_statistics }o--|| daily_statistics : day
+    couriers ||--o{ uncounted_deliveries : courier_id
 `
 
 // TestSchemaIsDocumented: docs/schema.md is what the catalog says, and each table, view

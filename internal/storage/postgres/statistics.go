@@ -3,11 +3,13 @@ package postgres
 import (
 	"context"
 	_ "embed" // for the statements
+	"errors"
 	"math"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"service-courier/internal/courier"
@@ -23,7 +25,8 @@ var (
 	statisticsCouriers string
 )
 
-// Statistics reads what the triggers on courier_orders count.
+// Statistics counts the deliveries that the triggers on courier_orders note, and reads the
+// figures.
 type Statistics struct{ pool *pgxpool.Pool }
 
 var _ statistics.Store = (*Statistics)(nil)
@@ -31,13 +34,40 @@ var _ statistics.Store = (*Statistics)(nil)
 // NewStatistics returns the statistics of pool's database.
 func NewStatistics(pool *pgxpool.Pool) *Statistics { return &Statistics{pool} }
 
+// Count adds all noted deliveries to the figures, in transactions of a limited size.
+func (s *Statistics) Count(ctx context.Context) error {
+	for {
+		const limit = 100_000 // of count_deliveries
+		counted, err := queryRow(ctx, s.pool, pgx.RowTo[int64], "count deliveries", "SELECT count_deliveries()")
+		if err != nil || counted < limit {
+			return err
+		}
+	}
+}
+
+// upToDate counts what is noted, so that the figures read next are those of this moment. A
+// row of another program that cannot be added to breaks no answer.
+func (s *Statistics) upToDate(ctx context.Context) error {
+	err := s.Count(ctx)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && sqlstateClass(pg.Code) == "22" {
+		return nil
+	}
+	return err
+}
+
 // Days implements statistics.Store.
 func (s *Statistics) Days(ctx context.Context, p statistics.Period) ([]statistics.Day, error) {
+	if err := s.upToDate(ctx); err != nil {
+		return nil, err
+	}
 	return query(ctx, s.pool, rowToDay, "read statistics", statisticsDaily, p.From, p.To)
 }
 
 // Courier implements statistics.Store.
 func (s *Statistics) Courier(ctx context.Context, id int64, p statistics.Period) ([]statistics.Day, error) {
+	if err := s.upToDate(ctx); err != nil {
+		return nil, err
+	}
 	days, err := query(ctx, s.pool, rowToDay, "read statistics", statisticsCourier, id, p.From, p.To)
 	if err != nil || len(days) > 0 {
 		return days, err
@@ -51,6 +81,9 @@ func (s *Statistics) Courier(ctx context.Context, id int64, p statistics.Period)
 
 // Couriers implements statistics.Store.
 func (s *Statistics) Couriers(ctx context.Context, p statistics.Period, after int64, limit int) ([]statistics.CourierFigures, error) {
+	if err := s.upToDate(ctx); err != nil {
+		return nil, err
+	}
 	return query(ctx, s.pool, rowToCourierFigures, "read statistics", statisticsCouriers, p.From, p.To, after, limit)
 }
 

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,12 +20,12 @@ import (
 
 // TestStatisticsEqualARecount: after any history (concurrent batches, matching, manual
 // corrections, deliveries of several days and without a waiting time) the statistics
-// equal a recount of courier_orders in Go. It fails without any one of the triggers on
-// updates and deletions.
+// equal a recount of courier_orders in Go, however often they were counted meanwhile. It
+// fails without the triggers on updates and deletions.
 func TestStatisticsEqualARecount(t *testing.T) {
 	f := newFixture(t)
 	rapid.Check(t, func(r *rapid.T) {
-		for _, table := range []string{"courier_orders", "orders", "couriers", "courier_statistics", "daily_statistics"} { // cheaper than TRUNCATE
+		for _, table := range []string{"courier_orders", "orders", "couriers", "courier_statistics", "daily_statistics", "uncounted_deliveries"} { // cheaper than TRUNCATE
 			f.exec("DELETE FROM " + table)
 		}
 		f.couriers(4)
@@ -34,6 +33,9 @@ func TestStatisticsEqualARecount(t *testing.T) {
 			f.batchesAtOnce(r)
 			f.match(10)
 			f.correct(r)
+			if rapid.Bool().Draw(r, "counted meanwhile") {
+				f.count()
+			}
 		}
 		f.expectNoViolations()
 		f.statisticsAreRight()
@@ -44,6 +46,7 @@ func TestStatisticsEqualARecount(t *testing.T) {
 func (f fixture) batchesAtOnce(r *rapid.T) {
 	states := []courier.State{courier.StateWaiting, courier.StateCompleted, courier.StateCompleted, courier.StateCancelled, courier.StateHeld}
 	var wg sync.WaitGroup
+	wg.Go(f.count)
 	for n := range 4 {
 		ids := rapid.SliceOfNDistinct(rapid.IntRange(1, 12), 1, 8, rapid.ID[int]).Draw(r, fmt.Sprintf("orders of batch %d", n))
 		state := rapid.SampledFrom(states).Draw(r, "state")
@@ -58,6 +61,13 @@ func (f fixture) batchesAtOnce(r *rapid.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func (f fixture) count() {
+	f.Helper()
+	if err := postgres.NewStatistics(f.pool).Count(f.Context()); err != nil {
+		f.Error(err)
+	}
 }
 
 // correct changes the times of some deliveries, as an operator might.
@@ -169,38 +179,58 @@ func TestRemovedDeliveriesStayCounted(t *testing.T) {
 	f.match(2)
 	f.save(to("a", courier.StateCompleted), to("b", courier.StateCompleted))
 	f.exec("DELETE FROM courier_orders WHERE order_id = 'a'")
+	f.count()
 	f.expect("2 2", "SELECT (SELECT sum(deliveries) FROM courier_statistics) || ' ' || (SELECT sum(deliveries) FROM daily_statistics)")
 	f.save(to("b", courier.StateCancelled))
+	f.count()
 	f.expect("1 1", "SELECT (SELECT sum(deliveries) FROM courier_statistics) || ' ' || (SELECT sum(deliveries) FROM daily_statistics)")
 }
 
-// TestStatisticsHaveNoHotRow: an open transaction does not keep other sessions from
-// counting. It fails with one row per day.
-func TestStatisticsHaveNoHotRow(t *testing.T) {
+// TestCompletingWaitsForNoStatistics: an open transaction that counts, or that completed an
+// order, does not keep other sessions from completing and counting theirs.
+func TestCompletingWaitsForNoStatistics(t *testing.T) {
 	f := newFixture(t)
-	f.couriers(2)
-	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting))
-	f.match(2)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	slots := make(map[int]bool)
-	for len(slots) < 2 { // a session shares its slot with every sixteenth
-		tx, err := f.pool.Begin(ctx)
+	f.couriers(3)
+	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting), to("c", courier.StateWaiting))
+	f.match(3)
+	f.save(to("a", courier.StateCompleted))
+	counting := f.holding("SELECT count_deliveries()")
+	f.save(to("b", courier.StateCompleted))
+	if err := counting.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	completing := f.holding("UPDATE courier_orders SET completed_at = now() WHERE order_id = 'c'")
+	f.count()
+	f.expect("2", "SELECT sum(deliveries) FROM daily_statistics")
+	if err := completing.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.count()
+	f.expect("3", "SELECT sum(deliveries) FROM daily_statistics")
+}
+
+// TestStatisticsWaitForACount: a reader waits for another session that counts, and gets its result.
+func TestStatisticsWaitForACount(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateWaiting))
+	f.match(1)
+	f.save(to("a", courier.StateCompleted))
+	counting := f.holding("SELECT count_deliveries()")
+	read := make(chan int, 1)
+	go func() {
+		days, err := postgres.NewStatistics(f.pool).Days(f.Context(), statistics.Period{From: time.Now().AddDate(0, 0, -2), To: time.Now().AddDate(0, 0, 2)})
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
-		defer tx.Rollback(context.WithoutCancel(ctx))
-		var slot int
-		if err := tx.QueryRow(ctx, "SELECT pg_backend_pid() % 16").Scan(&slot); err != nil {
-			t.Fatal(err)
-		}
-		if slots[slot] {
-			continue
-		}
-		slots[slot] = true
-		if _, err := tx.Exec(ctx, "UPDATE courier_orders SET completed_at = now() WHERE order_id = $1", []string{"a", "b"}[len(slots)-1]); err != nil {
-			t.Fatal(err)
-		}
+		read <- len(days)
+	}()
+	f.awaitLockWait(func() bool { return len(read) > 0 })
+	if err := counting.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-read; n != 1 {
+		t.Errorf("%d days", n)
 	}
 }
 
@@ -212,6 +242,7 @@ func TestRepairStatisticsBesideWriters(t *testing.T) {
 	f.exec(`INSERT INTO courier_orders (order_id, courier_id, assigned_at, deadline, completed_at)
 		SELECT 'o' || i, i, now() - i * interval '3 min', now(), CASE WHEN i % 2 = 0 THEN now() - i * interval '2 min' END
 		FROM generate_series(0, 19999) i`)
+	f.count()
 	f.exec("DELETE FROM daily_statistics")
 	f.exec("DELETE FROM courier_statistics WHERE courier_id % 3 = 0")
 	f.exec("UPDATE courier_statistics SET overdue = overdue + 1 WHERE courier_id % 3 = 1")
@@ -226,6 +257,8 @@ func TestRepairStatisticsBesideWriters(t *testing.T) {
 
 func (f fixture) nothingLacks() {
 	f.Helper()
+	f.expect("0 0", "SELECT (SELECT count(*) FROM courier_statistics_diff) || ' ' || (SELECT count(*) FROM daily_statistics_diff)")
+	f.count()
 	f.expect("0 0", "SELECT (SELECT count(*) FROM courier_statistics_diff) || ' ' || (SELECT count(*) FROM daily_statistics_diff)")
 	f.expect(f.one("SELECT count(*) FROM courier_orders WHERE completed_at IS NOT NULL"), "SELECT sum(deliveries) FROM daily_statistics")
 }

@@ -298,7 +298,7 @@ CREATE TABLE courier_statistics (
     PRIMARY KEY (courier_id, day)
 ) WITH (fillfactor = 70);
 
-COMMENT ON TABLE  courier_statistics               IS 'Completed deliveries per courier and day (UTC), counted by triggers in the transaction that completes or cancels';
+COMMENT ON TABLE  courier_statistics               IS 'Completed deliveries per courier and day (UTC), without uncounted_deliveries';
 COMMENT ON COLUMN courier_statistics.overdue       IS 'Deliveries completed after their deadline';
 COMMENT ON COLUMN courier_statistics.delivery_time IS 'Sum of the times from assignment to completion';
 COMMENT ON COLUMN courier_statistics.waits         IS 'Deliveries whose waiting time is known';
@@ -307,20 +307,30 @@ COMMENT ON COLUMN courier_statistics.histogram     IS 'Histogram of delivery tim
 COMMENT ON INDEX  courier_statistics_pkey          IS 'Statistics of a courier';
 
 CREATE TABLE daily_statistics (
-    day           date     NOT NULL,
-    slot          integer  NOT NULL,
+    day           date     PRIMARY KEY,
     deliveries    bigint   NOT NULL,
     overdue       bigint   NOT NULL,
     delivery_time interval NOT NULL,
     waits         bigint   NOT NULL,
     waiting_time  interval NOT NULL,
-    histogram     numeric  NOT NULL,
-    PRIMARY KEY (day, slot)
+    histogram     numeric  NOT NULL
 ) WITH (fillfactor = 50);
 
-COMMENT ON TABLE  daily_statistics      IS 'The same for all couriers together. A day is the sum of its slots; a single slot may be negative.';
-COMMENT ON COLUMN daily_statistics.slot IS 'Sessions write to different slots, so that they do not wait for each other';
-COMMENT ON INDEX  daily_statistics_pkey IS 'Statistics of all couriers';
+COMMENT ON TABLE daily_statistics      IS 'The same for all couriers together';
+COMMENT ON INDEX daily_statistics_pkey IS 'Statistics of all couriers';
+
+-- No index: all rows are read, and an entry would cost each completed order.
+CREATE TABLE uncounted_deliveries (
+    sign          smallint    NOT NULL,
+    courier_id    bigint      NOT NULL,
+    waiting_since timestamptz,
+    assigned_at   timestamptz NOT NULL,
+    deadline      timestamptz NOT NULL,
+    completed_at  timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+COMMENT ON TABLE  uncounted_deliveries      IS 'Completed deliveries that the statistics do not contain yet, written by triggers in the transaction that completes or cancels';
+COMMENT ON COLUMN uncounted_deliveries.sign IS '1: to add; -1: to subtract';
 
 -- FUNCTIONS AND TRIGGERS OF THE STATISTICS, and the views that check them
 
@@ -333,30 +343,53 @@ RETURN ('1e' || (9 * least(ceil(ln(greatest(date_part('epoch', took) / 10, 1)) /
 -- A delivery that is deleted is subtracted only when its order exists and is not completed:
 -- RETENTION deletes the order too, and keeps the statistics.
 -- +goose StatementBegin
-CREATE FUNCTION count_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    sign integer := TG_ARGV[0];
+CREATE FUNCTION note_delivery() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM changed WHERE completed_at IS NOT NULL) THEN
-        RETURN NULL;
+    IF new.completed_at IS NOT NULL THEN
+        INSERT INTO uncounted_deliveries VALUES (1, new.courier_id, new.waiting_since, new.assigned_at, new.deadline, new.completed_at);
     END IF;
-    WITH counted AS MATERIALIZED (
-        SELECT c.courier_id,
-               (c.completed_at AT TIME ZONE 'UTC')::date                       AS day,
-               sign * count(*)                                                 AS deliveries,
-               sign * count(*) FILTER (WHERE c.completed_at > c.deadline)      AS overdue,
-               sign * sum(elapsed(c.assigned_at, c.completed_at))              AS delivery_time,
-               sign * count(c.waiting_since)                                   AS waits,
-               sign * coalesce(sum(elapsed(c.waiting_since, c.assigned_at)), '0') AS waiting_time,
-               sign * sum(delivery_histogram(elapsed(c.assigned_at, c.completed_at))) AS histogram
-        FROM changed c
-        WHERE c.completed_at IS NOT NULL
-          AND (TG_OP <> 'DELETE' OR EXISTS (SELECT FROM orders o WHERE o.order_id = c.order_id AND o.state <> 'completed'))
+    IF old.completed_at IS NOT NULL THEN
+        IF TG_OP = 'UPDATE' OR EXISTS (SELECT FROM orders o WHERE o.order_id = old.order_id AND o.state <> 'completed') THEN
+            INSERT INTO uncounted_deliveries VALUES (-1, old.courier_id, old.waiting_since, old.assigned_at, old.deadline, old.completed_at);
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+-- +goose StatementEnd
+
+CREATE TRIGGER courier_orders_inserted AFTER INSERT ON courier_orders
+    FOR EACH ROW WHEN (new.completed_at IS NOT NULL) EXECUTE FUNCTION note_delivery();
+CREATE TRIGGER courier_orders_updated AFTER UPDATE ON courier_orders
+    FOR EACH ROW WHEN (old.completed_at IS NOT NULL OR new.completed_at IS NOT NULL) EXECUTE FUNCTION note_delivery();
+CREATE TRIGGER courier_orders_deleted AFTER DELETE ON courier_orders
+    FOR EACH ROW WHEN (old.completed_at IS NOT NULL) EXECUTE FUNCTION note_delivery();
+
+-- Rows that another session is counting are waited for: after the caller's COMMIT, the
+-- statistics contain every delivery that was committed before the call.
+-- +goose StatementBegin
+CREATE FUNCTION count_deliveries() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    chosen tid[] := ARRAY(SELECT ctid FROM uncounted_deliveries LIMIT 100000);
+BEGIN
+    IF chosen = '{}' THEN
+        RETURN 0;
+    END IF;
+    WITH taken AS (
+        DELETE FROM uncounted_deliveries WHERE ctid = ANY (chosen) RETURNING *
+    ), counted AS MATERIALIZED (
+        SELECT courier_id, (completed_at AT TIME ZONE 'UTC')::date AS day,
+               sum(sign)                                                               AS deliveries,
+               sum(CASE WHEN completed_at > deadline THEN sign ELSE 0 END)             AS overdue,
+               sum(elapsed(assigned_at, completed_at) * sign)                          AS delivery_time,
+               sum(CASE WHEN waiting_since IS NOT NULL THEN sign ELSE 0 END)           AS waits,
+               sum(coalesce(elapsed(waiting_since, assigned_at), '0') * sign)          AS waiting_time,
+               sum(delivery_histogram(elapsed(assigned_at, completed_at)) * sign)      AS histogram
+        FROM taken
         GROUP BY 1, 2
     ), by_courier AS (
         INSERT INTO courier_statistics AS d (courier_id, day, deliveries, overdue, delivery_time, waits, waiting_time, histogram)
         SELECT * FROM counted
-        ORDER BY courier_id, day
+        ORDER BY day, courier_id
         ON CONFLICT (courier_id, day) DO UPDATE
         SET deliveries    = d.deliveries + excluded.deliveries,
             overdue       = d.overdue + excluded.overdue,
@@ -365,40 +398,35 @@ BEGIN
             waiting_time  = d.waiting_time + excluded.waiting_time,
             histogram     = d.histogram + excluded.histogram
     )
-    INSERT INTO daily_statistics AS d (day, slot, deliveries, overdue, delivery_time, waits, waiting_time, histogram)
-    SELECT day, pg_backend_pid() % 16, sum(deliveries), sum(overdue), sum(delivery_time), sum(waits), sum(waiting_time), sum(histogram)
+    INSERT INTO daily_statistics AS d (day, deliveries, overdue, delivery_time, waits, waiting_time, histogram)
+    SELECT day, sum(deliveries), sum(overdue), sum(delivery_time), sum(waits), sum(waiting_time), sum(histogram)
     FROM counted
     GROUP BY day
     ORDER BY day
-    ON CONFLICT (day, slot) DO UPDATE
+    ON CONFLICT (day) DO UPDATE
     SET deliveries    = d.deliveries + excluded.deliveries,
         overdue       = d.overdue + excluded.overdue,
         delivery_time = d.delivery_time + excluded.delivery_time,
         waits         = d.waits + excluded.waits,
         waiting_time  = d.waiting_time + excluded.waiting_time,
         histogram     = d.histogram + excluded.histogram;
-    RETURN NULL;
+    RETURN cardinality(chosen);
 END $$;
 -- +goose StatementEnd
-
-CREATE TRIGGER courier_orders_inserted AFTER INSERT ON courier_orders
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_deliveries('1');
-CREATE TRIGGER courier_orders_updated_to AFTER UPDATE ON courier_orders
-    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_deliveries('1');
-CREATE TRIGGER courier_orders_updated_from AFTER UPDATE ON courier_orders
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_deliveries('-1');
-CREATE TRIGGER courier_orders_deleted AFTER DELETE ON courier_orders
-    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_deliveries('-1');
 
 CREATE VIEW courier_statistics_diff AS
 SELECT courier_id, day, sum(deliveries)::bigint AS deliveries, sum(overdue)::bigint AS overdue, sum(delivery_time) AS delivery_time,
        sum(waits)::bigint AS waits, sum(waiting_time) AS waiting_time, sum(histogram) AS histogram
 FROM (
-    SELECT courier_id, (completed_at AT TIME ZONE 'UTC')::date AS day, 1 AS deliveries, (completed_at > deadline)::int AS overdue,
-           elapsed(assigned_at, completed_at) AS delivery_time, (waiting_since IS NOT NULL)::int AS waits,
-           coalesce(elapsed(waiting_since, assigned_at), '0') AS waiting_time, delivery_histogram(elapsed(assigned_at, completed_at)) AS histogram
-    FROM courier_orders
-    WHERE completed_at IS NOT NULL
+    SELECT courier_id, (completed_at AT TIME ZONE 'UTC')::date AS day, sign AS deliveries, (completed_at > deadline)::int * sign AS overdue,
+           elapsed(assigned_at, completed_at) * sign AS delivery_time, (waiting_since IS NOT NULL)::int * sign AS waits,
+           coalesce(elapsed(waiting_since, assigned_at), '0') * sign AS waiting_time,
+           delivery_histogram(elapsed(assigned_at, completed_at)) * sign AS histogram
+    FROM (
+        SELECT 1 AS sign, courier_id, waiting_since, assigned_at, deadline, completed_at FROM courier_orders WHERE completed_at IS NOT NULL
+        UNION ALL
+        SELECT -sign, courier_id, waiting_since, assigned_at, deadline, completed_at FROM uncounted_deliveries
+    ) counted
     UNION ALL
     SELECT courier_id, day, -deliveries, -overdue, -delivery_time, -waits, -waiting_time, -histogram
     FROM courier_statistics
@@ -408,7 +436,7 @@ GROUP BY courier_id, day
 HAVING sum(deliveries) <> 0 OR sum(overdue) <> 0 OR sum(delivery_time) <> '0'
     OR sum(waits) <> 0 OR sum(waiting_time) <> '0' OR sum(histogram) <> 0;
 
-COMMENT ON VIEW courier_statistics_diff IS 'What to add to courier_statistics to make it equal to courier_orders; no row when they agree. Days of which RETENTION removed deliveries cannot be counted again and are left out.';
+COMMENT ON VIEW courier_statistics_diff IS 'What to add to courier_statistics to make it, with uncounted_deliveries, equal to courier_orders; no row when they agree. Days of which RETENTION removed deliveries cannot be counted again and are left out.';
 
 CREATE VIEW daily_statistics_diff AS
 SELECT day, sum(deliveries)::bigint AS deliveries, sum(overdue)::bigint AS overdue, sum(delivery_time) AS delivery_time,
@@ -424,7 +452,7 @@ HAVING sum(deliveries) <> 0 OR sum(overdue) <> 0 OR sum(delivery_time) <> '0'
 
 COMMENT ON VIEW daily_statistics_diff IS 'What to add to daily_statistics to make it equal to courier_statistics; no row when they agree';
 
--- Days are changed by date: the rows of today, which batches wait for, come last.
+-- Days are changed in the order of count_deliveries().
 -- +goose StatementBegin
 CREATE PROCEDURE repair_statistics() LANGUAGE plpgsql AS $$
 BEGIN
@@ -440,10 +468,11 @@ BEGIN
         waiting_time  = d.waiting_time + excluded.waiting_time,
         histogram     = d.histogram + excluded.histogram;
     COMMIT;
-    INSERT INTO daily_statistics AS d (day, slot, deliveries, overdue, delivery_time, waits, waiting_time, histogram)
-    SELECT day, -1, deliveries, overdue, delivery_time, waits, waiting_time, histogram
+    INSERT INTO daily_statistics AS d (day, deliveries, overdue, delivery_time, waits, waiting_time, histogram)
+    SELECT day, deliveries, overdue, delivery_time, waits, waiting_time, histogram
     FROM daily_statistics_diff
-    ON CONFLICT (day, slot) DO UPDATE
+    ORDER BY day
+    ON CONFLICT (day) DO UPDATE
     SET deliveries    = d.deliveries + excluded.deliveries,
         overdue       = d.overdue + excluded.overdue,
         delivery_time = d.delivery_time + excluded.delivery_time,
@@ -454,15 +483,16 @@ END $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION  delivery_histogram IS 'Histogram of one delivery. Bucket 0 ends at 10 s, each further one at 1.2 times the end of the one before; the 40th has no end.';
-COMMENT ON FUNCTION  count_deliveries   IS 'Adds the changed rows of courier_orders to the statistics (argument 1) or subtracts them (-1)';
+COMMENT ON FUNCTION  note_delivery      IS 'Writes a completed delivery that was added or removed to uncounted_deliveries';
+COMMENT ON FUNCTION  count_deliveries   IS 'Moves at most 100,000 rows of uncounted_deliveries to the statistics and returns how many it found';
 COMMENT ON PROCEDURE repair_statistics  IS 'Adds what the views courier_statistics_diff and daily_statistics_diff return. The service may go on meanwhile.';
 
 -- +goose Down
 
 DROP PROCEDURE repair_statistics;
 DROP VIEW daily_statistics_diff, courier_statistics_diff;
-DROP TABLE daily_statistics, courier_statistics, outbox, retention, state_lost, resync, dead_letters, journal, courier_orders, orders, couriers;
-DROP FUNCTION count_deliveries, delivery_histogram, elapsed;
+DROP TABLE uncounted_deliveries, daily_statistics, courier_statistics, outbox, retention, state_lost, resync, dead_letters, journal, courier_orders, orders, couriers;
+DROP FUNCTION count_deliveries, note_delivery, delivery_histogram, elapsed;
 DROP SEQUENCE recheck_tokens, queue_positions;
 DROP TYPE dead_letter_reason, dead_letter_status, courier_change, recheck_reason, order_ending, order_state;
 DROP TYPE transport_type, courier_status CASCADE; -- with their casts

@@ -1,10 +1,7 @@
--- The days of a period on which deliveries were completed, each the sum of its slots. Sums of
--- float8 do not overflow, whatever another program has written.
-SELECT day, sum(deliveries)::float8 AS deliveries, sum(overdue)::float8 AS overdue,
-       sum(date_part('epoch', delivery_time)) AS delivery_time, sum(waits)::float8 AS waits,
-       sum(date_part('epoch', waiting_time)) AS waiting_time, sum(histogram)::text AS histogram
+-- The days of a period on which deliveries were completed. float8 does not overflow, whatever
+-- another program has written.
+SELECT day, deliveries::float8, overdue::float8, extract(epoch FROM delivery_time)::float8 AS delivery_time,
+       waits::float8, extract(epoch FROM waiting_time)::float8 AS waiting_time, histogram::text AS histogram
 FROM daily_statistics
-WHERE day BETWEEN $1 AND $2
-GROUP BY day
-HAVING sum(deliveries) > 0
+WHERE day BETWEEN $1 AND $2 AND deliveries > 0
 ORDER BY day
