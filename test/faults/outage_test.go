@@ -134,7 +134,8 @@ func TestOutageWhileIdle(t *testing.T) {
 	w := newWorld(t, 1)
 	w.serve()
 	w.eventually("service-order is probed", func() bool { return w.front.gets.Load() > 0 })
-	const refused, recovered = "service-order refuses connections", `"dependency recovered" component=service-order`
+	const refused = `component=service-order error="service-order refuses connections`
+	const recovered = `"dependency recovered" component=service-order`
 	w.front.refuse()
 	w.eventually("the outage is logged", func() bool { return w.logs.times(refused) == 1 })
 	w.front.heal()
