@@ -80,7 +80,7 @@ A running simulator is controlled by 'service-order ctl'. To create an order:
     -d '{"restaurant_id":"r1","items":[{"name":"Pizza","quantity":1,"price":500}],
          "total_price":500,"address":{"street":"Main"}}'`,
 		Example: `  service-order                                # like the original
-  service-order --demo                         # generated orders of three quarters of a minute
+  service-order --demo                         # generated orders of a minute or more
   service-order --time-scale 60 --rate 2       # two orders per second, of 15 s each
   service-order --step cooking=3s,delivering=5s --every 2s --cancel-share 0.2`,
 		Args:          noArgs,

@@ -17,7 +17,7 @@ import (
 // banner shows the address of each component, where the data is, and commands to
 // try. They work as shown; with --quiet the user has to fill in an order id.
 func (e *environment) banner(firstOrder string) string {
-	orders := "simulated; an order every 9 s, and bursts"
+	orders := "simulated; an order every 14 s, and bursts"
 	if e.cfg.Quiet {
 		orders = "simulated; create orders yourself"
 	}

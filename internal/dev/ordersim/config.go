@@ -71,22 +71,22 @@ func DefaultConfig() Config {
 	return Config{Addr: "127.0.0.1:8080", GRPCAddr: "127.0.0.1:50051", Topic: DefaultTopic, Steps: DefaultSteps()}
 }
 
-// DemoConfig is for a demo with ten couriers: an order about every five seconds, four in ten
-// of them in bursts of 12 to 15 every 3 min. Orders take 36 to 54 s, time to act on one by
+// DemoConfig is for a demo with ten couriers: an order about every nine seconds, four in ten
+// of them in bursts of 12 to 15 every 5 min. Orders take 60 to 90 s, time to act on one by
 // hand, and 15 % are cancelled: about five couriers are busy between the bursts, and orders
-// wait for half a minute after each.
+// wait for a minute after each.
 func DemoConfig() Config {
 	cfg := DefaultConfig()
 	cfg.Steps = Steps{
 		Created:    time.Second,
 		Pending:    2 * time.Second,
 		Confirmed:  3 * time.Second,
-		Cooking:    12 * time.Second,
-		Delivering: 27 * time.Second,
+		Cooking:    20 * time.Second,
+		Delivering: 49 * time.Second,
 	}
 	cfg.Jitter = 0.2
-	cfg.Every = 9 * time.Second
-	cfg.BurstEvery = 3 * time.Minute
+	cfg.Every = 14 * time.Second
+	cfg.BurstEvery = 5 * time.Minute
 	cfg.BurstMin, cfg.BurstMax = 12, 15
 	cfg.CancelShare = 0.15
 	return cfg

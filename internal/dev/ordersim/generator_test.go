@@ -51,8 +51,8 @@ func TestSeedRepeats(t *testing.T) {
 func TestDemo(t *testing.T) {
 	const hours = 6
 	events, truth := history(t, demo(1), hours*time.Hour)
-	if perMinute := float64(len(truth)) / hours / 60; perMinute < 10 || perMinute > 13 {
-		t.Errorf("%.1f orders a minute, want one about every 5 s", perMinute)
+	if perMinute := float64(len(truth)) / hours / 60; perMinute < 6 || perMinute > 8 {
+		t.Errorf("%.1f orders a minute, want one about every 9 s", perMinute)
 	}
 	born := map[string]time.Time{}
 	byOrder := map[string][]string{}
@@ -62,7 +62,7 @@ func TestDemo(t *testing.T) {
 		}
 		byOrder[e.OrderID] = append(byOrder[e.OrderID], e.Status)
 		life := e.CreatedAt.Sub(born[e.OrderID])
-		if e.Status == StatusCompleted && (life < 35*time.Second || life > 55*time.Second) {
+		if e.Status == StatusCompleted && (life < 59*time.Second || life > 91*time.Second) {
 			t.Errorf("an order took %s", life)
 		}
 	}
@@ -110,7 +110,7 @@ func checkLoad(t *testing.T, events []Event, hours int) {
 	if share := float64(crowded) / float64(total); share < 0.1 || share > 0.35 {
 		t.Errorf("%d couriers are not enough in %.0f %% of the time", couriers, share*100)
 	}
-	if perHour := lines / hours; perHour < 20 {
+	if perHour := lines / hours; perHour < 10 {
 		t.Errorf("orders wait %d times an hour", perHour)
 	}
 }
