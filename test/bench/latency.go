@@ -50,38 +50,52 @@ func (l steadyLoad) orders() int { return l.lead() + l.rate*l.seconds }
 // measureSteady measures from the moment each event was due until the COMMIT that
 // assigned its order, by PostgreSQL's timestamp (track_commit_timestamp).
 func (s *stack) measureSteady(ctx context.Context, pace steadyLoad, r orderRange, bar *progress) (h histogram, loaded result, err error) {
+	h = newHistogram()
+	meanwhile := func(context.Context) error { return nil }
+	loaded, err = s.steady(ctx, pace, r, bar, meanwhile, func(_ time.Time, took time.Duration) error { return h.record(took) })
+	return h, loaded, err
+}
+
+// steady runs a steady load, and meanwhile beside it. Then it passes to each when an event was
+// due, and its latency.
+func (s *stack) steady(ctx context.Context, pace steadyLoad, r orderRange, bar *progress,
+	meanwhile func(context.Context) error, each func(due time.Time, took time.Duration) error,
+) (loaded result, err error) {
 	due := make(map[string]time.Time, r.len())
 	l := load{name: fmt.Sprintf("%d per second", pace.rate), events: r.len(), journal: 2 * r.len()}
 	l.drive = func(ctx context.Context) error {
+		ended := make(chan error, 1)
+		go func() { ended <- meanwhile(ctx) }()
 		times, err := s.publishSteadily(ctx, topic, r, pace.rate)
 		for i := pace.lead(); i < len(times); i++ {
 			due[orderID(r.from+i)] = times[i]
 		}
-		return err
+		return errors.Join(err, <-ended)
 	}
 	if loaded, err = l.run(ctx, s, bar); err != nil {
-		return h, loaded, err
+		return loaded, err
 	}
-	h = newHistogram()
 	rows, err := s.pool.Query(ctx, "select order_id, pg_xact_commit_timestamp(xmin) from journal where state = 'assigned'")
 	if err != nil {
-		return h, loaded, fmt.Errorf("read commit times: %w", err)
+		return loaded, fmt.Errorf("read commit times: %w", err)
 	}
 	var id string
 	var at time.Time
+	assigned := 0
 	_, err = pgx.ForEachRow(rows, []any{&id, &at}, func() error {
 		if start, ok := due[id]; ok {
-			return h.record(at.Sub(start))
+			assigned++
+			return each(start, at.Sub(start))
 		}
 		return nil
 	})
-	if err == nil && h.TotalCount() != int64(len(due)) {
-		err = fmt.Errorf("%d of %d orders are assigned", h.TotalCount(), len(due))
+	if err == nil && assigned != len(due) {
+		err = fmt.Errorf("%d of %d orders are assigned", assigned, len(due))
 	}
 	if err != nil {
-		return h, loaded, fmt.Errorf("read commit times: %w", err)
+		return loaded, fmt.Errorf("read commit times: %w", err)
 	}
-	return h, loaded, nil
+	return loaded, nil
 }
 
 // measureSingleGets measures one GET at a time, with no other load.
