@@ -8,6 +8,6 @@ FROM (SELECT id FROM couriers WHERE id > $3 ORDER BY id LIMIT $4) c,
                 sum(date_part('epoch', delivery_time)) AS delivery_time, sum(waits)::float8 AS waits,
                 sum(date_part('epoch', waiting_time)) AS waiting_time, sum(histogram)::text AS histogram
          FROM courier_statistics d
-         WHERE d.courier_id = c.id AND d.day BETWEEN $1 AND $2
+         WHERE d.courier_id = c.id AND d.day = ANY (ARRAY(SELECT generate_series($1::date, $2::date, '1 day')::date))
      ) s
 ORDER BY c.id
