@@ -28,6 +28,7 @@ func (s *stack) fill(ctx context.Context, o options, assigned orderRange, bar *p
 		{"pause", `update couriers set status = 'paused' where status = 'available'`, nil},
 		{"deliveries", `insert into courier_orders (order_id, courier_id, assigned_at, deadline, completed_at)
 			select id, 1 + i % $2::int, now() - interval '1 h', now(), now() ` + history, []any{o.History, fullCouriers}},
+		{"statistics", `select count_deliveries() from generate_series(1, 1 + $1::int / 100000)`, []any{o.History}},
 		{"counters", `update couriers c set deliveries = n from
 			(select courier_id, count(*) as n from courier_orders where completed_at is not null group by 1) d where d.courier_id = c.id`, nil},
 		{"orders", `insert into orders (order_id, number, state, queue_position) overriding system value select id, i, 'completed', i ` + history, []any{o.History}},

@@ -181,6 +181,8 @@ func (g *growthReport) fill(ctx context.Context, pool *pgxpool.Pool, bar *progre
 				select order_id, 'completed', nextval('queue_positions'), at, at + interval '30 min' from chunk order by at`},
 			{"deliveries", `insert into courier_orders (order_id, courier_id, waiting_since, assigned_at, deadline, completed_at)
 				select order_id, courier_id, at, at, at + interval '1 h', at + interval '30 min' from chunk order by at`},
+			// A call counts 100,000 deliveries.
+			{"statistics", `select count_deliveries() from generate_series(1, 1 + (select count(*) from chunk) / 100000)`},
 			{"journal", `insert into journal (at, order_id, order_number, was, state, courier_id, source, reason)
 				select h.at + j.after, order_id, o.number, j.was, j.state, case when j.state <> 'waiting' then courier_id end, j.source, j.reason
 				from chunk h join orders o using (order_id), (values ('0'::interval, null::order_state, 'waiting'::order_state, '3@1234567', 'service-order reports created'),
