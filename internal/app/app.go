@@ -30,6 +30,7 @@ import (
 	"service-courier/internal/usecase/livefeed"
 	"service-courier/internal/usecase/orderevent"
 	"service-courier/internal/usecase/orders"
+	"service-courier/internal/usecase/outbox"
 	"service-courier/internal/usecase/records"
 	"service-courier/internal/usecase/statistics"
 	"service-courier/internal/worker"
@@ -71,7 +72,7 @@ type App struct {
 	batcher      *orderevent.Batcher
 	matcher      *orderevent.Matcher
 	consumer     *kafka.Consumer
-	events       *kafka.EventProducer // nil without KAFKA_ASSIGNMENT_TOPIC
+	events       outbox.Publisher // nil without KAFKA_ASSIGNMENT_TOPIC
 	resyncer     *worker.Resyncer
 	orders       *orders.Orders
 	readiness    readiness
@@ -138,8 +139,12 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, options ...Op
 	a.consumer = kafka.NewConsumer(KafkaConfig(cfg), a.batcher, a.metrics, resetObserver{a.metrics, a.resyncer}, log)
 	a.consumer.Needs(a.database)
 	if cfg.KafkaAssignmentTopic != "" {
-		a.events = kafka.NewEventProducer(eventsConfig(cfg), a.metrics, log)
-		a.closers.Add("outbox", func(context.Context) error { return a.events.Close() })
+		producer := kafka.NewEventProducer(eventsConfig(cfg), a.metrics, log)
+		a.closers.Add("outbox", func(context.Context) error { return producer.Close() })
+		a.events = producer
+		if spans != nil {
+			a.events = spans.Publisher(producer)
+		}
 		a.metrics.RegisterOutbox(postgres.NewOutbox(a.pool).Lag) //nolint:contextcheck // a scrape has none
 	}
 	a.orders = orders.New(postgres.NewOrderViews(a.pool), reconciler)

@@ -23,6 +23,7 @@ import (
 
 	"service-courier/internal/outage"
 	"service-courier/internal/usecase/orderevent"
+	"service-courier/internal/usecase/outbox"
 )
 
 const (
@@ -96,6 +97,10 @@ func (t *Tracing) Begin(ctx context.Context, p orderevent.Phase, hints ...ordere
 
 func end(span trace.Span, orders int, err error) {
 	span.SetAttributes(attribute.Int("orders", orders))
+	finish(span, err)
+}
+
+func finish(span trace.Span, err error) {
 	if err != nil {
 		span.RecordError(err)
 		span.SetStatus(codes.Error, err.Error())
@@ -119,6 +124,26 @@ func links(hints []orderevent.Hint) (all []trace.Link) {
 		all = append(all, trace.Link{SpanContext: from})
 	}
 	return all
+}
+
+// Publisher returns a publisher that creates a span of each page of events. The events carry
+// its traceparent.
+func (t *Tracing) Publisher(next outbox.Publisher) outbox.Publisher { return publisher{t, next} }
+
+type publisher struct {
+	*Tracing
+	next outbox.Publisher
+}
+
+// Publish implements outbox.Publisher.
+func (p publisher) Publish(ctx context.Context, events []outbox.Event) error {
+	if len(events) == 0 { // the page has changes of couriers only
+		return nil
+	}
+	ctx, span := p.tracer.Start(ctx, "publish", trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(attribute.Int("events", len(events))))
+	err := p.next.Publish(ctx, events)
+	finish(span, err)
+	return err
 }
 
 // Client returns a transport that creates a span of each request and sends its

@@ -19,15 +19,16 @@ import (
 )
 
 // TestTracesReachACollector: a replica sends one trace per batch over OTLP, linked to the
-// event's trace, from the GET to the COMMIT.
+// event's trace, from the GET to the COMMIT, and one per page that the outbox publishes.
 func TestTracesReachACollector(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	w.front.unlisted.Store(true)
 	w.sim.Mute(true)
 	sent := newSpanCollector(t)
-	replica := w.spawn(func(c *config.Config) { c.OTLPTraces = sent.server.URL + "/v1/traces" })
+	replica := w.spawn(publishing, func(c *config.Config) { c.OTLPTraces = sent.server.URL + "/v1/traces" })
 	w.joined(replica)
+	w.eventually("the outbox begins", func() bool { return w.count("SELECT count(*) FROM outbox") == 1 })
 	id := w.create(1)[0]
 	const traceID = "0af7651916cd43dd8448eb211c80319c"
 	w.send([]*sarama.ProducerMessage{{
@@ -35,6 +36,7 @@ func TestTracesReachACollector(t *testing.T) {
 		Headers: []sarama.RecordHeader{{Key: []byte("traceparent"), Value: []byte("00-" + traceID + "-b7ad6b7169203331-01")}},
 	}})
 	w.converges()
+	w.publishedEvents()
 	w.check(replica.Stop(10 * time.Second)) // sends the remaining spans
 	batch := sent.named(t, "batch", func(s *trace.Span) bool {
 		return len(s.GetLinks()) == 1 && hex.EncodeToString(s.GetLinks()[0].GetTraceId()) == traceID
@@ -42,6 +44,7 @@ func TestTracesReachACollector(t *testing.T) {
 	for _, name := range []string{"fetch", "GET service-order", "save", "commit"} {
 		sent.named(t, name, func(s *trace.Span) bool { return string(s.GetTraceId()) == string(batch.GetTraceId()) })
 	}
+	sent.named(t, "publish", func(s *trace.Span) bool { return s.GetKind() == trace.Span_SPAN_KIND_PRODUCER })
 }
 
 // spanCollector is an OTLP collector over HTTP.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/IBM/sarama"
+
 	"github.com/google/go-cmp/cmp"
 
 	"service-courier/internal/usecase/outbox"
@@ -36,10 +38,12 @@ func (s schema) types() (names []string) {
 }
 
 // accepts reports whether s describes exactly the fields of value, with their types and
-// values.
+// values. Only a traceparent may be missing.
 func (s schema) accepts(value map[string]any) error {
 	names := slices.Sorted(maps.Keys(value))
-	if described := slices.Sorted(maps.Keys(s.Properties)); !slices.Equal(names, described) || !slices.Equal(described, slices.Sorted(slices.Values(s.Required))) {
+	described, required := slices.Sorted(maps.Keys(s.Properties)), slices.Sorted(slices.Values(s.Required))
+	always := slices.DeleteFunc(slices.Clone(described), func(name string) bool { return name == "traceparent" })
+	if !slices.Equal(required, always) || !slices.Equal(names, described) && !slices.Equal(names, always) {
 		return fmt.Errorf("fields %v, described %v, required %v", names, described, s.Required)
 	}
 	for name, v := range value {
@@ -96,7 +100,9 @@ func TestAsyncAPIDescribesEveryEvent(t *testing.T) {
 	for _, kind := range types {
 		for _, e := range []outbox.Event{courierEvent("a", 1), {OrderID: "b", Sequence: 2}} {
 			e.Type = kind
-			h, body := onTheWire(t, e)
+			h, body := onTheWire(t, e, nil)
+			check(h, body)
+			h, body = onTheWire(t, e, traceHeaders(traced(t.Context())))
 			check(h, body)
 		}
 	}
@@ -105,9 +111,9 @@ func TestAsyncAPIDescribesEveryEvent(t *testing.T) {
 	}
 }
 
-func onTheWire(t *testing.T, e outbox.Event) (headers, body map[string]any) {
+func onTheWire(t *testing.T, e outbox.Event, trace []*sarama.RecordHeader) (headers, body map[string]any) {
 	t.Helper()
-	r, err := newEventRecord(e)
+	r, err := newEventRecord(e, trace)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"go.opentelemetry.io/otel/propagation"
 
 	"service-courier/internal/courier"
 	"service-courier/internal/outage"
@@ -54,9 +55,9 @@ func NewEventProducer(cfg Config, observer EventObserver, log *slog.Logger) *Eve
 // Publish implements outbox.Publisher. An event that Kafka will never accept is logged and
 // skipped, so that it does not stop all later ones.
 func (p *EventProducer) Publish(ctx context.Context, events []outbox.Event) error {
-	records := make([]eventRecord, 0, len(events))
+	records, trace := make([]eventRecord, 0, len(events)), traceHeaders(ctx)
 	for _, e := range events {
-		r, err := newEventRecord(e)
+		r, err := newEventRecord(e, trace)
 		if err != nil {
 			p.skip(ctx, r.id, err)
 			continue
@@ -195,7 +196,7 @@ func (r eventRecord) size() (n int) {
 	return n + len(r.Key) + len(r.Value) + overhead
 }
 
-func newEventRecord(e outbox.Event) (r eventRecord, err error) {
+func newEventRecord(e outbox.Event, trace []*sarama.RecordHeader) (r eventRecord, err error) {
 	r.id = e.ID()
 	if _, err := courier.ParseOrderID(string(e.OrderID)); err != nil { // of a row: consumers put it into paths
 		return r, err
@@ -208,15 +209,25 @@ func newEventRecord(e outbox.Event) (r eventRecord, err error) {
 	if err != nil {
 		return r, fmt.Errorf("encode the event: %w", err)
 	}
-	r.Headers = []*sarama.RecordHeader{
+	r.Headers = append([]*sarama.RecordHeader{
 		headerContentType, headerSpecVersion,
 		{Key: headerID, Value: []byte(r.id)},
 		headerSource,
 		{Key: headerType, Value: []byte(eventType + e.Type)},
 		{Key: headerSubject, Value: r.Key},
 		{Key: headerTime, Value: e.OccurredAt.UTC().AppendFormat(nil, time.RFC3339Nano)},
-	}
+	}, trace...)
 	return r, nil
+}
+
+// traceHeaders returns the headers of the trace that publishes, none while tracing is off.
+func traceHeaders(ctx context.Context) (headers []*sarama.RecordHeader) {
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	for key, value := range carrier {
+		headers = append(headers, &sarama.RecordHeader{Key: []byte(key), Value: []byte(value)})
+	}
+	return headers
 }
 
 // The headers of every event, and the names of the others.

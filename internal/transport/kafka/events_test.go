@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.opentelemetry.io/otel/propagation"
 
 	"service-courier/internal/courier"
 	"service-courier/internal/outage"
@@ -85,8 +86,15 @@ func published(t *testing.T, addr string, n int) (messages []*sarama.ConsumerMes
 	return messages
 }
 
+const traceOfPage = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+// traced is the context of a page whose publishing is traced.
+func traced(ctx context.Context) context.Context {
+	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": traceOfPage})
+}
+
 // TestEventOnTheWire: an event is JSON with the headers of CloudEvents, and its key is the
-// order. Without courier and deadline they are null.
+// order. Without courier and deadline they are null. The traceparent is that of publishing, if that is traced.
 func TestEventOnTheWire(t *testing.T) {
 	t.Parallel()
 	publishesEvents(t, startKfake(t).Addr())
@@ -104,7 +112,10 @@ func publishesEvents(t *testing.T, addr string) {
 	t.Helper()
 	p, c, _ := newEventProducer(t, addr, topic)
 	queued := outbox.Event{Type: outbox.TypeQueued, OrderID: "b", OccurredAt: courierEvent("b", 1).OccurredAt, Sequence: 11, Reason: "service-order reports created"}
-	if err := p.Publish(t.Context(), []outbox.Event{courierEvent("a", 12), queued}); err != nil {
+	if err := p.Publish(traced(t.Context()), []outbox.Event{courierEvent("a", 12)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Publish(t.Context(), []outbox.Event{queued}); err != nil {
 		t.Fatal(err)
 	}
 	got := make(map[string][]string)
@@ -121,6 +132,7 @@ func publishesEvents(t *testing.T, addr string) {
 				`"occurred_at":"2026-01-02T03:04:05.6Z","reason":"","sequence":12}`,
 			"content-type: application/json", "ce_specversion: 1.0", "ce_id: a.12", "ce_source: /service-courier",
 			"ce_type: courier.assignment.assigned", "ce_subject: a", "ce_time: 2026-01-02T03:04:05.6Z",
+			"traceparent: " + traceOfPage,
 		},
 		"b": {
 			`{"event_id":"b.11","type":"queued","order_id":"b","courier_id":null,"transport_type":null,"deadline":null,` +
