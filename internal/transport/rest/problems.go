@@ -113,7 +113,7 @@ func ofError(err error, code string, status int, title, remedy string) kind {
 func unavailable(err error, code, title, detail string) kind {
 	return kind{
 		code: code, status: http.StatusServiceUnavailable, title: title, detail: detail, err: err, retry: retrySoon,
-		remedy: "Try again after the seconds given in Retry-After; the change may or may not have been made.",
+		remedy: "Try again after the seconds given in Retry-After; a command may or may not have been carried out.",
 	}
 }
 
