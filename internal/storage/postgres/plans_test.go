@@ -306,7 +306,7 @@ func openPool(t *testing.T, url string, seen *planLog) *pgxpool.Pool {
 }
 
 // fillHistory inserts 200,000 couriers, half of them available, with a completed
-// delivery each.
+// delivery each, all of them counted.
 func (f fixture) fillHistory() {
 	f.Helper()
 	f.execAll(
@@ -315,6 +315,7 @@ func (f fixture) fillHistory() {
 			SELECT i, 'c' || i, '+' || i, CASE WHEN i BETWEEN 50001 AND 150000 THEN 'available' ELSE 'paused' END, 'car', 1
 			FROM generate_series(1, 200000) i`,
 		`INSERT INTO courier_orders (order_id, courier_id, deadline, completed_at) SELECT 'done-' || i, i, now(), now() FROM generate_series(1, 200000) i`,
+		`SELECT count_deliveries()`, `SELECT count_deliveries()`, // 100,000 each
 		`INSERT INTO orders (order_id, state) SELECT 'done-' || i, 'completed' FROM generate_series(1, 200000) i`,
 		`INSERT INTO orders (order_id, state) SELECT 'cancelled-' || i, 'cancelled' FROM generate_series(1, 20000) i`,
 		`INSERT INTO journal (order_id, order_number, state, source) SELECT order_id, number, state, 'test' FROM orders`,
@@ -462,10 +463,12 @@ func (l *planLog) check(t *testing.T, step planStep, bounded bound) {
 		t.Fatalf("%s: auto_explain reported %d plans and %q", step.name, len(l.plans), l.bad)
 	}
 	const most = 3 * planBatch
+	// They are small, and read as a whole.
+	scanned := []string{"", "state_lost", "uncounted_deliveries"}
 	used := make(map[string]bool)
 	var visit func(p plan)
 	visit = func(p plan) {
-		if p.Node == "Seq Scan" && p.Table != "" && p.Table != "state_lost" && (p.Table != "couriers" || bounded != nothing) {
+		if p.Node == "Seq Scan" && !slices.Contains(scanned, p.Table) && (p.Table != "couriers" || bounded != nothing) {
 			t.Errorf("%s: sequential scan of %s", step.name, p.Table)
 		}
 		if touched := p.Loops * (p.Rows + p.Filtered); touched > most && (bounded == tablesAndJoins || bounded == tables && p.Table != "") {
