@@ -80,6 +80,9 @@ func TestCompletedAfterItsAssignment(t *testing.T) {
 	f.couriers(1)
 	f.save(to("o-1", courier.StateWaiting))
 	err := f.orders.InTx(t.Context(), func(tx orderevent.Tx) error {
+		if _, err := tx.LockOrders(t.Context(), []courier.OrderID{"another"}); err != nil { // sends BEGIN
+			return err
+		}
 		f.match(1)
 		locked, err := tx.LockOrders(t.Context(), []courier.OrderID{"o-1"})
 		if err != nil {
