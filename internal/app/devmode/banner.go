@@ -38,7 +38,7 @@ func (e *environment) banner(firstOrder string) string {
 		events = portTaken(e.service.EventsAddr(), 0, DefaultEventsPort) + events
 	}
 	row("events", "http://"+e.service.EventsAddr(), events)
-	row("playground", "http://"+e.service.Addr()+"/ui/playground ", "cause faults, watch the service recover")
+	row("playground", "http://"+e.service.Addr()+"/ui/playground", "cause faults, watch the service recover")
 	row("service", "http://"+e.service.Addr(), portTaken(e.service.Addr(), e.cfg.HTTPPort, DefaultHTTPPort)+service)
 	row("service-order", "http://"+e.sim.Addr(), portTaken(e.sim.Addr(), e.cfg.OrderPort, DefaultOrderPort)+orders)
 	row("kafka", e.kafka.Addr(), portTaken(e.kafka.Addr(), e.cfg.KafkaPort, devkafka.DefaultPort)+"topic "+topic)
