@@ -219,9 +219,7 @@ func (s *stack) withOutbox(ctx context.Context, run func() error) error {
 	if err := outbox.PublishSince(ctx, postgres.NewJournal(s.pool), store, store, time.Now(), true); err != nil {
 		return err
 	}
-	s.settings = []string{"KAFKA_ASSIGNMENT_TOPIC=" + eventTopic}
-	defer func() { s.settings = nil }()
-	return run()
+	return s.with([]string{"KAFKA_ASSIGNMENT_TOPIC=" + eventTopic}, run)
 }
 
 // backlog publishes the whole journal.

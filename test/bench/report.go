@@ -74,6 +74,7 @@ one by one the same code and statements, one transaction per event and one more 
 created    events published beforehand; from the moment the service has its partitions until every order is
            assigned (committed, fsync on)
 completed  the same, service restarted, until every delivery is completed
+gRPC first ORDER_SERVICE_PREFER=grpc: a fetch is a call over gRPC, and a GET only if that fails
 mixed      created and completed interleaved, three events each, shuffled over the partitions
 change     an order assigned or completed
 CPU        of each program, including the service's start; "others" is the rest of the machine: unless it is
@@ -90,6 +91,7 @@ func (t table) print() string {
 	for _, r := range t.Rows {
 		text.WriteString(r.row())
 	}
+	fmt.Fprintf(&text, "\ngRPC first: %.2f times the rate of created over HTTP, %.2f of completed\n", t.CreatedGRPC, t.CompletedGRPC)
 	if len(t.Latencies) > 0 {
 		fmt.Fprintf(&text, "\n%-22s %8s %8s %8s   ms\n", "latency", "p50", "p99", "max")
 		line := func(name string, l latency) {

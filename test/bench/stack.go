@@ -78,7 +78,7 @@ func (s *stack) start(ctx context.Context, c capacity) (err error) {
 	if s.orders, err = startOrderService(ctx, c.orders); err != nil {
 		return err
 	}
-	s.onStop(s.orders.server.Close)
+	s.onStop(func() error { s.orders.close(); return nil })
 	return nil
 }
 
@@ -121,6 +121,13 @@ func (s *stack) startPostgres(ctx context.Context, c capacity) error {
 	// Only couriers: the other tables are empty, and would be planned for as empty.
 	_, err = s.pool.Exec(ctx, "vacuum analyze couriers")
 	return err
+}
+
+// with gives the services that run starts further settings.
+func (s *stack) with(settings []string, run func() error) error {
+	s.settings = settings
+	defer func() { s.settings = nil }()
+	return run()
 }
 
 func (s *stack) onStop(f func() error) { s.closers = append(s.closers, f) }

@@ -15,6 +15,10 @@ type table struct {
 	GET       latency   `json:"single_get"`
 	COMMIT    latency   `json:"single_commit"`
 	Kafka     latency   `json:"kafka_alone"`
+
+	// Rates with ORDER_SERVICE_PREFER=grpc, as multiples of those over HTTP.
+	CreatedGRPC   float64 `json:"created_grpc_of_http"`
+	CompletedGRPC float64 `json:"completed_grpc_of_http"`
 }
 
 // The rows that others are compared with.
@@ -22,6 +26,10 @@ const (
 	pureGETs        = "pure GETs"
 	singleCreated   = "created, one by one"
 	singleCompleted = "completed, one by one"
+	created         = "created"
+	completed       = "completed"
+	createdGRPC     = "created, gRPC first"
+	completedGRPC   = "completed, gRPC first"
 )
 
 // targetRate is the steady rate whose latency has a target, in events per second.
@@ -37,7 +45,7 @@ var warmUp = steadyLoad{rate: targetRate, seconds: 60}
 func measureTable(ctx context.Context, o options, bar *progress) (printer, error) {
 	t := table{options: o, Cores: runtime.NumCPU()}
 	few := max(o.Orders/10, 1000) // one by one is slow
-	total := warmUp.orders() + 2*o.Orders + few
+	total := warmUp.orders() + 3*o.Orders + few
 	for _, rate := range steadyRates {
 		total += steadyLoad{rate, o.Seconds}.orders()
 	}
@@ -63,7 +71,14 @@ func (t *table) measure(ctx context.Context, s *stack, few int, bar *progress) e
 	if _, err := steady(warmUp); err != nil {
 		return err
 	}
-	single, many, mixed := ids.next(few), ids.next(t.Orders), ids.next(t.Orders)
+	single, many, overGRPC, mixed := ids.next(few), ids.next(t.Orders), ids.next(t.Orders), ids.next(t.Orders)
+	preferGRPC := func(l load) (r result, err error) {
+		err = s.with([]string{"ORDER_SERVICE_GRPC_ADDR=" + s.orders.grpcAddr, "ORDER_SERVICE_PREFER=grpc"}, func() error {
+			r, err = l.run(ctx, s, bar)
+			return err
+		})
+		return r, err
+	}
 	for _, step := range []struct {
 		name string
 		run  func() (result, error)
@@ -74,8 +89,10 @@ func (t *table) measure(ctx context.Context, s *stack, few int, bar *progress) e
 			s.orders.complete(single)
 			return s.measureSingle(ctx, t.Partitions, single, false)
 		}},
-		{"created", func() (result, error) { return s.createdLoad("created", many).run(ctx, s, bar) }},
-		{"completed", func() (result, error) { return s.completedLoad("completed", many).run(ctx, s, bar) }},
+		{created, func() (result, error) { return s.createdLoad(created, many).run(ctx, s, bar) }},
+		{createdGRPC, func() (result, error) { return preferGRPC(s.createdLoad(createdGRPC, overGRPC)) }},
+		{completed, func() (result, error) { return s.completedLoad(completed, many).run(ctx, s, bar) }},
+		{completedGRPC, func() (result, error) { return preferGRPC(s.completedLoad(completedGRPC, overGRPC)) }},
 		{"mixed", func() (result, error) { return s.mixedLoad(mixed).run(ctx, s, bar) }},
 		{pureGETs, func() (result, error) {
 			if err := s.checkpoint(ctx); err != nil {
@@ -129,13 +146,14 @@ func (t *table) compare() {
 		}
 		return sum
 	}
+	t.CreatedGRPC, t.CompletedGRPC = mean(createdGRPC)/mean(created), mean(completedGRPC)/mean(completed)
 	for i := range t.Rows {
 		r := &t.Rows[i]
 		r.OfGETs = r.Rate / mean(pureGETs)
 		switch r.Name {
-		case "created":
+		case created, createdGRPC:
 			r.OfSingle = r.Rate / mean(singleCreated)
-		case "completed":
+		case completed, completedGRPC:
 			r.OfSingle = r.Rate / mean(singleCompleted)
 		case "mixed":
 			r.OfSingle = r.Rate / (2 / (1/mean(singleCreated) + 1/mean(singleCompleted)))
