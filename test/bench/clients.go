@@ -24,6 +24,8 @@ const (
 	envSingle = "SERVICE_COURIER_BENCH_SINGLE"
 )
 
+const getTimeout = 10 * time.Second
+
 // getConnections is the service's number of connections to service-order.
 const getConnections = 256
 
@@ -52,17 +54,19 @@ func runChild(ctx context.Context, env string, task any) (seconds float64, err e
 }
 
 func newOrderClient(url string, connections int) (*order.HTTPClient, error) {
-	return order.NewHTTPClient(order.Config{BaseURL: url, Timeout: 10 * time.Second, Concurrency: connections})
+	return order.NewHTTPClient(order.Config{BaseURL: url, Timeout: getTimeout, Concurrency: connections})
 }
 
 type getsTask struct {
 	URL    string
+	GRPC   string // host:port; empty: over HTTP
 	Orders int
 }
 
-func (s *stack) measureGets(ctx context.Context) (r result, err error) {
+// measureGets measures pure GETs, or with grpcAddr calls of GetOrderById.
+func (s *stack) measureGets(ctx context.Context, grpcAddr string) (r result, err error) {
 	cpu := cpuByProgram()
-	if r.Seconds, err = runChild(ctx, envGets, getsTask{s.orders.url(), len(s.orders.completed)}); err != nil {
+	if r.Seconds, err = runChild(ctx, envGets, getsTask{s.orders.url(), grpcAddr, len(s.orders.completed)}); err != nil {
 		return r, err
 	}
 	r.Rate, r.GETs = measuredGets/r.Seconds, 1
@@ -77,11 +81,16 @@ func runGets(ctx context.Context, raw string) error {
 	if err := json.Unmarshal([]byte(raw), &t); err != nil {
 		return err
 	}
-	client, err := newOrderClient(t.URL, getConnections)
+	var client order.OrderClient
+	var err error
+	if t.GRPC == "" {
+		client, err = newOrderClient(t.URL, getConnections)
+	} else {
+		client, err = order.NewGRPCClient(order.GRPCConfig{Addr: t.GRPC, Timeout: getTimeout})
+	}
 	if err != nil {
 		return err
 	}
-	defer client.Close()
 	get := func(i int) error {
 		_, err := client.Get(ctx, courier.OrderID(orderID(i%t.Orders)))
 		return err

@@ -69,6 +69,7 @@ func cpuText(us map[string]float64) string {
 const legend = `
 pure GETs  the service's HTTP client, 256 connections, in a process of its own, no other load; measured
            before and after, the ratios are to the mean
+pure gRPC  the same over gRPC, on the service's one connection
 one by one the same code and statements, one transaction per event and one more per assignment, on as many
            connections as the topic has partitions; without Kafka
 created    events published beforehand; from the moment the service has its partitions until every order is

@@ -83,7 +83,8 @@ func (t *table) measure(ctx context.Context, s *stack, few int, bar *progress) e
 		name string
 		run  func() (result, error)
 	}{
-		{pureGETs, func() (result, error) { return s.measureGets(ctx) }},
+		{pureGETs, func() (result, error) { return s.measureGets(ctx, "") }},
+		{"pure gRPC calls", func() (result, error) { return s.measureGets(ctx, s.orders.grpcAddr) }},
 		{singleCreated, func() (result, error) { return s.measureSingle(ctx, t.Partitions, single, true) }},
 		{singleCompleted, func() (result, error) {
 			s.orders.complete(single)
@@ -98,7 +99,7 @@ func (t *table) measure(ctx context.Context, s *stack, few int, bar *progress) e
 			if err := s.checkpoint(ctx); err != nil {
 				return result{}, err
 			}
-			return s.measureGets(ctx)
+			return s.measureGets(ctx, "")
 		}},
 	} {
 		bar.step(step.name)
