@@ -183,7 +183,7 @@ func TestConfirmations(t *testing.T) {
 		{"couriers resume 7", `{"id":7,"status":"available"}`, "courier is available\n"},
 		{"couriers resume 7", `{"id":7,"status":"busy"}`, "courier is busy, and available when the delivery ends\n"},
 		{"couriers change 7 --name Lev", `{"id":7,"status":"busy"}`, "courier saved\n"},
-		{"orders assign a", `{"order_id":"a","state":"assigned","delivery":{"courier_id":7}}`, "order is assigned to courier 7\n"},
+		{"orders assign a", `{"order_id":"a","state":"assigned","delivery":{"courier_id":7,"courier_name":"Anna"}}`, "order is assigned to courier 7 (Anna)\n"},
 		{"orders release a", `{"order_id":"a","state":"assigned","delivery":{"courier_id":7}}`, "order is assigned to courier 7\n"},
 		{"orders release a", `{"order_id":"a","state":"waiting"}`, "order is in the waiting queue\n"},
 		{"orders unassign a", `{"order_id":"a","state":"held","missing_since":"2026-01-01T00:00:00Z"}`, "order is on hold until a dispatcher assigns or releases it, or it ends; service-order answers 404\n"},

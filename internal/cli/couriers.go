@@ -34,7 +34,9 @@ type Courier struct {
 
 // ListCouriers prints the couriers with a status and a transport; "": any.
 func (s *Server) ListCouriers(ctx context.Context, status, transport string, limit int, w Watch) error {
-	l := listing{couriersPath, query("status", status, "transport_type", transport), limit, courierColumns, "no couriers match"}
+	l := listing{
+		path: couriersPath, query: query("status", status, "transport_type", transport), limit: limit, columns: courierColumns, empty: "no couriers match",
+	}
 	if status == "" && transport == "" {
 		l.empty = "no couriers; register one with 'couriers create'"
 	}

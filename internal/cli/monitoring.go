@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,11 +24,18 @@ type StatisticsQuery struct {
 
 // Statistics prints statistics of deliveries, and of which days.
 func (s *Server) Statistics(ctx context.Context, q StatisticsQuery) error {
+	today := time.Now().UTC().Format(time.DateOnly)
 	if q.Today {
-		q.From = time.Now().UTC().Format(time.DateOnly)
-		q.To, q.By = q.From, "period" // a row even without a delivery
+		q.From, q.To, q.By = today, today, "period" // a row even without a delivery
 	}
 	path := apiRoot + "/statistics"
+	if q.EachCourier {
+		q.To = cmp.Or(q.To, today) // the same period on each page, also at midnight
+		return s.list(ctx, listing{
+			path: path + "/couriers", query: query("from", q.From, "to", q.To), limit: q.Limit, empty: "no couriers", first: s.notePeriod,
+			columns: statisticsColumns(output.Column{Title: "courier", Path: "courier_id"}, output.Column{Title: "name", Path: "courier_name"}),
+		})
+	}
 	if q.CourierID != 0 {
 		path = couriersPath + "/" + strconv.FormatInt(q.CourierID, 10) + "/statistics"
 	}
@@ -35,20 +43,11 @@ func (s *Server) Statistics(ctx context.Context, q StatisticsQuery) error {
 	if err != nil {
 		return err
 	}
-	var found struct {
-		From, To, Zone string
-		Items          []json.RawMessage
-	}
+	var found struct{ Items []json.RawMessage }
 	if err := json.Unmarshal(answer, &found); err != nil {
 		return fmt.Errorf("read the statistics: %w", err)
 	}
-	fmt.Fprintln(s.notes, output.Printable(statisticsPeriod(found.From, found.To, found.Zone, time.Local)))
-	if q.EachCourier {
-		return s.list(ctx, listing{
-			path + "/couriers", query("from", found.From, "to", found.To), q.Limit,
-			statisticsColumns(output.Column{Title: "courier", Path: "courier_id"}), "no couriers",
-		})
-	}
+	s.notePeriod(answer)
 	if len(found.Items) == 0 {
 		fmt.Fprintln(s.notes, "no deliveries")
 	}
@@ -57,12 +56,19 @@ func (s *Server) Statistics(ctx context.Context, q StatisticsQuery) error {
 	return err
 }
 
+// notePeriod notes the days of statistics.
+func (s *Server) notePeriod(statistics json.RawMessage) {
+	var period struct{ From, To string }
+	_ = json.Unmarshal(statistics, &period)
+	fmt.Fprintln(s.notes, output.Printable(statisticsPeriod(period.From, period.To, time.Local)))
+}
+
 // statisticsPeriod says which days the statistics have, and when they begin in the zone of
 // the user.
-func statisticsPeriod(from, to, zone string, local *time.Location) string {
-	text := "deliveries completed from " + from + " to " + to + ", days in " + zone
+func statisticsPeriod(from, to string, local *time.Location) string {
+	text := "deliveries completed from " + from + " to " + to + ", days in UTC"
 	begin, err := time.Parse(time.DateOnly, from)
-	if _, offset := begin.In(local).Zone(); err == nil && zone == "UTC" && offset != 0 {
+	if _, offset := begin.In(local).Zone(); err == nil && offset != 0 {
 		text += " (from " + begin.In(local).Format("15:04 MST") + ")"
 	}
 	return text
@@ -153,6 +159,7 @@ var (
 		{Title: "state", Path: "state", Width: len("cancelled")},
 		{Title: "order", Path: "order_id", Width: 36}, // a UUID
 		{Title: "courier", Path: "courier_id", Width: len("courier 100000"), Show: func(id any) string { return fmt.Sprintf("courier %v", id) }},
+		{Title: "name", Path: "courier_name", Width: 12},
 		{Title: "source", Path: "source"},
 		{Title: "reason", Path: "reason"},
 	}

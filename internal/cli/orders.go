@@ -22,6 +22,7 @@ var (
 		{Title: "state", Path: "state"},
 		{Title: "overdue", Path: "overdue"},
 		{Title: "courier", Path: "delivery.courier_id"},
+		{Title: "name", Path: "delivery.courier_name"},
 		{Title: "deadline", Path: "delivery.deadline", Show: output.Clock},
 		{Title: "first seen", Path: "first_seen_at", Show: output.Clock},
 		{Title: "missing since", Path: "missing_since", Show: output.Clock},
@@ -44,6 +45,7 @@ var (
 		{Title: "at", Path: "at", Show: output.Clock},
 		{Title: "state", Path: "state"},
 		{Title: "courier", Path: "courier_id"},
+		{Title: "name", Path: "courier_name"},
 		{Title: "deadline", Path: "deadline", Show: output.Clock},
 		{Title: "source", Path: "source"},
 		{Title: "reason", Path: "reason"},
@@ -58,7 +60,7 @@ func (s *Server) ListOrders(ctx context.Context, state string, missing bool, lim
 		q.Set("missing", "true")
 		empty = "no " + strings.TrimSpace("missing "+state) + " orders"
 	}
-	l := listing{ordersPath, q, limit, orderColumns, empty}
+	l := listing{path: ordersPath, query: q, limit: limit, columns: orderColumns, empty: empty}
 	return s.watch(ctx, w, func(s *Server) error { return s.list(ctx, l) })
 }
 
@@ -138,16 +140,21 @@ func orderNow(answer client.Answer) string {
 		MissingSince string        `json:"missing_since"`
 		ServiceOrder string        `json:"service_order"` // of a recheck
 		Delivery     struct {
-			CourierID int64 `json:"courier_id"`
+			CourierID   int64  `json:"courier_id"`
+			CourierName string `json:"courier_name"`
 		} `json:"delivery"`
 	}
 	if err := json.Unmarshal(answer.Body, &o); err != nil {
 		return "the answer is no order"
 	}
+	assigned := fmt.Sprintf("order is assigned to courier %d", o.Delivery.CourierID)
+	if name := o.Delivery.CourierName; name != "" {
+		assigned += " (" + output.Printable(name) + ")"
+	}
 	note := map[courier.State]string{
 		courier.StateSeen:      "order is known, but not its status",
 		courier.StateWaiting:   "order is in the waiting queue",
-		courier.StateAssigned:  fmt.Sprintf("order is assigned to courier %d", o.Delivery.CourierID),
+		courier.StateAssigned:  assigned,
 		courier.StateHeld:      "order is on hold until a dispatcher assigns or releases it, or it ends",
 		courier.StateCompleted: "order is completed",
 		courier.StateCancelled: "order is cancelled",

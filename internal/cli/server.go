@@ -65,7 +65,8 @@ type listing struct {
 	query   url.Values
 	limit   int // 0: all
 	columns []output.Column
-	empty   string // note when there are no items
+	empty   string                // note when there are no items
+	first   func(json.RawMessage) // optional: gets the first item before any is printed
 }
 
 func (s *Server) list(ctx context.Context, l listing) error {
@@ -76,7 +77,17 @@ func (s *Server) list(ctx context.Context, l listing) error {
 		l.query.Set("limit", strconv.Itoa(min(l.limit+1, maxPage)))
 	}
 	n := 0
-	more, err := s.out.List(counted(s.client.Items(ctx, l.path, l.query), &n), l.columns, l.limit)
+	items := func(yield func(json.RawMessage, error) bool) {
+		for item, err := range s.client.Items(ctx, l.path, l.query) {
+			if n++; n == 1 && err == nil && l.first != nil {
+				l.first(item)
+			}
+			if !yield(item, err) {
+				return
+			}
+		}
+	}
+	more, err := s.out.List(items, l.columns, l.limit)
 	switch {
 	case err != nil:
 		return err
@@ -86,18 +97,6 @@ func (s *Server) list(ctx context.Context, l listing) error {
 		fmt.Fprintf(s.notes, "only the first %d are shown; use --limit to show more\n", l.limit)
 	}
 	return nil
-}
-
-// counted counts the items in n.
-func counted(items iter.Seq2[json.RawMessage, error], n *int) iter.Seq2[json.RawMessage, error] {
-	return func(yield func(json.RawMessage, error) bool) {
-		for item, err := range items {
-			*n++
-			if !yield(item, err) {
-				return
-			}
-		}
-	}
 }
 
 // change sends a request and prints the answer, after a note that done derives from it: a

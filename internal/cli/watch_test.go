@@ -143,8 +143,19 @@ func TestStatisticsSayTheirDays(t *testing.T) {
 		if err != nil {
 			t.Skip(err)
 		}
-		if got := statisticsPeriod("2026-01-02", "2026-01-03", "UTC", local); got != want {
+		if got := statisticsPeriod("2026-01-02", "2026-01-03", local); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+}
+
+// TestStatisticsOfCouriers: one request has the names, the figures and the days.
+func TestStatisticsOfCouriers(t *testing.T) {
+	var out, notes bytes.Buffer
+	server := answering(t, func() { t.Error("a second request") }, `{"courier_id":7,"courier_name":"Anna","from":"2026-01-02","to":"2026-01-03","deliveries":1}`)
+	s := connect(t, server, output.Writer{Out: &out, Format: output.Table}, &notes)
+	if err := s.Statistics(t.Context(), StatisticsQuery{EachCourier: true}); err != nil || !strings.Contains(out.String(), "7        Anna  1") ||
+		!strings.Contains(notes.String(), "from 2026-01-02 to 2026-01-03") {
+		t.Errorf("%v, notes %q, printed\n%s", err, &notes, &out)
 	}
 }

@@ -52,7 +52,7 @@ func TestOrderCommands(t *testing.T) {
 	id := s.order()
 	s.becomes(id, "assigned")
 	path := "/api/v1/orders/" + id
-	s.want(200, `\{"order_id":"`+id+`","state":"assigned",.*"overdue":false,"delivery":\{"courier_id":1,"waiting_since":"[^"]*Z","assigned_at":"[^"]*Z","deadline":"[^"]*Z"\},"timeline":.*`, "GET "+path, "")
+	s.want(200, `\{"order_id":"`+id+`","state":"assigned",.*"overdue":false,"delivery":\{"courier_id":1,"courier_name":"c1","waiting_since":"[^"]*Z","assigned_at":"[^"]*Z","deadline":"[^"]*Z"\},"timeline":.*`, "GET "+path, "")
 	s.wantListed("assigned", id)
 	s.wantListed("overdue")
 
@@ -178,7 +178,7 @@ func TestCancelAMissingOrder(t *testing.T) {
 	s.want(200, `.*"state":"cancelled".*`, "POST "+path+"/cancel", "") // safe to repeat
 	s.sim.Mute(false)
 	s.becomes(waiting, "assigned") // to the courier of the other
-	s.want(200, `.*"timeline":\[.*"state":"cancelled","source":"dispatcher","reason":"cancelled by phone","courier_id":1\}\]\}`, "GET "+path, "")
+	s.want(200, `.*"timeline":\[.*"state":"cancelled","source":"dispatcher","reason":"cancelled by phone","courier_id":1,"courier_name":"c1"\}\]\}`, "GET "+path, "")
 	s.must(s.sim.SetStatus(waiting, "completed"))
 	s.becomes(waiting, "completed")
 	s.want(409, "order_not_missing", "POST /api/v1/orders/"+waiting+"/cancel", "")

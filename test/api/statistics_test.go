@@ -35,7 +35,7 @@ func TestStatistics(t *testing.T) {
 	s.want(200, answer(from, to)+`\[\{"from":"20[0-9-]+","to":"20[0-9-]+","deliveries":[12],.*\]\}`, "GET /api/v1/statistics"+period+"&by=day", "")
 	courierID := s.one("SELECT courier_id FROM courier_orders WHERE order_id = $1", ids[0])
 	s.want(200, answer(from, to)+`\[\{.*"deliveries":1,"overdue_deliveries":1,"overdue_share":1,.*\]\}`, "GET /api/v1/couriers/"+courierID+"/statistics"+period, "")
-	s.want(200, `\{"items":\[(\{"courier_id":[1-3],"from":.*\},?){3}\]\}`, "GET /api/v1/statistics/couriers"+period, "")
+	s.want(200, `\{"items":\[(\{"courier_id":[1-3],"courier_name":"c[1-3]","from":.*\},?){3}\]\}`, "GET /api/v1/statistics/couriers"+period, "")
 	s.want(200, `\{"items":\[\{"courier_id":1,.*\}\],"next_cursor":"[^"]+"\}`, "GET /api/v1/statistics/couriers"+period+"&limit=1", "")
 	s.want(200, answer("2001-01-01", "2001-01-31")+`\[\{"from":"2001-01-01","to":"2001-01-31",`+none+`\]\}`, "GET /api/v1/statistics?from=2001-01-01&to=2001-01-31", "")
 	s.want(200, answer("2001-01-01", "2001-01-31")+`\[\]\}`, "GET /api/v1/statistics?from=2001-01-01&to=2001-01-31&by=day", "")

@@ -38,7 +38,7 @@ const (
 	orderColumns = `o.order_id, o.state, o.order_created_at, o.created_at, o.updated_at, o.held_reason, o.missing_since,
 		CASE WHEN o.state = 'waiting' THEN o.queue_position END AS queue_position,
 		o.recheck_at, o.recheck_reason, o.recheck_count + o.recheck_failures AS recheck_attempts, o.recheck_error,
-		d.courier_id, d.waiting_since, d.assigned_at, d.deadline, d.completed_at,
+		d.courier_id, (SELECT name FROM couriers WHERE id = d.courier_id) AS courier_name, d.waiting_since, d.assigned_at, d.deadline, d.completed_at,
 		coalesce(coalesce(d.completed_at, now()) > d.deadline, false) AS overdue`
 	ordersFirst = `orders o LEFT JOIN courier_orders d USING (order_id)`
 	// Missing and other waiting orders have an index each: matching reads only the others.
@@ -69,6 +69,7 @@ type orderRow struct {
 	RecheckAttempts                                 int
 	RecheckError                                    *string
 	CourierID                                       *int64
+	CourierName                                     *string
 	WaitingSince, AssignedAt, Deadline, CompletedAt *time.Time
 	Overdue                                         bool
 	PageKey                                         string
@@ -79,7 +80,7 @@ func (r orderRow) order() orders.Order {
 		OrderID: r.OrderID, State: r.State, OrderCreatedAt: orZero(r.OrderCreatedAt), CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 		HeldReason: orZero(r.HeldReason), QueuePosition: r.QueuePosition, MissingSince: orZero(r.MissingSince),
 		Delivery: orders.Delivery{
-			CourierID: orZero(r.CourierID), WaitingSince: orZero(r.WaitingSince), AssignedAt: orZero(r.AssignedAt),
+			CourierID: orZero(r.CourierID), CourierName: orZero(r.CourierName), WaitingSince: orZero(r.WaitingSince), AssignedAt: orZero(r.AssignedAt),
 			Deadline: orZero(r.Deadline), CompletedAt: orZero(r.CompletedAt), Overdue: r.Overdue,
 		},
 	}
@@ -209,8 +210,9 @@ const timelineLength = 1000
 // read the whole journal in the order of its primary key.
 func (v *OrderViews) Timeline(ctx context.Context, id courier.OrderID) ([]orders.TimelineEntry, error) {
 	entries, err := query(ctx, v.pool, pgx.RowToStructByName[orders.TimelineEntry], "read the timeline", `
-		SELECT at, state, source, reason, coalesce(courier_id, 0) AS courier_id, coalesce(deadline, '0001-01-01Z') AS deadline
-		FROM journal WHERE order_number = (SELECT number FROM orders WHERE order_id = $1) AND order_id = $1 ORDER BY id + 0 DESC LIMIT $2`, id, timelineLength)
+		SELECT at, state, source, reason, coalesce(courier_id, 0) AS courier_id,
+			coalesce((SELECT name FROM couriers WHERE id = j.courier_id), '') AS courier, coalesce(deadline, '0001-01-01Z') AS deadline
+		FROM journal j WHERE order_number = (SELECT number FROM orders WHERE order_id = $1) AND order_id = $1 ORDER BY id + 0 DESC LIMIT $2`, id, timelineLength)
 	slices.Reverse(entries)
 	return entries, err
 }

@@ -118,7 +118,7 @@ func TestOrderAndItsTimeline(t *testing.T) {
 	f.save(to("a", courier.StateWaiting)) // there again
 	assigned := f.match(1)[0]
 	f.exec("UPDATE courier_orders SET assigned_at = assigned_at - interval '1 h', deadline = deadline - interval '1 h'")
-	if o, err = views.Get(t.Context(), "a"); err != nil || !o.Delivery.Overdue || !o.Delivery.WaitingSince.Equal(o.CreatedAt) || o.Delivery.CourierID != 1 {
+	if o, err = views.Get(t.Context(), "a"); err != nil || !o.Delivery.Overdue || !o.Delivery.WaitingSince.Equal(o.CreatedAt) || o.Delivery.CourierID != 1 || o.Delivery.CourierName != "c1" {
 		t.Errorf("%+v, %v", o, err)
 	}
 	f.save(to("a", courier.StateCompleted))
@@ -131,9 +131,11 @@ func TestOrderAndItsTimeline(t *testing.T) {
 	}
 	var lines []string
 	for _, e := range events {
-		lines = append(lines, fmt.Sprintf("%s by %s, courier %d, deadline %t", e.State, e.Source, e.CourierID, e.Deadline.Equal(assigned.Deadline)))
+		lines = append(lines, fmt.Sprintf("%s by %s, courier %d %q, deadline %t", e.State, e.Source, e.CourierID, e.Courier, e.Deadline.Equal(assigned.Deadline)))
 	}
-	want := "waiting by 0@1, courier 0, deadline false\nassigned by match, courier 1, deadline true\ncompleted by 0@1, courier 1, deadline false"
+	want := `waiting by 0@1, courier 0 "", deadline false
+assigned by match, courier 1 "c1", deadline true
+completed by 0@1, courier 1 "c1", deadline false`
 	if got := strings.Join(lines, "\n"); got != want {
 		t.Errorf("timeline:\n%s\nwant\n%s", got, want)
 	}

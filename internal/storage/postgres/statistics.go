@@ -91,6 +91,7 @@ func (s *Statistics) Couriers(ctx context.Context, p statistics.Period, after in
 type figuresRow struct {
 	Day          time.Time
 	CourierID    int64
+	CourierName  string
 	Deliveries   float64
 	Overdue      float64
 	DeliveryTime float64
@@ -130,7 +131,7 @@ func rowToDay(row pgx.CollectableRow) (d statistics.Day, err error) {
 func rowToCourierFigures(row pgx.CollectableRow) (c statistics.CourierFigures, err error) {
 	r, err := pgx.RowToStructByNameLax[figuresRow](row)
 	if err == nil {
-		c.CourierID, c.Figures = r.CourierID, r.figures()
+		c.CourierID, c.CourierName, c.Figures = r.CourierID, r.CourierName, r.figures()
 	}
 	return c, err
 }

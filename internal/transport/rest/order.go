@@ -136,6 +136,7 @@ type OrderBody struct {
 
 type deliveryBody struct {
 	CourierID    int64     `json:"courier_id" example:"7"`
+	CourierName  string    `json:"courier_name,omitempty" example:"Anna"`
 	WaitingSince time.Time `json:"waiting_since,omitzero" doc:"when this service first saw the order, as known at its assignment"`
 	AssignedAt   time.Time `json:"assigned_at"`
 	Deadline     time.Time `json:"deadline"`
@@ -156,7 +157,7 @@ func newOrderBody(o orders.Order) OrderBody {
 		HeldReason: o.HeldReason, MissingSince: o.MissingSince.UTC(),
 	}
 	if d := o.Delivery; d.CourierID != 0 {
-		body.Delivery = &deliveryBody{d.CourierID, d.WaitingSince.UTC(), d.AssignedAt.UTC(), d.Deadline.UTC(), d.CompletedAt.UTC()}
+		body.Delivery = &deliveryBody{d.CourierID, d.CourierName, d.WaitingSince.UTC(), d.AssignedAt.UTC(), d.Deadline.UTC(), d.CompletedAt.UTC()}
 	}
 	if r := o.Recheck; !r.At.IsZero() {
 		body.Recheck = &recheckBody{r.At.UTC(), string(r.Reason), r.Attempts, r.Error}
@@ -212,6 +213,7 @@ type timelineEntryBody struct {
 	Source    string    `json:"source" doc:"cause: partition@offset of an order event, match, recheck, resync, deadline, dispatcher or dispatcher:NAME" example:"3@1042"`
 	Reason    string    `json:"reason,omitempty" example:"service-order reports completed"`
 	CourierID int64     `json:"courier_id,omitempty" doc:"the courier of the delivery that began or ended" example:"7"`
+	Courier   string    `json:"courier_name,omitempty" doc:"the courier's name" example:"Anna"`
 	Deadline  time.Time `json:"deadline,omitzero" doc:"of an assignment"`
 }
 
@@ -266,7 +268,7 @@ func (o ordersAPI) get(ctx context.Context, in *OrderInput) (*output[orderTimeli
 	}
 	body := orderTimelineBody{newOrderBody(order), newNoCourierBody(why), make([]timelineEntryBody, len(entries))} // never null
 	for i, e := range entries {
-		body.Timeline[i] = timelineEntryBody{e.At.UTC(), string(e.State), e.Source, e.Reason, e.CourierID, e.Deadline.UTC()}
+		body.Timeline[i] = timelineEntryBody{e.At.UTC(), string(e.State), e.Source, e.Reason, e.CourierID, e.Courier, e.Deadline.UTC()}
 	}
 	return respond(body, nil)
 }

@@ -24,12 +24,12 @@ func at(minute int) time.Time {
 func theOrder() orders.Order {
 	return orders.Order{
 		OrderID: "a-1", State: courier.StateAssigned, CreatedAt: at(0), UpdatedAt: at(1),
-		Delivery: orders.Delivery{CourierID: 7, AssignedAt: at(1), Deadline: at(6), Overdue: true},
+		Delivery: orders.Delivery{CourierID: 7, CourierName: "Anna", AssignedAt: at(1), Deadline: at(6), Overdue: true},
 	}
 }
 
 const theOrderBody = `{"order_id":"a-1","state":"assigned","first_seen_at":"2026-01-02T03:00:05Z","updated_at":"2026-01-02T03:01:05Z","overdue":true,` +
-	`"delivery":{"courier_id":7,"assigned_at":"2026-01-02T03:01:05Z","deadline":"2026-01-02T03:06:05Z"}}`
+	`"delivery":{"courier_id":7,"courier_name":"Anna","assigned_at":"2026-01-02T03:01:05Z","deadline":"2026-01-02T03:06:05Z"}}`
 
 func (f fakeOrders) Page(ctx context.Context, list orders.List, after orders.PageKey, limit int) ([]orders.Listed, error) {
 	f.record(func() { f.requested = fmt.Sprintf("%q after %q %q, %d", list, after.Key, after.OrderID, limit) })
@@ -48,7 +48,7 @@ func (f fakeOrders) Get(ctx context.Context, _ courier.OrderID) (orders.Order, e
 func (f fakeOrders) Timeline(ctx context.Context, _ courier.OrderID) ([]orders.TimelineEntry, error) {
 	return []orders.TimelineEntry{
 		{At: at(0), State: courier.StateWaiting, Source: "3@42"},
-		{At: at(1), State: courier.StateAssigned, Source: "match", CourierID: 7, Deadline: at(6), Reason: "because"},
+		{At: at(1), State: courier.StateAssigned, Source: "match", CourierID: 7, Courier: "Anna", Deadline: at(6), Reason: "because"},
 	}, f.answer(ctx)
 }
 
@@ -88,7 +88,7 @@ func orderExchanges() []exchange {
 		held = `{"order_id":"b","state":"held","order_created_at":"2026-01-02T03:00:05Z","first_seen_at":"2026-01-02T03:00:05Z","updated_at":"2026-01-02T03:01:05Z",` +
 			`"overdue":false,"held_reason":"ill","missing_since":"2026-01-02T03:02:05Z","recheck":{"at":"2026-01-02T03:03:05Z","reason":"missing","attempts":2,"error":"404"}}`
 		timeline = `,"timeline":[{"at":"2026-01-02T03:00:05Z","state":"waiting","source":"3@42"},` +
-			`{"at":"2026-01-02T03:01:05Z","state":"assigned","source":"match","reason":"because","courier_id":7,"deadline":"2026-01-02T03:06:05Z"}]}`
+			`{"at":"2026-01-02T03:01:05Z","state":"assigned","source":"match","reason":"because","courier_id":7,"courier_name":"Anna","deadline":"2026-01-02T03:06:05Z"}]}`
 	)
 	all := []exchange{
 		{name: "orders", line: "GET " + path, status: 200, is: jsonType, want: `{"items":[` + theOrderBody + `,` + held + `]}`},

@@ -159,7 +159,8 @@ type couriersStatisticsInput struct {
 }
 
 type courierStatistics struct {
-	CourierID int64 `json:"courier_id" minimum:"1" example:"7"`
+	CourierID   int64  `json:"courier_id" minimum:"1" example:"7"`
+	CourierName string `json:"courier_name" example:"Anna"`
 	StatisticsBody
 }
 
@@ -173,7 +174,7 @@ func (s statisticsAPI) couriers(ctx context.Context, in *couriersStatisticsInput
 		return nil, err
 	}
 	body := func(c statistics.CourierFigures) courierStatistics {
-		return courierStatistics{c.CourierID, newStatisticsBody(p.From, p.To, c.Figures)}
+		return courierStatistics{c.CourierID, c.CourierName, newStatisticsBody(p.From, p.To, c.Figures)}
 	}
 	key := func(c statistics.CourierFigures) idKey { return idKey{c.CourierID} }
 	return respond(newPage(found, p.PageSize(in.Limit), body, key), nil)

@@ -31,7 +31,7 @@ func (f fakeStatistics) Courier(ctx context.Context, _ int64, p statistics.Perio
 }
 
 func (f fakeStatistics) Couriers(ctx context.Context, p statistics.Period, after int64, requested int) (statistics.Period, []statistics.CourierFigures, error) {
-	all := []statistics.CourierFigures{{CourierID: 3, Figures: theFigures()}, {CourierID: 4}}
+	all := []statistics.CourierFigures{{CourierID: 3, CourierName: "Anna", Figures: theFigures()}, {CourierID: 4}}
 	if after == 3 {
 		all = all[1:]
 	}
@@ -78,11 +78,11 @@ func statisticsExchanges() []exchange {
 		},
 		{
 			name: "statistics of couriers", line: path + "/couriers" + period + "&limit=1", status: 200, is: jsonType,
-			want: `{"items":[{"courier_id":3,` + month + one + `],"next_cursor":"eyJpZCI6M30"}`,
+			want: `{"items":[{"courier_id":3,"courier_name":"Anna",` + month + one + `],"next_cursor":"eyJpZCI6M30"}`,
 		},
 		{
 			name: "statistics of couriers, next page", line: path + "/couriers" + period + "&limit=1&cursor=eyJpZCI6M30", status: 200, is: jsonType,
-			want: `{"items":[{"courier_id":4,` + month + none + `]}`,
+			want: `{"items":[{"courier_id":4,"courier_name":"",` + month + none + `]}`,
 		},
 		{name: "statistics of couriers: bad cursor", line: path + "/couriers?cursor=x", status: 422, is: problemType, want: invalid(`{"location":"query.cursor","message":"not a cursor of this list"}`)},
 		{

@@ -32,6 +32,7 @@ type Recheck struct {
 // Delivery is the delivery of an order by a courier; CourierID is 0 when there is none.
 type Delivery struct {
 	CourierID    int64
+	CourierName  string
 	WaitingSince time.Time // when this service first saw the order, as known at its assignment
 	AssignedAt   time.Time
 	Deadline     time.Time
@@ -46,6 +47,7 @@ type TimelineEntry struct {
 	Source    string        // partition@offset of an order event, or match, recheck, resync, deadline, dispatcher:NAME
 	Reason    string
 	CourierID int64     // 0 when no courier was involved
+	Courier   string    // their name
 	Deadline  time.Time // of an assignment
 }
 

@@ -57,7 +57,8 @@ type Day struct {
 
 // CourierFigures is the figures of one courier.
 type CourierFigures struct {
-	CourierID int64
+	CourierID   int64
+	CourierName string
 	Figures
 }
 
