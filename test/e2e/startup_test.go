@@ -120,7 +120,7 @@ func startPostgres(t *testing.T) *devpostgres.Server {
 		t.Fatal(err)
 	}
 	p, err := devpostgres.Start(t.Context(), devpostgres.Config{
-		BinDir: os.Getenv("PG_BIN_DIR"), Port: port, Fast: true, Logger: slog.New(slog.DiscardHandler),
+		BinDir: os.Getenv("PG_BIN_DIR"), Port: port, Fast: true, Template: true, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ func newWorldWithServer(
 	t *testing.T, couriers int, cfg devpostgres.Config, neighbour ...func(*ordersim.Config),
 ) (*world, *devpostgres.Server) {
 	t.Helper()
-	cfg.Fast, cfg.Logger = true, slog.New(slog.DiscardHandler)
+	cfg.Fast, cfg.Template, cfg.Logger = true, true, slog.New(slog.DiscardHandler)
 	pg, err := devpostgres.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -29,8 +29,9 @@ var usualPlaces = []string{
 
 // binaries is a directory with a usable postgres and initdb.
 type binaries struct {
-	dir   string
-	major int
+	dir     string
+	version string // as the program prints it
+	major   int
 }
 
 func (b binaries) postgres() string { return filepath.Join(b.dir, "postgres") }
@@ -110,16 +111,16 @@ func (f finder) check(ctx context.Context, dir string, major int) (binaries, err
 	if err := f.user.checkReach(dir); err != nil {
 		return binaries{}, err
 	}
-	version, err := f.version(ctx, found.postgres())
+	var err error
+	found.version, found.major, err = f.version(ctx, found.postgres())
 	switch {
 	case err != nil:
 		return binaries{}, err
-	case version < minMajor:
-		return binaries{}, fmt.Errorf("%s is PostgreSQL %d, older than %d", dir, version, minMajor)
-	case major != 0 && version != major:
-		return binaries{}, fmt.Errorf("%s is PostgreSQL %d, the data directory was created by %d", dir, version, major)
+	case found.major < minMajor:
+		return binaries{}, fmt.Errorf("%s is PostgreSQL %d, older than %d", dir, found.major, minMajor)
+	case major != 0 && found.major != major:
+		return binaries{}, fmt.Errorf("%s is PostgreSQL %d, the data directory was created by %d", dir, found.major, major)
 	}
-	found.major = version
 	return found, nil
 }
 
@@ -128,7 +129,7 @@ var versionLine = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
 // version runs the program as the server's user, which also shows that its
 // libraries are installed.
-func (f finder) version(ctx context.Context, program string) (int, error) {
+func (f finder) version(ctx context.Context, program string) (whole string, major int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "--version")
@@ -137,13 +138,14 @@ func (f finder) version(ctx context.Context, program string) (int, error) {
 	cmd.SysProcAttr = f.user.sysProcAttr()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return 0, fmt.Errorf("%s --version: %w %s", program, err, out)
+		return "", 0, fmt.Errorf("%s --version: %w %s", program, err, out)
 	}
 	match := versionLine.FindSubmatch(out)
 	if match == nil {
-		return 0, fmt.Errorf("%s --version: unexpected output %q", program, out)
+		return "", 0, fmt.Errorf("%s --version: unexpected output %q", program, out)
 	}
-	return strconv.Atoi(string(match[1]))
+	major, err = strconv.Atoi(string(match[1]))
+	return string(out), major, err
 }
 
 // choose returns the binaries in cfg.BinDir; without BinDir those of the machine,

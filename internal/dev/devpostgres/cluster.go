@@ -139,23 +139,29 @@ func (s *Server) createCluster(ctx context.Context) error {
 	if err := os.RemoveAll(target); err != nil {
 		return err
 	}
-	if err := s.initdb(ctx, target); err != nil {
+	args := s.initdbArgs()
+	if s.cfg.Fast {
+		args = append(args, "--no-sync")
+	}
+	if err := s.initdb(ctx, target, s.dir.password(), args); err != nil {
 		return err
 	}
 	return os.Rename(target, s.dir.cluster())
 }
 
-func (s *Server) initdb(ctx context.Context, target string) error {
-	args := []string{
-		"-D", target, "-U", superuser, "--pwfile=" + s.dir.password(),
-		"--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions",
-	}
-	args = append(args, localeArgs(s.bin.major)...)
-	if s.cfg.Fast {
-		args = append(args, "--no-sync")
-	}
+func (s *Server) initdbArgs() []string {
+	return append([]string{"-U", superuser, "--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"}, localeArgs(s.bin.major)...)
+}
+
+func (s *Server) initdb(ctx context.Context, target, passwordFile string, args []string) error {
+	return s.runChild(ctx, s.bin.initdb(), append([]string{"-D", target, "--pwfile=" + passwordFile}, args...)...)
+}
+
+// runChild runs a program as the server's user to its end. The watchdog ends it with this
+// process.
+func (s *Server) runChild(ctx context.Context, program string, args ...string) error {
 	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, s.bin.initdb(), args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = childEnv()
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -164,14 +170,15 @@ func (s *Server) initdb(ctx context.Context, target string) error {
 	cmd.WaitDelay = time.Second
 
 	if err := cmd.Start(); err != nil {
-		return startError(err, s.user, s.bin.initdb())
+		return startError(err, s.user, program)
 	}
 	watchErr := s.watchdog.watch("group", cmd.Process.Pid)
 	if err := cmd.Wait(); err != nil {
+		name := filepath.Base(program)
 		if ctx.Err() != nil {
-			return fmt.Errorf("initdb: %w", context.Cause(ctx))
+			return fmt.Errorf("%s: %w", name, context.Cause(ctx))
 		}
-		return fmt.Errorf("initdb in %s: %w\n%s", target, err, tail(output.Bytes()))
+		return fmt.Errorf("%s in %s: %w\n%s", name, s.dir.root, err, tail(output.Bytes()))
 	}
 	if watchErr != nil {
 		return watchErr

@@ -70,19 +70,19 @@ func newDownloader(cfg Config, user account) (downloader, error) {
 	if !ok {
 		return downloader{}, fmt.Errorf("no binaries to download for %s", platform)
 	}
-	cache := cfg.CacheDir
-	if cache == "" {
-		var err error
-		if cache, err = defaultCacheDir(user); err != nil {
-			return downloader{}, err
-		}
+	cache, err := cacheDir(cfg, user)
+	if err != nil {
+		return downloader{}, err
 	}
 	return downloader{base: cfg.MirrorURL, cache: cache, archive: found, stall: 30 * time.Second, progress: cfg.Progress}, nil
 }
 
-// defaultCacheDir is the user's cache directory. That of root would not be
+// cacheDir is by default the user's cache directory. That of root would not be
 // readable by the server's user.
-func defaultCacheDir(user account) (string, error) {
+func cacheDir(cfg Config, user account) (string, error) {
+	if cfg.CacheDir != "" {
+		return cfg.CacheDir, nil
+	}
 	if user.switched && runtime.GOOS == "darwin" {
 		return "/Library/Caches/service-courier", nil
 	}
@@ -91,7 +91,7 @@ func defaultCacheDir(user account) (string, error) {
 	}
 	base, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no cache directory for downloaded binaries: %w", err)
+		return "", fmt.Errorf("no cache directory: %w", err)
 	}
 	return filepath.Join(base, "service-courier"), nil
 }
@@ -105,12 +105,9 @@ func (d downloader) ensure(ctx context.Context) (string, error) {
 	if _, err := os.Stat(bin); err == nil {
 		return bin, nil
 	}
-	if err := d.makeCache(); err != nil {
-		return "", fmt.Errorf("cache directory %s: %w", d.cache, err)
-	}
-	lock, err := dev.Lock(ctx, filepath.Join(d.cache, "lock"))
+	lock, err := lockCache(ctx, d.cache)
 	if err != nil {
-		return "", fmt.Errorf("cache directory %s: %w", d.cache, err)
+		return "", err
 	}
 	defer lock.Release()
 	if _, err := os.Stat(bin); err == nil {
@@ -122,15 +119,27 @@ func (d downloader) ensure(ctx context.Context) (string, error) {
 	return bin, nil
 }
 
-func (d downloader) makeCache() error {
-	if err := os.MkdirAll(filepath.Dir(d.cache), 0o755); err != nil {
+// lockCache creates the directory if missing and locks it against other processes.
+func lockCache(ctx context.Context, dir string) (*dev.FileLock, error) {
+	if err := makeCache(dir); err != nil {
+		return nil, fmt.Errorf("cache directory %s: %w", dir, err)
+	}
+	lock, err := dev.Lock(ctx, filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, fmt.Errorf("cache directory %s: %w", dir, err)
+	}
+	return lock, nil
+}
+
+func makeCache(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
-	err := os.Mkdir(d.cache, 0o755)
+	err := os.Mkdir(dir, 0o755)
 	if errors.Is(err, os.ErrExist) {
 		return nil
 	}
-	return errors.Join(err, os.Chmod(d.cache, 0o755)) // the umask may have narrowed it
+	return errors.Join(err, os.Chmod(dir, 0o755)) // the umask may have narrowed it
 }
 
 // install works in a second directory and renames it at the end, so that an

@@ -126,6 +126,11 @@ func (s *Server) start(ctx context.Context) (err error) {
 	// The timeout starts after a download, which takes as long as the network needs.
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
 	defer cancel()
+	if s.cfg.Template && s.temp {
+		if major, err = s.copyTemplate(ctx); err != nil {
+			s.cfg.Logger.InfoContext(ctx, "no template cluster, running initdb", slog.Any("error", err))
+		}
+	}
 	if s.password, err = s.dir.superuserPassword(major == 0); err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 // Package pgtest gives each test a database on a real PostgreSQL. A test process starts
 // a private server on first use; each database is a clone of a template that is
 // migrated once. Test processes share nothing and leave nothing behind, even when
-// killed.
+// killed, except an empty cluster in the user's cache directory, which they copy.
 //
 // It is for tests only. It reads PG_BIN_DIR from the environment.
 package pgtest
@@ -84,6 +84,7 @@ func start() (*devpostgres.Server, error) {
 	server.pg, server.err = devpostgres.Start(ctx, devpostgres.Config{
 		BinDir:         os.Getenv("PG_BIN_DIR"),
 		Fast:           true,
+		Template:       true,
 		MaxConnections: 300,
 		Settings:       map[string]string{"max_prepared_transactions": "8"},
 		Progress:       os.Stderr,
