@@ -121,7 +121,7 @@ func TestOutboxCommand(t *testing.T) {
 		}
 	}
 	run(cli.ExitOK, `"published_id": null`, "-o", "json")
-	pool, err := postgres.Open(t.Context(), url, 1)
+	pool, err := postgres.Open(t.Context(), pgtest.Patient(url), 1)
 	must(t, err)
 	defer pool.Close()
 	_, err = pool.Exec(t.Context(), "INSERT INTO journal (order_id, state, source) VALUES ('a', 'waiting', ''), ('b', 'waiting', '')")

@@ -78,6 +78,7 @@ func TestConnectionStrings(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Setenv("DATABASE_URL", raw)
+			t.Setenv("PGCONNECT_TIMEOUT", "60") // the machine may be busy
 			commands := []struct {
 				name string
 				run  func() error

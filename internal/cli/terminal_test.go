@@ -70,6 +70,7 @@ func TestRawPayloadOnTerminal(t *testing.T) {
 	database := pgtest.NewDatabase(t, postgres.Migrate)
 	t.Chdir(t.TempDir()) // no .env
 	t.Setenv("DATABASE_URL", database)
+	t.Setenv("PGCONNECT_TIMEOUT", "60") // the machine may be busy
 	pool, err := postgres.Open(t.Context(), database, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
 	"service-courier/test/e2e/program"
 )
@@ -52,7 +53,7 @@ func newStack(t *testing.T, kafka, database string) *stack {
 	}
 	t.Cleanup(s.http.CloseIdleConnections)
 	var err error
-	if s.pool, err = postgres.Open(t.Context(), database, 4); err != nil {
+	if s.pool, err = postgres.Open(t.Context(), pgtest.Patient(database), 4); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.pool.Close)

@@ -46,7 +46,7 @@ func TestBehindPgBouncer(t *testing.T) {
 // roleSettings returns the statements that the refusal of the service names.
 func roleSettings(w *world) string {
 	w.Helper()
-	pool, err := postgres.Open(w.Context(), w.database, 1)
+	pool, err := postgres.Open(w.Context(), pgtest.Patient(w.database), 1)
 	w.must(err)
 	defer pool.Close()
 	err = postgres.CheckSchema(w.Context(), pool)

@@ -62,7 +62,7 @@ func (s *stacks) record(statement string) {
 // Reconcile, and from Execute, to the call into pgx there are at most six functions of
 // this module, closures included.
 func TestFewFunctionsBetweenReconcileAndPostgres(t *testing.T) {
-	cfg, err := pgxpool.ParseConfig(pgtest.NewDatabase(t, postgres.Migrate))
+	cfg, err := pgxpool.ParseConfig(pgtest.Patient(pgtest.NewDatabase(t, postgres.Migrate)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"service-courier/internal/dev/ordersim"
+	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
 )
 
@@ -43,7 +44,7 @@ func TestDataSurvivesKill(t *testing.T) {
 	eventually(t, "PostgreSQL ends with its parent", func() bool { return !answers(t, database) })
 
 	again := startDev(t, Config{DataDir: dir, traffic: shortLives}).up(t)
-	pool, err := postgres.Open(t.Context(), again.databaseURL(), 1)
+	pool, err := postgres.Open(t.Context(), pgtest.Patient(again.databaseURL()), 1)
 	must(t, err)
 	defer pool.Close()
 	awaitTruth(t, pool, again.sim)

@@ -91,7 +91,7 @@ func dataDir(t *testing.T) string {
 }
 
 // patience is how long to wait for other processes.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // running is a dev in this process.
 type running struct {

@@ -60,7 +60,7 @@ func newDatabase(t *testing.T, server *devpostgres.Server, name string) string {
 // fixtureOf is the fixture of an existing database.
 func fixtureOf(t *testing.T, url string) fixture {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), url, 8)
+	pool, err := postgres.Open(t.Context(), pgtest.Patient(url), 8)
 	if err != nil {
 		t.Fatal(err)
 	}
