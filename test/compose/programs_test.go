@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/ordersim"
 	"service-courier/test/e2e/program"
 	"service-courier/test/settings"
@@ -134,6 +135,7 @@ func TestKafkaIsReachableFromTheHost(t *testing.T) {
 // TestCommands: the programs know the command of each container, and each health check
 // calls its service and reports its answer.
 func TestCommands(t *testing.T) {
+	citest.Only(t, "it builds both programs")
 	programs := t.TempDir()
 	if err := program.Build(t.Context(), programs, "service-courier", "service-order"); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/devpostgres"
 )
 
@@ -49,6 +50,9 @@ func TestHealthAndMetricsAnswerWithoutPostgres(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "down" {
+				citest.Only(t, "each case starts its own PostgreSQL")
+			}
 			t.Parallel()
 			w, pg := newWorldWithOwnServer(t, 10)
 			w.serve()

@@ -184,6 +184,9 @@ func TestHostileAnswers(t *testing.T) {
 	t.Run("answer", func(t *testing.T) {
 		for name, answer := range answers {
 			t.Run(name, func(t *testing.T) {
+				if name != "a gibibyte" && name != "another order" {
+					citest.Only(t, "seven answers, each with a service of its own")
+				}
 				t.Parallel()
 				w := newWorld(t, 2)
 				w.serve()

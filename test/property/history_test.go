@@ -9,11 +9,13 @@ import (
 	"pgregory.net/rapid"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/usecase/orderevent"
 )
 
 func TestMain(m *testing.M) {
+	citest.FewerChecks()
 	code := pgtest.Main(m)
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)

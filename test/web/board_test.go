@@ -77,6 +77,7 @@ func TestActionsByKeyboard(t *testing.T) {
 // TestReconnect: while the server is away the page says so and permits no action; after it,
 // the board equals the API.
 func TestReconnect(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	b := w.open("/ui/")
 	b.tolerate = []string{"net::ERR", "Failed to load resource", "503"}
@@ -115,6 +116,7 @@ func withTokens(c *config.Config) {
 // TestReadTokenCannotWrite: the page signs in with a token; a read token sees the board
 // with disabled actions, and the server refuses what a page sends all the same.
 func TestReadTokenCannotWrite(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t, withTokens)
 	b := w.open("/ui/")
 	b.tolerate = []string{"401", "403"}
@@ -228,6 +230,7 @@ func (w *world) post(path string) {
 // TestDialogOfAChangedOrder: a dialog says that its order has another state now, and no
 // longer offers what would fail.
 func TestDialogOfAChangedOrder(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	w.courier("Anna", "car")
 	b := w.open("/ui/")
@@ -242,6 +245,7 @@ func TestDialogOfAChangedOrder(t *testing.T) {
 // TestMissingOrderIsCancelled: the board offers to cancel an order that service-order does
 // not have, not to assign it, which would be refused.
 func TestMissingOrderIsCancelled(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	id := w.order()
 	w.eventually("the order waits", func() bool {

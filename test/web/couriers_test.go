@@ -98,6 +98,7 @@ func TestDayOfACourier(t *testing.T) {
 // TestEventOfACourierIsNewerThanAnAnswer: a list of couriers that was read before an event
 // does not undo it.
 func TestEventOfACourierIsNewerThanAnAnswer(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	anna := w.courier("Anna", "car")
 	b := w.open("/ui/")

@@ -7,11 +7,14 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"service-courier/internal/dev/citest"
 )
 
 // TestWithoutJavaScript: the browser signs in by a form and sees the board as a table, which
 // changes nothing.
 func TestWithoutJavaScript(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t, withTokens)
 	w.courier("<b>Anna</b>", "car")
 	assigned := w.order()

@@ -147,6 +147,7 @@ func TestPlayground(t *testing.T) {
 
 // TestNoPlaygroundInServe: serve has neither the page nor its API.
 func TestNoPlaygroundInServe(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
 	w := newWorld(t)
 	b := w.open("/ui/playground")
 	b.tolerate = []string{"404"}

@@ -6,6 +6,7 @@
 package citest
 
 import (
+	"flag"
 	"os"
 	"testing"
 )
@@ -18,6 +19,16 @@ func Only(tb testing.TB, because string) {
 	tb.Helper()
 	if !Enabled() {
 		tb.Skipf("only in CI: %s; to run it: CI=true go test -run '^%s$'", because, tb.Name())
+	}
+}
+
+// FewerChecks makes 25 checks of each property outside CI, in place of rapid's 100. For
+// TestMain; the flag -rapid.checks still overrides it.
+func FewerChecks() {
+	if !Enabled() {
+		if err := flag.Set("rapid.checks", "25"); err != nil {
+			panic(err) // the package does not use rapid
+		}
 	}
 }
 

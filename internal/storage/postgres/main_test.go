@@ -11,12 +11,14 @@ import (
 	"go.uber.org/goleak"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/orderevent"
 )
 
 func TestMain(m *testing.M) {
+	citest.FewerChecks()
 	code := pgtest.Main(m)
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
