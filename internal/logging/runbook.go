@@ -72,6 +72,7 @@ var sections = invert(map[string][]string{
 		"order_service_grpc",
 		"resync",
 		"service-order lost its state",
+		"orders still missing since service-order lost its state",
 		"service-order",
 		"unknown order status",
 	},

@@ -48,6 +48,9 @@ type monitor struct{ stateLost, missing, waiting bool }
 
 func (m *monitor) report(ctx context.Context, log *slog.Logger, s orderevent.ActiveOrders) {
 	switch began, ended := change(&m.stateLost, s.StateLost()); {
+	case began && s.Lost > 0: // before the start, or another replica has logged it
+		log.WarnContext(ctx, "orders still missing since service-order lost its state", slog.Int("missing", s.Missing), slog.String("oldest", rounded(s.MissingOldest)))
+		m.missing = true
 	case began:
 		log.WarnContext(ctx, "service-order lost its state", slog.Int("missing", s.Missing), slog.Int("active", s.Active))
 	case ended:

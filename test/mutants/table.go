@@ -1024,6 +1024,12 @@ var mutants = []mutant{
 		"./internal/worker TestConditionsAreLoggedOnce",
 	},
 	{
+		"old loss of the state is not logged as new", "internal/worker/monitor.go",
+		"case began && s.Lost > 0:",
+		"case false:",
+		"./internal/worker TestConditionsAreLoggedOnce",
+	},
+	{
 		"lost state is recorded", "internal/worker/monitor.go",
 		"if s.MostMissing() {",
 		"if false {",
