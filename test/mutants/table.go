@@ -1024,6 +1024,12 @@ var mutants = []mutant{
 		"./internal/worker TestConditionsAreLoggedOnce",
 	},
 	{
+		"a lost connection ends a redrive of many", "internal/usecase/deadletters/selected.go",
+		"if endsAll(err) {\n\t\t\treturn",
+		"if false {\n\t\t\treturn",
+		"./internal/usecase/deadletters TestLostConnectionEndsAll",
+	},
+	{
 		"old loss of the state is not logged as new", "internal/worker/monitor.go",
 		"case began && s.Lost > 0:",
 		"case false:",

@@ -71,7 +71,7 @@ func producerConfig(c *sarama.Config) *sarama.Config {
 func (p *Producer) Publish(_ context.Context, r deadletters.Record) (deadletters.RecordPosition, error) {
 	if p.producer == nil {
 		if err := p.connect(); err != nil {
-			return deadletters.RecordPosition{}, err
+			return deadletters.RecordPosition{}, fmt.Errorf("%w: %w", deadletters.ErrUnreachable, err)
 		}
 	}
 	m := &sarama.ProducerMessage{Topic: p.cfg.Topic, Key: encoder(r.Key), Value: encoder(r.Payload)}
@@ -79,8 +79,11 @@ func (p *Producer) Publish(_ context.Context, r deadletters.Record) (deadletters
 		m.Headers = append(m.Headers, sarama.RecordHeader{Key: h.Key, Value: h.Value})
 	}
 	if err := p.send(m); err != nil {
-		if errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
+		switch _, answered := errors.AsType[sarama.KError](err); {
+		case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 			err = fmt.Errorf("%w: %w", deadletters.ErrForbidden, err)
+		case !answered:
+			err = fmt.Errorf("%w: %w", deadletters.ErrUnreachable, err)
 		}
 		return deadletters.RecordPosition{}, fmt.Errorf("publish to topic %s: %w", p.cfg.Topic, explain(err))
 	}

@@ -38,6 +38,9 @@ var (
 	ErrNoRecord     = errors.New("the dead letter is a batch that was not decoded: discard it, or edit it to redrive one record")
 	// ErrNotPublished means that Kafka did not acknowledge the record.
 	ErrNotPublished = errors.New("the record was not acknowledged by Kafka")
+	// ErrUnreachable means that no broker answered: the next record would not be published
+	// either.
+	ErrUnreachable = errors.New("Kafka does not answer")
 	// ErrForbidden means that the Kafka user lacks a permission.
 	ErrForbidden = errors.New("the Kafka user of this service may not write to the topic")
 )

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"service-courier/internal/courier"
 )
 
 // Outcome is the outcome of a command for one dead letter.
@@ -105,6 +107,9 @@ func (u *DeadLetters) each(ctx context.Context, s Selection, do func(id int64) (
 			return fmt.Errorf("interrupted; the remaining dead letters are unchanged: %w", err)
 		}
 		at, err := do(id)
+		if endsAll(err) {
+			return fmt.Errorf("dead letter %d: %w", id, err)
+		}
 		r := Result{id, outcomeOf(err), at, err}
 		total.add(r.Outcome)
 		report(r)
@@ -117,7 +122,15 @@ func (u *DeadLetters) each(ctx context.Context, s Selection, do func(id int64) (
 		}
 		return nil
 	})
+	if endsAll(err) {
+		err = fmt.Errorf("stopped after %d dead letters, the others are unchanged: %w", total.Done+total.Failed+total.Skipped, err)
+	}
 	return total, err
+}
+
+// endsAll reports whether err would be that of each further dead letter, too.
+func endsAll(err error) bool {
+	return errors.Is(err, courier.ErrUnavailable) || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrForbidden)
 }
 
 func outcomeOf(err error) Outcome {

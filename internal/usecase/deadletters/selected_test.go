@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"service-courier/internal/courier"
 )
 
 var errRefused = errors.New("the broker refuses")
@@ -122,6 +124,30 @@ func TestRedriveGivesUp(t *testing.T) {
 	report, err := New(s).RedriveSelected(t.Context(), Selection{All: true}, publisher(func(Record) error { return errRefused }), RedriveOptions{}, new(results).add)
 	if !errors.Is(err, ErrGaveUp) || report.Failed != maxFailuresInARow || len(s.ids(Pending)) != 100 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// TestLostConnectionEndsAll: one error says it, and how many were done before, not one for
+// each that is left.
+func TestLostConnectionEndsAll(t *testing.T) {
+	for _, lost := range []error{ErrUnreachable, ErrForbidden, courier.ErrUnavailable} {
+		s := newFakeStore(9)
+		var got results
+		sent := 0
+		report, err := New(s).RedriveSelected(t.Context(), Selection{All: true}, publisher(func(Record) error {
+			if sent++; sent <= 2 {
+				return nil
+			}
+			return lost
+		}), RedriveOptions{}, got.add)
+		if !errors.Is(err, lost) || !strings.Contains(err.Error(), "stopped after 2 dead letters") || report != (Report{Done: 2}) || len(got) != 2 || len(s.ids(Pending)) != 7 {
+			t.Errorf("%v: %+v, %v, %d results", lost, report, err, len(got))
+		}
+	}
+	s := newFakeStore(9)
+	s.markErr = courier.ErrUnavailable
+	if report, err := New(s).DiscardSelected(t.Context(), Selection{IDs: []int64{1, 2}}, new(results).add); !errors.Is(err, courier.ErrUnavailable) || report != (Report{}) {
+		t.Errorf("discard: %+v, %v", report, err)
 	}
 }
 
