@@ -86,18 +86,11 @@ func (c consumerStatus) Status(ctx context.Context) (rest.ConsumerStatus, error)
 	if c.breaker.Tripped() {
 		status.Breaker = "open"
 	}
-	rechecks, outboxLag, err := c.database(ctx)
-	status.Outbox = outboxLag
-	switch { // the lag is in Kafka
+	switch err := c.database(ctx, &status); { // the lag is in Kafka
 	case errors.Is(err, courier.ErrUnavailable), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		status.DatabaseError = courier.ErrUnavailable.Error()
 	case err != nil:
 		return status, err
-	}
-	for _, r := range rechecks {
-		status.Rechecks = append(status.Rechecks, rest.PendingRechecks{
-			Reason: r.Reason, Orders: r.Orders, Due: r.Due, MaxAttempts: r.MaxAttempts, NextAt: r.Next.UTC(),
-		})
 	}
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
@@ -112,24 +105,65 @@ func (c consumerStatus) Status(ctx context.Context) (rest.ConsumerStatus, error)
 	return withInspection(status, in), nil
 }
 
-// database reads what the database knows.
-func (c consumerStatus) database(ctx context.Context) ([]postgres.PendingRechecks, *rest.OutboxLag, error) {
+// database adds what the database knows: all of it, or nothing beside an error.
+func (c consumerStatus) database(ctx context.Context, status *rest.ConsumerStatus) error {
 	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
 	rechecks, err := c.health.RechecksByReason(ctx)
-	if err != nil || c.topic == "" {
-		return rechecks, nil, err
+	if err != nil {
+		return err
+	}
+	backlog, err := c.backlog(ctx)
+	if err != nil {
+		return err
+	}
+	if status.Outbox, err = c.outboxLag(ctx); err != nil {
+		return err
+	}
+	status.Backlog = backlog
+	for _, r := range rechecks {
+		status.Rechecks = append(status.Rechecks, rest.PendingRechecks{
+			Reason: r.Reason, Orders: r.Orders, Due: r.Due, MaxAttempts: r.MaxAttempts, NextAt: r.Next.UTC(),
+		})
+	}
+	return nil
+}
+
+func (c consumerStatus) backlog(ctx context.Context) (*rest.Backlog, error) {
+	queue, err := c.health.Queue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	active, err := c.health.ActiveOrders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	letters, err := c.health.DeadLetters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &rest.Backlog{
+		WaitingOrders: queue.Waiting.Count, WaitingMissing: queue.Missing, LongestWait: queue.Waiting.Oldest.Seconds(), HeldOrders: queue.Held,
+		MissingOrders: active.Missing, LongestMissing: active.MissingOldest.Seconds(), Couriers: queue.Couriers, AvailableCouriers: queue.Available,
+		DeadLetters: letters.Count, OldestDeadLetter: letters.Oldest.Seconds(),
+	}, nil
+}
+
+// outboxLag returns nil while the outbox is off.
+func (c consumerStatus) outboxLag(ctx context.Context) (*rest.OutboxLag, error) {
+	if c.topic == "" {
+		return nil, nil
 	}
 	lag, err := c.outbox.Lag(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	status := &rest.OutboxLag{Topic: c.topic, Pending: lag.Pending}
 	if lag.Pending > 0 {
 		at := lag.OldestAt.UTC()
 		status.OldestAt = &at
 	}
-	return rechecks, status, nil
+	return status, nil
 }
 
 func newConsumerStatus(topic, group string) rest.ConsumerStatus {

@@ -202,7 +202,7 @@ func TestDoctorWarnings(t *testing.T) {
 	d.exits(false)
 	d.finds("dead letters", doctor.Warn, "deadletters list")
 	d.finds("missing orders", doctor.Warn, "oldest for 2h0m")
-	d.finds("waiting orders", doctor.Warn, "waiting: 2 (1 missing in service-order, which get no courier), the oldest for 3h0m; free couriers: 0 of 0")
+	d.finds("waiting orders", doctor.Warn, "waiting: 2 (1 missing in service-order, which get no courier), the oldest for 3h0m; on hold: 0; free couriers: 0 of 0")
 	d.finds("rechecks", doctor.Warn, "stubborn (seen): unavailable, 7 attempts, status 500")
 	d.finds("consumer group", doctor.Warn, "lag: 1")
 	s.exec(`UPDATE orders SET recheck_at = now() - interval '1 minute' WHERE order_id = 'stubborn'`)

@@ -207,7 +207,7 @@ func queueFinding(s postgres.QueueState) Finding {
 	if s.Waiting.Count > s.Missing {
 		waiting += fmt.Sprintf(", the oldest for %s", roughly(s.Waiting.Oldest))
 	}
-	detail := fmt.Sprintf("%s; free couriers: %d of %d", waiting, s.Available, s.Couriers)
+	detail := fmt.Sprintf("%s; on hold: %d; free couriers: %d of %d", waiting, s.Held, s.Available, s.Couriers)
 	switch {
 	case s.Couriers == 0:
 		return warning(checkQueue, detail, "register couriers: service-courier couriers create")
@@ -223,7 +223,7 @@ func missingFinding(s orderevent.ActiveOrders) Finding {
 	}
 	return warning(checkMissing,
 		fmt.Sprintf("missing in service-order: %d active, the oldest for %s", s.Missing, roughly(s.MissingOldest)),
-		"see docs/runbook.md, missing orders: their couriers are not freed automatically")
+		"service-courier orders list --missing lists them; see docs/runbook.md, missing orders: their couriers are not freed automatically")
 }
 
 func deadLettersFinding(b postgres.Backlog) Finding {
@@ -231,7 +231,7 @@ func deadLettersFinding(b postgres.Backlog) Finding {
 		return okay(checkDeadLetters, "none pending")
 	}
 	return warning(checkDeadLetters, fmt.Sprintf("%d pending, the oldest for %s", b.Count, roughly(b.Oldest)),
-		"service-courier deadletters list")
+		"see the page Dead letters, or service-courier deadletters list")
 }
 
 // rechecksFinding lists the orders with most attempts, whatever the status.

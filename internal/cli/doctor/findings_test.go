@@ -33,11 +33,11 @@ func TestFindings(t *testing.T) {
 		"a short queue":        {queueFinding(postgres.QueueState{Couriers: 1, Waiting: postgres.Backlog{Count: 2, Oldest: time.Minute}}), OK, "waiting: 2, the oldest for 1m0s"},
 		"some are missing": {
 			queueFinding(postgres.QueueState{Couriers: 1, Waiting: postgres.Backlog{Count: 3, Oldest: time.Minute}, Missing: 2}), OK,
-			"waiting: 3 (2 missing in service-order, which get no courier), the oldest for 1m0s; free couriers: 0 of 1",
+			"waiting: 3 (2 missing in service-order, which get no courier), the oldest for 1m0s; on hold: 0; free couriers: 0 of 1",
 		},
 		"all are missing": {
 			queueFinding(postgres.QueueState{Couriers: 1, Available: 1, Waiting: postgres.Backlog{Count: 2}, Missing: 2}), OK,
-			"waiting: 2 (2 missing in service-order, which get no courier); free couriers: 1 of 1",
+			"waiting: 2 (2 missing in service-order, which get no courier); on hold: 0; free couriers: 1 of 1",
 		},
 		"a long wait":        {queueFinding(postgres.QueueState{Couriers: 1, Waiting: postgres.Backlog{Count: 1, Oldest: 26 * time.Hour}}), Warn, "26h0m"},
 		"no leader":          {topicFinding("t", kafka.Inspection{Partitions: []kafka.PartitionState{{ID: 0}, {ID: 4, Leaderless: true}}}), Fail, "partition 4"},

@@ -1,17 +1,19 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"service-courier/internal/cli/client"
 	"service-courier/internal/cli/output"
+	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/orderevent"
 )
 
 // The checks of a running server besides its components.
@@ -43,8 +45,7 @@ func diagnoseServer(ctx context.Context, c *client.Client) Report {
 	if !allowed {
 		return append(report, unknown("it needs a token", rest[2:]...)...)
 	}
-	report = append(report, consumerFindings(ctx, c)...)
-	return append(report, attentionFindings(ctx, c, ready.Date)...)
+	return append(report, consumerFindings(ctx, c)...)
 }
 
 func bounded[T any](ctx context.Context, get func(context.Context) (T, error)) (T, error) {
@@ -56,8 +57,8 @@ func bounded[T any](ctx context.Context, get func(context.Context) (T, error)) (
 const fixLog = "see the log of the server"
 
 // getJSON reads an answer of the API.
-func getJSON(ctx context.Context, c *client.Client, path string, query url.Values, into any) error {
-	answer, err := bounded(ctx, func(ctx context.Context) (json.RawMessage, error) { return c.Get(ctx, path, query) })
+func getJSON(ctx context.Context, c *client.Client, path string, into any) error {
+	answer, err := bounded(ctx, func(ctx context.Context) (json.RawMessage, error) { return c.Get(ctx, path, nil) })
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func tokenFinding(ctx context.Context, c *client.Client) (f Finding, allowed boo
 		Name     string `json:"name"`
 		Role     string `json:"role"`
 	}
-	if err := getJSON(ctx, c, "/api/v1/session", nil, &session); err != nil {
+	if err := getJSON(ctx, c, "/api/v1/session", &session); err != nil {
 		return failureOf(checkToken, err, fixLog), false
 	}
 	switch {
@@ -148,7 +149,21 @@ type consumer struct {
 	TotalLag      *int64            `json:"total_lag"` // nil: unknown
 	Breaker       string            `json:"breaker"`
 	Rechecks      []pendingRechecks `json:"rechecks"`
+	Backlog       *backlog          `json:"backlog"` // nil: unknown
 	DatabaseError string            `json:"database_error"`
+}
+
+type backlog struct {
+	WaitingOrders     int     `json:"waiting_orders"`
+	WaitingMissing    int     `json:"waiting_missing_orders"`
+	LongestWait       float64 `json:"longest_wait_seconds"`
+	HeldOrders        int     `json:"held_orders"`
+	MissingOrders     int     `json:"missing_orders"`
+	LongestMissing    float64 `json:"longest_missing_seconds"`
+	Couriers          int     `json:"couriers"`
+	AvailableCouriers int     `json:"available_couriers"`
+	DeadLetters       int     `json:"dead_letters"`
+	OldestDeadLetter  float64 `json:"oldest_dead_letter_seconds"`
 }
 
 type pendingRechecks struct {
@@ -158,14 +173,31 @@ type pendingRechecks struct {
 	MaxAttempts int    `json:"max_attempts"`
 }
 
-// consumerFindings are the lag and what is deferred.
+// consumerFindings are the lag, and what a dispatcher or an operator has to deal with.
 func consumerFindings(ctx context.Context, c *client.Client) []Finding {
 	var now consumer
-	if err := getJSON(ctx, c, "/api/v1/consumer", nil, &now); err != nil {
-		return append(unknown("the server does not answer", checkRechecks), failureOf(checkLag, err, fixLog))
+	if err := getJSON(ctx, c, "/api/v1/consumer", &now); err != nil {
+		return append([]Finding{failureOf(checkLag, err, fixLog)}, unknown("the server does not answer", checkRechecks, checkQueue, checkMissing, checkDeadLetters)...)
 	}
-	return []Finding{now.lag(), now.rechecks()}
+	if now.Backlog == nil {
+		return append([]Finding{now.lag()}, unknown(cmp.Or(now.DatabaseError, "the server is of another version"), checkRechecks, checkQueue, checkMissing, checkDeadLetters)...)
+	}
+	return append([]Finding{now.lag(), now.rechecks()}, now.Backlog.findings()...)
 }
+
+// findings are those of the database itself.
+func (b backlog) findings() []Finding {
+	return []Finding{
+		queueFinding(postgres.QueueState{
+			Waiting: postgres.Backlog{Count: b.WaitingOrders, Oldest: inSeconds(b.LongestWait)}, Missing: b.WaitingMissing,
+			Held: b.HeldOrders, Couriers: b.Couriers, Available: b.AvailableCouriers,
+		}),
+		missingFinding(orderevent.ActiveOrders{Missing: b.MissingOrders, MissingOldest: inSeconds(b.LongestMissing)}),
+		deadLettersFinding(postgres.Backlog{Count: b.DeadLetters, Oldest: inSeconds(b.OldestDeadLetter)}),
+	}
+}
+
+func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func (c consumer) lag() Finding {
 	if c.TotalLag == nil {
@@ -184,9 +216,6 @@ func (c consumer) lag() Finding {
 }
 
 func (c consumer) rechecks() Finding {
-	if c.DatabaseError != "" {
-		return unknown(c.DatabaseError, checkRechecks)[0]
-	}
 	f := okay(checkRechecks, "none pending")
 	orders := 0
 	for _, r := range c.Rechecks {
@@ -198,49 +227,4 @@ func (c consumer) rechecks() Finding {
 		}
 	}
 	return f
-}
-
-// listed is what the findings need of an order or a dead letter.
-type listed struct {
-	OrderID     string    `json:"order_id"`
-	FirstSeenAt time.Time `json:"first_seen_at"`
-}
-
-// first returns the first item of a list; nil when there is none.
-func first(ctx context.Context, c *client.Client, path, name, value string) (*listed, error) {
-	var page struct{ Items []listed }
-	err := getJSON(ctx, c, path, url.Values{name: {value}, "limit": {"1"}}, &page)
-	if err != nil || len(page.Items) == 0 {
-		return nil, err
-	}
-	return &page.Items[0], nil
-}
-
-// attentionFindings are what a dispatcher or an operator has to deal with. now is the server's
-// clock; zero: unknown.
-func attentionFindings(ctx context.Context, c *client.Client, now time.Time) []Finding {
-	check := func(name, none, path, parameter, value string, found func(listed) Finding) Finding {
-		switch item, err := first(ctx, c, path, parameter, value); {
-		case err != nil:
-			return failureOf(name, err, fixLog)
-		case item == nil:
-			return okay(name, none)
-		default:
-			return found(*item)
-		}
-	}
-	return []Finding{
-		check(checkQueue, "none", "/api/v1/orders", "state", "waiting", func(head listed) Finding {
-			if waited := now.Sub(head.FirstSeenAt); !now.IsZero() && waited > longWait {
-				return warning(checkQueue, "the first was seen "+roughly(waited)+" ago", "add couriers, or check whether some are busy with missing orders")
-			}
-			return okay(checkQueue, "the first is "+head.OrderID)
-		}),
-		check(checkMissing, "none", "/api/v1/orders", "missing", "true", func(listed) Finding {
-			return warning(checkMissing, "service-order answers 404 for active orders", "service-courier orders list --missing; see docs/runbook.md, missing orders")
-		}),
-		check(checkDeadLetters, "none pending", "/api/v1/dead-letters", "state", "pending", func(listed) Finding {
-			return warning(checkDeadLetters, "some are pending", "see the page Dead letters, or GET /api/v1/dead-letters")
-		}),
-	}
 }

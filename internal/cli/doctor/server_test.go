@@ -17,8 +17,7 @@ const (
 	isNotReady    = `{"components":[{"name":"schema","status":"failing","required":true,"detail":"absent"},{"name":"order_service","status":"failing","detail":"does not answer"}]}`
 	signedIn      = `{"signed_in":true,"token_required":true,"name":"anna","role":"read"}`
 	unknownCaller = `{"signed_in":false,"token_required":true}`
-	stable        = `{"topic":"t","group_id":"g","group_state":"Stable","members":1,"total_lag":3,"breaker":"closed","rechecks":[]}`
-	noItems       = `{"items":[]}`
+	stable        = `{"topic":"t","group_id":"g","group_state":"Stable","members":1,"total_lag":3,"breaker":"closed","rechecks":[],"backlog":{"couriers":2}}`
 )
 
 // examined returns the findings about a server that gives these answers by path; others are
@@ -27,13 +26,9 @@ func examined(t *testing.T, token string, answers map[string]string) Report {
 	t.Helper()
 	usual := map[string]string{
 		"/readyz": isReady, "/api/v1/session": signedIn, "/api/v1/consumer": stable,
-		"/api/v1/orders": noItems, "/api/v1/dead-letters": noItems,
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, given := answers[r.URL.Path+"?"+r.URL.Query().Get("state")]
-		if !given {
-			answer, given = answers[r.URL.Path]
-		}
+		answer, given := answers[r.URL.Path]
 		if !given {
 			answer = usual[r.URL.Path]
 		}
@@ -56,6 +51,10 @@ func examined(t *testing.T, token string, answers map[string]string) Report {
 	return diagnoseServer(t.Context(), c)
 }
 
+func backlogOf(fields string) map[string]string {
+	return map[string]string{"/api/v1/consumer": strings.Replace(stable, `"couriers":2`, fields, 1)}
+}
+
 func TestServerWithoutProblems(t *testing.T) {
 	report := examined(t, "secret", nil)
 	if len(report) != 10 || report.Count(OK) != len(report) {
@@ -70,33 +69,34 @@ func TestServerFindings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	for name, c := range map[string]struct {
 		report Report
 		check  string
 		status Status
 		text   string
 	}{
-		"not reached":        {diagnoseServer(t.Context(), gone), checkServer, Fail, "start the server"},
-		"not reached: rest":  {diagnoseServer(t.Context(), gone), checkLag, Warn, "not known"},
-		"another program":    {examined(t, "", map[string]string{"/readyz": ""}), checkServer, Fail, "another program"},
-		"not ready":          {examined(t, "", map[string]string{"/readyz": isNotReady}), "schema", Fail, "migrate up"},
-		"no service-order":   {examined(t, "", map[string]string{"/readyz": isNotReady}), "order service", Warn, "start service-order"},
-		"clock ahead":        {examined(t, "", map[string]string{"Date": time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)}), checkClock, Warn, "ahead of"},
-		"clock behind":       {examined(t, "", map[string]string{"Date": time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat)}), checkClock, Warn, "behind"},
-		"role":               {examined(t, "secret", nil), checkToken, OK, "anna: role read"},
-		"no token":           {examined(t, "", map[string]string{"/api/v1/session": unknownCaller}), checkToken, Fail, "the server requires one"},
-		"wrong token":        {examined(t, "secret", map[string]string{"/api/v1/session": unknownCaller}), checkToken, Fail, "does not know COURIER_TOKEN"},
-		"wrong token: rest":  {examined(t, "secret", map[string]string{"/api/v1/session": unknownCaller}), checkDeadLetters, Warn, "not known"},
-		"Kafka down":         {examined(t, "", map[string]string{"/api/v1/consumer": `{"kafka_error":"refused"}`}), checkLag, Fail, "refused"},
-		"paused":             {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, "closed", "open", 1)}), checkLag, Warn, "circuit breaker"},
-		"no members":         {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, `"members":1`, `"members":0`, 1)}), checkLag, Warn, "no replica"},
-		"behind":             {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, `"total_lag":3`, `"total_lag":10001`, 1)}), checkLag, Warn, "add replicas"},
-		"rechecks":           {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, "[]", `[{"reason":"ahead","orders":2,"max_attempts":3}]`, 1)}), checkRechecks, Warn, "pending: 2"},
-		"long wait":          {examined(t, "", map[string]string{"/api/v1/orders?waiting": `{"items":[{"order_id":"a","first_seen_at":"` + old + `"}]}`}), checkQueue, Warn, "add couriers"},
-		"missing":            {examined(t, "", map[string]string{"/api/v1/orders?": `{"items":[{"order_id":"a"}]}`}), checkMissing, Warn, "orders list --missing"},
-		"dead letters":       {examined(t, "", map[string]string{"/api/v1/dead-letters": `{"items":[{"id":1}]}`}), checkDeadLetters, Warn, "pending"},
-		"an answer is wrong": {examined(t, "", map[string]string{"/api/v1/orders?waiting": ""}), checkQueue, Fail, "404"},
+		"not reached":       {diagnoseServer(t.Context(), gone), checkServer, Fail, "start the server"},
+		"not reached: rest": {diagnoseServer(t.Context(), gone), checkLag, Warn, "not known"},
+		"another program":   {examined(t, "", map[string]string{"/readyz": ""}), checkServer, Fail, "another program"},
+		"not ready":         {examined(t, "", map[string]string{"/readyz": isNotReady}), "schema", Fail, "migrate up"},
+		"no service-order":  {examined(t, "", map[string]string{"/readyz": isNotReady}), "order service", Warn, "start service-order"},
+		"clock ahead":       {examined(t, "", map[string]string{"Date": time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)}), checkClock, Warn, "ahead of"},
+		"clock behind":      {examined(t, "", map[string]string{"Date": time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat)}), checkClock, Warn, "behind"},
+		"role":              {examined(t, "secret", nil), checkToken, OK, "anna: role read"},
+		"no token":          {examined(t, "", map[string]string{"/api/v1/session": unknownCaller}), checkToken, Fail, "the server requires one"},
+		"wrong token":       {examined(t, "secret", map[string]string{"/api/v1/session": unknownCaller}), checkToken, Fail, "does not know COURIER_TOKEN"},
+		"wrong token: rest": {examined(t, "secret", map[string]string{"/api/v1/session": unknownCaller}), checkDeadLetters, Warn, "not known"},
+		"Kafka down":        {examined(t, "", map[string]string{"/api/v1/consumer": `{"kafka_error":"refused"}`}), checkLag, Fail, "refused"},
+		"paused":            {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, "closed", "open", 1)}), checkLag, Warn, "circuit breaker"},
+		"no members":        {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, `"members":1`, `"members":0`, 1)}), checkLag, Warn, "no replica"},
+		"behind":            {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, `"total_lag":3`, `"total_lag":10001`, 1)}), checkLag, Warn, "add replicas"},
+		"rechecks":          {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, "[]", `[{"reason":"ahead","orders":2,"max_attempts":3}]`, 1)}), checkRechecks, Warn, "pending: 2"},
+		"long wait":         {examined(t, "", backlogOf(`"couriers":2,"waiting_orders":17,"waiting_missing_orders":8,"longest_wait_seconds":3600,"held_orders":3`)), checkQueue, Warn, "waiting: 17 (8 missing in service-order, which get no courier), the oldest for 1h0m; on hold: 3; free couriers: 0 of 2"},
+		"missing":           {examined(t, "", backlogOf(`"couriers":2,"missing_orders":9,"longest_missing_seconds":7200`)), checkMissing, Warn, "missing in service-order: 9 active, the oldest for 2h0m"},
+		"dead letters":      {examined(t, "", backlogOf(`"couriers":2,"dead_letters":1,"oldest_dead_letter_seconds":60`)), checkDeadLetters, Warn, "1 pending, the oldest for 1m0s"},
+		"database down":     {examined(t, "", map[string]string{"/api/v1/consumer": `{"total_lag":0,"members":1,"rechecks":[],"database_error":"the database is unavailable"}`}), checkMissing, Warn, "the database is unavailable"},
+		"older server":      {examined(t, "", map[string]string{"/api/v1/consumer": `{"total_lag":0,"members":1,"rechecks":[]}`}), checkMissing, Warn, "another version"},
+		"no answer":         {examined(t, "", map[string]string{"/api/v1/consumer": ""}), checkLag, Fail, "404"},
 	} {
 		i := slices.IndexFunc(c.report, func(f Finding) bool { return f.Check == c.check })
 		if i < 0 || c.report[i].Status != c.status || !strings.Contains(c.report[i].Detail+c.report[i].Fix, c.text) {

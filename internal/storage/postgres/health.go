@@ -65,16 +65,17 @@ type Backlog struct {
 	Oldest time.Duration
 }
 
-// QueueState is the waiting queue and the couriers for it.
+// QueueState is the waiting queue, the orders on hold and the couriers for them.
 type QueueState struct {
 	Waiting             Backlog // missing orders included, except in the age: no courier is sent for them
 	Missing             int     // of the waiting orders
+	Held                int     // orders on hold
 	Couriers, Available int
 }
 
 // Queue returns the state of the waiting queue.
 func (h *Health) Queue(ctx context.Context) (s QueueState, err error) {
-	if err = h.pool.QueryRow(ctx, healthQueue).Scan(&s.Waiting.Count, &s.Waiting.Oldest, &s.Missing, &s.Couriers, &s.Available); err != nil {
+	if err = h.pool.QueryRow(ctx, healthQueue).Scan(&s.Waiting.Count, &s.Waiting.Oldest, &s.Missing, &s.Couriers, &s.Available, &s.Held); err != nil {
 		return s, fmt.Errorf("read the waiting queue: %w", explain(err))
 	}
 	return s, nil

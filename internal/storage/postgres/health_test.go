@@ -36,8 +36,9 @@ func TestHealthOfAnEmptyDatabase(t *testing.T) {
 func TestHealthCounts(t *testing.T) {
 	f := newFixture(t)
 	h := postgres.NewHealth(f.pool)
-	f.couriers(3)
-	f.exec("UPDATE couriers SET status = 'paused' WHERE id = 1")
+	f.couriers(4)
+	f.exec("UPDATE couriers SET status = 'paused' WHERE id IN (1, 4)")
+	f.exec("UPDATE couriers SET deleted_at = now() WHERE id = 4") // counts nowhere
 	f.save(to("first", courier.StateWaiting))
 	if s, err := h.ActiveOrders(t.Context()); s.Active != 0 || s.Waiting != 1 || err != nil {
 		t.Errorf("with nothing missing, ActiveOrders = %+v, %v", s, err)
@@ -51,16 +52,18 @@ func TestHealthCounts(t *testing.T) {
 	)
 	f.exec("UPDATE orders SET created_at = now() - interval '3 days', missing_since = missing_since - interval '2 hours'")
 	f.exec("UPDATE orders SET recheck_at = now() - interval '1 minute' WHERE order_id = 'due'")
+	f.save(to("held", courier.StateWaiting))
+	f.save(to("held", courier.StateHeld))
 	f.saveDeadLetters(deadLetterAt(1), deadLetterAt(2))
 	f.exec("UPDATE dead_letters SET status = 'discarded', handled_at = now() WHERE id = 1")
 
 	queue, err := h.Queue(t.Context())
-	if queue.Waiting.Count != 2 || queue.Waiting.Oldest.Round(time.Hour) != 72*time.Hour || queue.Couriers != 3 || queue.Available != 2 || err != nil {
+	if queue.Waiting.Count != 2 || queue.Waiting.Oldest.Round(time.Hour) != 72*time.Hour || queue.Held != 1 || queue.Couriers != 3 || queue.Available != 2 || err != nil {
 		t.Errorf("Queue = %+v, %v", queue, err)
 	}
 	activeOrders, err := h.ActiveOrders(t.Context())
 	activeOrders.MissingOldest, activeOrders.WaitingOldest = activeOrders.MissingOldest.Round(time.Minute), activeOrders.WaitingOldest.Round(time.Hour)
-	want := orderevent.ActiveOrders{Active: 2, Missing: 1, MissingOldest: 2 * time.Hour, Waiting: 2, WaitingOldest: 72 * time.Hour}
+	want := orderevent.ActiveOrders{Active: 3, Missing: 1, MissingOldest: 2 * time.Hour, Waiting: 2, WaitingOldest: 72 * time.Hour}
 	if activeOrders != want || err != nil {
 		t.Errorf("ActiveOrders = %+v, %v; want %+v", activeOrders, err, want)
 	}
@@ -115,7 +118,8 @@ func TestStateLostOutlastsNewOrders(t *testing.T) {
 
 func TestGaugesCount(t *testing.T) {
 	f := newFixture(t)
-	f.couriers(3)
+	f.couriers(4)
+	f.exec("UPDATE couriers SET status = 'paused', deleted_at = now() WHERE id = 4") // counts nowhere
 	f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting), to("h", courier.StateWaiting))
 	f.save(to("h", courier.StateHeld))
 	f.match(1)

@@ -111,7 +111,7 @@ func queueSnapshot(batch *pgx.Batch, id int64, s *livefeed.Snapshot) {
 		s.Included, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 		return err
 	})
-	batch.Queue("SELECT status, count(*) FROM couriers GROUP BY status").Query(func(rows pgx.Rows) error {
+	batch.Queue("SELECT status, count(*) FILTER (WHERE deleted_at IS NULL) FROM couriers GROUP BY status").Query(func(rows pgx.Rows) error {
 		s.Couriers = make(map[courier.Status]int)
 		var status courier.Status
 		var n int

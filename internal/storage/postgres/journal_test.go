@@ -182,7 +182,8 @@ func TestReaderBeginsSomeChangesBeforeTheEnd(t *testing.T) {
 // the snapshot includes, are exactly what was committed after it.
 func TestSnapshotAndJournalFitTogether(t *testing.T) {
 	f := newFixture(t)
-	f.couriers(2)
+	f.couriers(3)
+	f.exec("UPDATE couriers SET status = 'paused', deleted_at = now() WHERE id = 3")
 	r := f.reader()
 	slow := f.journalling("slow")
 	f.save(to("held", courier.StateWaiting), to("quick", courier.StateWaiting), to("line", courier.StateWaiting))
@@ -194,8 +195,8 @@ func TestSnapshotAndJournalFitTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Couriers[courier.StatusBusy] != 1 || s.Couriers[courier.StatusAvailable] != 1 {
-		t.Errorf("couriers %v, want one busy and one available", s.Couriers)
+	if s.Couriers[courier.StatusBusy] != 1 || s.Couriers[courier.StatusAvailable] != 1 || s.Couriers[courier.StatusPaused] != 0 {
+		t.Errorf("couriers %v, want one busy and one available; a deleted one does not count", s.Couriers)
 	}
 	if w := s.Waiting; w.Count != 1 || len(w.First) != 1 || w.First[0].OrderID != "line" || w.First[0].Since.IsZero() {
 		t.Errorf("waiting %+v", w)

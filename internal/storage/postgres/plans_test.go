@@ -183,7 +183,7 @@ func (f fixture) countPlans() []planStep {
 		{"active orders", ask(func() error { _, err := health.ActiveOrders(f.Context()); return err }), []string{
 			"orders_waiting_queue", "orders_missing", "orders_active",
 		}},
-		{"waiting queue", ask(func() error { _, err := health.Queue(f.Context()); return err }), []string{"orders_waiting_queue", "orders_waiting_missing"}},
+		{"waiting queue", ask(func() error { _, err := health.Queue(f.Context()); return err }), []string{"orders_held", "orders_waiting_queue", "orders_waiting_missing"}},
 		{"queue place", ask(func() error { _, err := postgres.NewOrderViews(f.pool).QueuePlace(f.Context(), "new-1-1"); return err }), []string{
 			"couriers_free", "orders_pkey", "orders_waiting_missing", "orders_waiting_queue",
 		}},

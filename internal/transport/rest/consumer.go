@@ -29,7 +29,23 @@ type ConsumerStatus struct {
 	Rechecks   []PendingRechecks `json:"rechecks" nullable:"false"`
 	Outbox     *OutboxLag        `json:"outbox,omitempty" doc:"events of assignments for other services; absent while KAFKA_ASSIGNMENT_TOPIC is empty or the database unavailable"`
 
-	DatabaseError string `json:"database_error,omitempty" doc:"why the rechecks and the outbox are unknown"`
+	Backlog *Backlog `json:"backlog,omitempty" doc:"what waits for a courier, a dispatcher or an operator; absent while the database is unavailable"`
+
+	DatabaseError string `json:"database_error,omitempty" doc:"why the rechecks, the outbox and the backlog are unknown"`
+}
+
+// Backlog is what waits for a courier, a dispatcher or an operator.
+type Backlog struct {
+	WaitingOrders     int     `json:"waiting_orders" minimum:"0" doc:"missing ones included"`
+	WaitingMissing    int     `json:"waiting_missing_orders" minimum:"0" doc:"those of them that are missing"`
+	LongestWait       float64 `json:"longest_wait_seconds" doc:"since this service first saw the order; without missing orders"`
+	HeldOrders        int     `json:"held_orders" minimum:"0"`
+	MissingOrders     int     `json:"missing_orders" minimum:"0" doc:"active orders that service-order answers 404 for"`
+	LongestMissing    float64 `json:"longest_missing_seconds"`
+	Couriers          int     `json:"couriers" minimum:"0"`
+	AvailableCouriers int     `json:"available_couriers" minimum:"0"`
+	DeadLetters       int     `json:"dead_letters" minimum:"0" doc:"pending ones"`
+	OldestDeadLetter  float64 `json:"oldest_dead_letter_seconds"`
 }
 
 // OutboxLag is what the outbox has not published yet.
@@ -62,9 +78,9 @@ func (a *api) registerConsumer(consumption Consumption) {
 	status := &shared[ConsumerStatus]{compute: consumption.Status, timeout: a.timeout}
 	register(a, read, huma.Operation{
 		OperationID: "get-consumer", Method: http.MethodGet, Path: versioned + "/consumer", Tags: []string{"consumer"},
-		Summary: "Show the lag of consumer and outbox, and pending rechecks",
+		Summary: "Show the lag of consumer and outbox, pending rechecks and the backlog",
 		Description: "The lag of each partition, the circuit breaker of this replica, and why orders are to be rechecked " +
-			"(/api/v1/orders?state=pending_recheck lists them); and what the outbox has not published yet. While Kafka is unavailable, the topic is absent or a partition has no leader, kafka_error gives the reason and total_lag is null; while the database is unavailable, database_error is set, rechecks is empty and outbox null. Requests of the same second get the same answer.",
+			"(/api/v1/orders?state=pending_recheck lists them); what the outbox has not published yet; and how many orders wait, are on hold or missing. While Kafka is unavailable, the topic is absent or a partition has no leader, kafka_error gives the reason and total_lag is null; while the database is unavailable, database_error is set, rechecks is empty, outbox and backlog are absent. Requests of the same second get the same answer.",
 		Errors: []int{http.StatusServiceUnavailable},
 	}, func(ctx context.Context, _ *struct{}) (*output[ConsumerStatus], error) {
 		now, err := status.get(ctx)

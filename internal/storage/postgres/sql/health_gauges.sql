@@ -7,7 +7,7 @@ SELECT c.available, c.busy, c.paused,
        d.pending AS dead_letters_pending, d.oldest AS oldest_dead_letter
 FROM (SELECT count(*) FILTER (WHERE status = 'available') AS available,
              count(*) FILTER (WHERE status = 'busy') AS busy,
-             count(*) FILTER (WHERE status = 'paused') AS paused
+             count(*) FILTER (WHERE status = 'paused' AND deleted_at IS NULL) AS paused
       FROM couriers) c,
      (SELECT count(*) FILTER (WHERE recheck_reason = 'missing') AS missing,
              count(*) FILTER (WHERE recheck_reason = 'ahead') AS ahead,
