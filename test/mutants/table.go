@@ -1024,6 +1024,12 @@ var mutants = []mutant{
 		"./internal/worker TestConditionsAreLoggedOnce",
 	},
 	{
+		"a missing coordinator is reported within seconds", "internal/transport/kafka/consumer.go",
+		"if err := awaitCoordinator(ctx, client, c.cfg.GroupID, coordinatorPatience); err != nil {",
+		"if err := awaitCoordinator(ctx, client, c.cfg.GroupID, 0); false {",
+		"./internal/transport/kafka TestCauses",
+	},
+	{
 		"a lost connection ends a redrive of many", "internal/usecase/deadletters/selected.go",
 		"if endsAll(err) {\n\t\t\treturn",
 		"if false {\n\t\t\treturn",

@@ -81,6 +81,9 @@ func TestCauses(t *testing.T) {
 		"a controller": {
 			at(withoutCoordinator(t, kerr.UnsupportedVersion)), Security{}, topic, "this Kafka listener is a controller's, or Kafka is too old", "set a port for clients in KAFKA_BROKERS",
 		},
+		"no coordinator": {
+			at(withoutCoordinator(t, kerr.CoordinatorNotAvailable)), Security{}, topic, "the coordinator of the consumer group is not available: group g", "the topic __consumer_offsets",
+		},
 		"members of another kind": {
 			groupWithRange(t), Security{}, topic, "the consumer group has members of another kind: group g", "set another KAFKA_GROUP_ID, or stop those members",
 		},
@@ -88,6 +91,7 @@ func TestCauses(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			cfg := Config{Brokers: []string{c.addr}, Topic: c.topic, GroupID: "g", Security: c.security}
+			began := time.Now()
 			err := problem(t.Context(), cfg)
 			f, ok := errors.AsType[outage.Fixable](err)
 			if !ok || !strings.HasPrefix(f.Detail(), c.cause) || !strings.Contains(f.Fix, c.fix) {
@@ -101,6 +105,9 @@ func TestCauses(t *testing.T) {
 			go func() { defer close(done); consumer.Run(ctx, true) }()
 			defer func() { cancel(); <-done }()
 			fixture{T: t}.eventually("it is logged", func() bool { return strings.Contains(log.String(), `error="`+c.cause) })
+			if took := time.Since(began); took > 20*time.Second { // 4 s on an idle machine
+				t.Errorf("it took %v", took)
+			}
 			public := "not joined: " + outage.Public(f, "")
 			if got := consumer.Status(); got == nil || got.Error() != public || strings.Contains(public, "sesame") || strings.Contains(public, "127.0.0.1") {
 				t.Errorf("/readyz: %v, want %q", got, public)

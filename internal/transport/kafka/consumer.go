@@ -153,7 +153,12 @@ func (c *Consumer) consume(ctx context.Context) (err error) {
 	connections, cancel := c.connectionContext(ctx)
 	defer cancel()
 	bindFetches(connections, conf, c.cfg.Brokers, nil)
-	group, err := sarama.NewConsumerGroup(seeds, c.cfg.GroupID, conf)
+	client, err := sarama.NewClient(seeds, conf)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	group, err := sarama.NewConsumerGroupFromClient(c.cfg.GroupID, client)
 	if err != nil {
 		return err
 	}
@@ -171,6 +176,9 @@ func (c *Consumer) consume(ctx context.Context) (err error) {
 	}()
 	for ctx.Err() == nil {
 		c.joining.Store(true)
+		if err := awaitCoordinator(ctx, client, c.cfg.GroupID, coordinatorPatience); err != nil {
+			return err
+		}
 		// Consume returns nil at the end of a session, to join again.
 		if err := group.Consume(ctx, []string{c.cfg.Topic}, c); err != nil {
 			return err
@@ -230,7 +238,7 @@ func (c *Consumer) reportOutage(ctx context.Context, err error) {
 	if err == nil {
 		return
 	}
-	if errors.Is(err, sarama.ErrInconsistentGroupProtocol) || errors.Is(err, sarama.ErrGroupAuthorizationFailed) {
+	if errors.Is(err, sarama.ErrInconsistentGroupProtocol) || errors.Is(err, sarama.ErrGroupAuthorizationFailed) || errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable) {
 		err = fmt.Errorf("group %s: %w", c.cfg.GroupID, err)
 	}
 	explained := explain(err)

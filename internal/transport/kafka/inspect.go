@@ -109,7 +109,7 @@ func Inspect(ctx context.Context, cfg Config) (Inspection, error) {
 		}
 		in.Partitions = append(in.Partitions, state)
 	}
-	if in.GroupErr = in.inspectGroup(client, cfg); errors.Is(in.GroupErr, sarama.ErrGroupIDNotFound) {
+	if in.GroupErr = in.inspectGroup(ctx, client, cfg); errors.Is(in.GroupErr, sarama.ErrGroupIDNotFound) {
 		in.GroupErr = nil // some brokers return an error for an unknown group
 	}
 	if in.GroupErr != nil {
@@ -133,7 +133,10 @@ func partition(client sarama.Client, topic string, id int32) (PartitionState, er
 }
 
 // inspectGroup adds the members of the group and its committed offsets.
-func (in *Inspection) inspectGroup(client sarama.Client, cfg Config) error {
+func (in *Inspection) inspectGroup(ctx context.Context, client sarama.Client, cfg Config) error {
+	if err := awaitCoordinator(ctx, client, cfg.GroupID, inspectPatience); err != nil {
+		return err
+	}
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
 		return err

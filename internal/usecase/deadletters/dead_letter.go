@@ -40,7 +40,7 @@ var (
 	ErrNotPublished = errors.New("the record was not acknowledged by Kafka")
 	// ErrUnreachable means that no broker answered: the next record would not be published
 	// either.
-	ErrUnreachable = errors.New("Kafka does not answer")
+	ErrUnreachable = errors.New("no broker answers")
 	// ErrForbidden means that the Kafka user lacks a permission.
 	ErrForbidden = errors.New("the Kafka user of this service may not write to the topic")
 )
