@@ -158,6 +158,12 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, options ...Op
 
 	recordReader := kafka.NewRecords(KafkaConfig(cfg))
 	a.closers.Add("record reader", func(context.Context) error { recordReader.Close(); return nil })
+	var assignments records.Topic
+	if cfg.KafkaAssignmentTopic != "" {
+		reader := kafka.NewRecords(eventsConfig(cfg))
+		a.closers.Add("event reader", func(context.Context) error { reader.Close(); return nil })
+		assignments = reader
+	}
 	apiCouriers := couriers.New(postgres.NewCouriers(a.apiPool), phones, a.matcher.Trigger)
 	apiOrders := orders.New(postgres.NewOrderViews(a.apiPool), reconcile(postgres.NewOrders(a.apiPool)))
 	served := rest.Dependencies{
@@ -176,7 +182,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, options ...Op
 		AsyncAPI:    kafka.AsyncAPI,
 		Web:         web.Handler(),
 		Plain:       web.NewPlain(apiOrders, apiCouriers, log),
-		Records:     records.New(recordReader, postgres.NewRecords(a.apiPool, cfg.KafkaTopic)),
+		Records:     records.New(recordReader, postgres.NewRecords(a.apiPool, cfg.KafkaTopic), assignments),
 		DeadLetters: redriver{deadletters.New(postgres.NewDeadLetters(a.apiPool)), KafkaConfig(cfg), log},
 	}
 	for _, apply := range options {

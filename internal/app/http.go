@@ -101,12 +101,15 @@ func limitEvents(listener net.Listener) net.Listener {
 // EventsAddr returns the address of the events page; "" without one.
 func (a *App) EventsAddr() string { return a.eventsAddr }
 
-// eventsOnly passes on what the events page needs: reading, signing in and out, and
-// publishing a record. The Playground's routes lead somewhere in dev only.
+// eventsOnly passes on what the events page needs: reading, the documents that explain an
+// error, signing in and out, and publishing a record. The Playground's routes lead somewhere in dev only.
 func eventsOnly(next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", http.RedirectHandler("/ui/events", http.StatusFound))
-	for _, pattern := range []string{"GET /ui/", "GET /api/v1/", "GET /readyz", "POST /api/v1/session", "DELETE /api/v1/session", "POST /api/v1/records", "/dev/v1/"} {
+	for _, pattern := range []string{
+		"GET /ui/", "GET /api/v1/", "GET /readyz", "GET /problems/", "GET /docs", "GET /docs/", "GET /openapi.json",
+		"POST /api/v1/session", "DELETE /api/v1/session", "POST /api/v1/records", "/dev/v1/",
+	} {
 		mux.Handle(pattern, next)
 	}
 	return mux

@@ -39,10 +39,11 @@ func KafkaConfig(c config.Config) kafka.Config {
 	}
 }
 
-// eventsConfig returns the settings of the outbox.
+// eventsConfig returns the settings of the topic of assignment events, which no group of this
+// service reads.
 func eventsConfig(c config.Config) kafka.Config {
 	events := KafkaConfig(c)
-	events.Topic = c.KafkaAssignmentTopic
+	events.Topic, events.GroupID = c.KafkaAssignmentTopic, ""
 	return events
 }
 

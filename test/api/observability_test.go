@@ -22,7 +22,7 @@ var laterMetrics = map[string]string{
 // dashboard queries; an alert on a missing one never fires. It fails when app.New omits
 // one of the Register functions of package metrics.
 func TestServiceHasQueriedMetrics(t *testing.T) {
-	s := newStack(t, 1, func(c *config.Config) { c.KafkaAssignmentTopic = "courier.assignment.changed" })
+	s := newStack(t, 1, func(c *config.Config) { c.KafkaAssignmentTopic = assignmentTopic })
 	s.becomes(s.order(), "assigned")
 	var text string
 	s.eventually("the metrics count the event and the assignment", func() bool {

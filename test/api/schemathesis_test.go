@@ -22,7 +22,9 @@ func TestSchemathesis(t *testing.T) {
 		t.Skip("make test-api runs it (Python 3.10 or newer)")
 	}
 	const token = "schemathesis-schemathesis-0"
-	s := newStack(t, 40, func(c *config.Config) { c.APITokens = "schemathesis:operate:" + token })
+	s := newStack(t, 40, func(c *config.Config) {
+		c.APITokens, c.KafkaAssignmentTopic = "schemathesis:operate:"+token, assignmentTopic
+	})
 	s.populate("Authorization: Bearer " + token)
 	began := time.Now()
 	settings, err := filepath.Abs("schemathesis.toml")

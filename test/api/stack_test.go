@@ -25,8 +25,9 @@ import (
 )
 
 const (
-	topic    = "order.status.changed"
-	patience = 30 * time.Second
+	topic           = "order.status.changed"
+	assignmentTopic = "courier.assignment.changed" // for tests that configure it
+	patience        = 30 * time.Second
 )
 
 // stack is the service with everything around it. The simulator changes orders only
@@ -50,7 +51,7 @@ func newStack(t *testing.T, couriers int, settings ...func(*config.Config)) *sta
 	database := pgtest.NewDatabase(t, postgres.Migrate)
 	var err error
 	s.kafka, err = devkafka.Start(t.Context(), devkafka.Config{
-		Port: devkafka.AnyPort, Topics: map[string]int{topic: 3}, Logger: slog.New(slog.DiscardHandler),
+		Port: devkafka.AnyPort, Topics: map[string]int{topic: 3, assignmentTopic: 3}, Logger: slog.New(slog.DiscardHandler),
 	})
 	s.must(err)
 	t.Cleanup(func() { s.check(s.kafka.Stop(context.Background())) }) // the test's own context has ended

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -101,17 +103,24 @@ func (x *secure) settings(s *stack, listener string, role *url.Userinfo, more ..
 	}, more...)
 }
 
-// works checks with read rights only that an order is assigned, that doctor reports no
-// problem, and that a redrive needs the right to write.
+// works checks with the least rights that an order is assigned and its events are published,
+// that doctor reports no problem, and that a redrive needs the right to write, and reading the
+// events the right to read.
 func (x *secure) works(t *testing.T, a access) {
 	s := x.stack(t)
 	settings := x.settings(s, a.listener, a.role, a.settings...)
+	events := right{sarama.AclResourceTopic, s.topic + ".events", sarama.AclOperationWrite}
+	if err := x.broker.CreateTopic(t.Context(), events.name, partitions); err != nil {
+		t.Fatal(err)
+	}
+	settings = append(settings, "KAFKA_ASSIGNMENT_TOPIC="+events.name)
 	if a.principal != "" {
-		s.allow(a.principal, s.topicRight(sarama.AclOperationRead), s.groupRight())
+		s.allow(a.principal, s.topicRight(sarama.AclOperationRead), s.groupRight(), events)
 	}
 	s.serviceOrder("--step", "created=24h")
 	service := s.serve(settings...)
 	s.eventually("the service is ready", s.ready)
+	s.eventually("the outbox has begun", func() error { return want(int64(1), s.count("select count(*) from outbox")) })
 	s.checkAssigns()
 
 	client := s.client()
@@ -120,6 +129,8 @@ func (x *secure) works(t *testing.T, a access) {
 	if !strings.Contains(printed, "0 warn, 0 FAIL") || !strings.Contains(printed, "over TLS 1.3") {
 		t.Errorf("doctor reports a problem, or no TLS:\n%s", printed)
 	}
+
+	s.checkReadsEvents(a.principal, events)
 
 	s.publish(client, "no/id", "created")
 	s.eventually("there is a dead letter", func() error { return want(int64(1), s.count("select count(*) from dead_letters")) })
@@ -139,6 +150,30 @@ func (x *secure) works(t *testing.T, a access) {
 		}
 	}
 	s.checkInvariants()
+}
+
+// checkReadsEvents checks that the API names the missing right to read the events that the
+// service publishes, while it stays ready, and reads them once a principal has the right.
+func (s *stack) checkReadsEvents(principal string, events right) {
+	s.Helper()
+	var body struct {
+		Code  string
+		Items []any
+	}
+	read := func() error {
+		body.Items, body.Code = nil, ""
+		status, err := s.get("/api/v1/records?topic="+events.name, &body)
+		return errors.Join(err, want(http.StatusOK, status), want(2, len(body.Items))) // queued and assigned
+	}
+	if principal != "" {
+		s.eventually("the right to read is missing", func() error { _ = read(); return want("records_forbidden", body.Code) })
+		if err := s.ready(); err != nil {
+			s.Error(err)
+		}
+		events.operation = sarama.AclOperationRead
+		s.allow(principal, events)
+	}
+	s.eventually("the events are read", read)
 }
 
 // checkAssigns checks that a new order gets a new courier.

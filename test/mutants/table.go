@@ -609,6 +609,18 @@ var mutants = []mutant{
 		"./internal/config TestTopicsDiffer",
 	},
 	{
+		"the missing right to read events has its own error", "internal/transport/kafka/records.go",
+		"if errors.Is(err, sarama.ErrTopicAuthorizationFailed) {",
+		"if false {",
+		"./internal/transport/kafka TestEventsMayNotBeRead",
+	},
+	{
+		"events are read without a consumer group", "internal/transport/kafka/records.go",
+		"if r.cfg.GroupID == \"\" {\n\t\treturn in.Partitions, nil",
+		"if false {\n\t\treturn in.Partitions, nil",
+		"./internal/transport/kafka TestEventsMayNotBeRead",
+	},
+	{
 		"no password in the error of an address", "internal/config/validate.go",
 		`if strings.Contains(addr, "@") {`,
 		"if false {",

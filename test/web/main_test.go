@@ -31,6 +31,8 @@ import (
 	"service-courier/internal/storage/postgres"
 )
 
+const assignmentTopic = "courier.assignment.changed" // published to if a test configures it
+
 const patience = 30 * time.Second // for a page on a busy machine
 
 // chromium is the running browser; each tab has its own cookies.
@@ -86,7 +88,7 @@ func newWorld(t *testing.T, change ...func(*config.Config)) *world {
 	}
 	w := &world{T: t}
 	log := slog.New(slog.DiscardHandler)
-	broker, err := devkafka.Start(t.Context(), devkafka.Config{Port: freePort(t), Topics: map[string]int{ordersim.DefaultTopic: 3}, Logger: log})
+	broker, err := devkafka.Start(t.Context(), devkafka.Config{Port: freePort(t), Topics: map[string]int{ordersim.DefaultTopic: 3, assignmentTopic: 3}, Logger: log})
 	w.must(err)
 	t.Cleanup(func() { w.must(broker.Stop(context.Background())) })
 	w.sim, err = ordersim.New(ordersim.Config{

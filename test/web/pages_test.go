@@ -140,3 +140,64 @@ func TestEventsPage(t *testing.T) {
 		t.Errorf("registering a courier at the address of the events page: %v", got)
 	}
 }
+
+// TestAssignmentEventsPage: the other topic of the page, at an address that can be linked, with
+// what the service has published and without what concerns order events only.
+func TestAssignmentEventsPage(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
+	w := newWorld(t, func(c *config.Config) { c.KafkaAssignmentTopic = assignmentTopic })
+	b := w.open("/ui/events")
+	id := w.order()
+	b.sees(`document.querySelector('[data-outcome]')`)
+	const other = "main .chips [aria-pressed=false]"
+	b.focus(other)
+	b.keys("Enter")
+	const shows = "courier.assignment.changed"
+	row := func(kind string) string {
+		return fmt.Sprintf(`[...document.querySelectorAll('tr[data-row]')].find(r => r.cells[3].textContent === %q && r.querySelector('a[href="/ui/orders/%s"]'))`, kind, id)
+	}
+	b.sees(`location.search === '?topic=` + shows + `' && document.querySelector('main .mono').textContent === '` + shows + `' && ` + row("queued"))
+	courier := w.courier("Anna", "car")
+	b.sees(fmt.Sprintf(`%[1]s && Number(%[1]s.cells[5].textContent) > Number(%[2]s.cells[5].textContent) && %[1]s.querySelector('a[href="/ui/couriers/%[3]d"]')`, row("assigned"), row("queued"), courier))
+	b.sees(`document.querySelectorAll('tr[data-row]')[0] === ` + row("assigned") + ` && !document.querySelector('[data-outcome], main .group, main .toolbar select, .page-tools .primary')`)
+	b.do(chromedp.Reload())
+	b.sees(row("assigned"))
+	eval[any](b, row("assigned")+`.focus()`)
+	b.keys("Enter")
+	b.sees(fmt.Sprintf(`(p => p?.type === 'assigned' && p.order_id === %q && p.courier_id === %d)(JSON.parse(document.querySelector('dialog pre').textContent))`, id, courier))
+	b.sees(`document.querySelector('dialog').textContent.includes('ce_typecourier.assignment.assigned')`)
+	b.accessible("/ui/events", "an assignment event")
+	for query, rows := range map[string]int{"&q=queued": 1, "&q=" + id: 2, "&q=other": 0, "&since=2001-01-01T00:00": 2, "&since=2998-01-01T00:00": 0, "&outcome=applied": 2} {
+		b.do(chromedp.Navigate("http://" + w.cfg.HTTPAddr + "/ui/events?topic=" + shows + query))
+		b.sees(fmt.Sprintf(`document.querySelector('main table, main .empty') && document.querySelectorAll('tr[data-row]').length === %d`, rows))
+	}
+	b.focus(other)
+	b.keys("Enter")
+	b.sees(`!location.search.includes('topic') && document.querySelector('main .group') && document.querySelector('[data-outcome]')`)
+}
+
+// TestAssignmentEventsAreRefused: a topic that the service does not publish to, or may not read.
+// The page names cause and remedy, and the order topic stays usable.
+func TestAssignmentEventsAreRefused(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
+	w := newWorld(t)
+	w.order()
+	b := w.open("/ui/events?topic=" + assignmentTopic)
+	b.tolerate = []string{"422"}
+	b.sees(`document.querySelector('main [role=alert]')?.textContent.includes('order.status.changed') && !document.querySelector('main .chips')`)
+	b.do(chromedp.Navigate("about:blank"))
+	w.stop()
+	w.cfg.KafkaAssignmentTopic = assignmentTopic
+	w.start()
+	g := w.newGate()
+	g.refuse = "records_forbidden"
+	g.answer(http.StatusForbidden)
+	b = w.open("/ui/events?topic=" + assignmentTopic)
+	b.tolerate = []string{"403"}
+	b.sees(`(a => a?.textContent.includes('READ') && !a.textContent.includes('role') && a.querySelector('a[href="/problems/records-forbidden"]'))(document.querySelector('main [role=alert]'))`)
+	b.accessible("/ui/events", "no right to read")
+	g.answer(0)
+	b.focus("main .chips [aria-pressed=false]")
+	b.keys("Enter")
+	b.sees(`document.querySelector('[data-outcome]')`)
+}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -25,6 +26,7 @@ type gate struct {
 	mu      sync.Mutex
 	status  int           // 0: pass on
 	session string        // the answer to who the caller is; empty: the service's
+	refuse  string        // code of the problem that answers 403; empty: forbidden
 	held    chan struct{} // closed when requests are no longer held; nil: they are not
 	service http.Handler
 }
@@ -60,7 +62,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	g.mu.Lock()
-	status, session := g.status, g.session
+	status, session, refusal := g.status, g.session, cmp.Or(g.refuse, "forbidden")
 	g.mu.Unlock()
 	if r.URL.Path == "/api/v1/session" && session != "" {
 		w.Header().Set("Content-Type", "application/json")
@@ -71,10 +73,10 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.service.ServeHTTP(w, r)
 		return
 	}
-	code := map[int]string{http.StatusForbidden: "forbidden", http.StatusServiceUnavailable: "storage_unavailable"}[status]
+	code := map[int]string{http.StatusForbidden: refusal, http.StatusServiceUnavailable: "storage_unavailable"}[status]
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, `{"title":"forced","status":%d,"code":%q}`, status, code)
+	_, _ = fmt.Fprintf(w, `{"type":"/problems/%s","title":"forced","status":%d,"code":%q}`, strings.ReplaceAll(code, "_", "-"), status, code)
 }
 
 // hold holds requests until the next answer.

@@ -38,6 +38,7 @@ func suite(t *testing.T, start func(*testing.T) broker) {
 		"offsets of another batch":              offsetsOfAnotherBatch,
 		"topic retention":                       topicRetention,
 		"records are read by a shared client":   readsRecords,
+		"events are read without a group":       readsEvents,
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := strings.ReplaceAll(name, " ", "-")

@@ -67,7 +67,7 @@ func (p *EventProducer) Publish(ctx context.Context, events []outbox.Event) erro
 	for len(records) > 0 {
 		n, err := p.publish(ctx, records)
 		if err != nil { // the next ones may be of the same orders
-			return fmt.Errorf("publish to topic %s: %w", p.cfg.Topic, explainEvents(err))
+			return fmt.Errorf("publish to topic %s: %w", p.cfg.Topic, explainEvents(err, "WRITE"))
 		}
 		records = records[n:]
 	}
@@ -248,13 +248,13 @@ func orNull[T comparable](v T) *T {
 	return &v
 }
 
-// explainEvents adds the fix to an error that an operator can fix.
-func explainEvents(err error) error {
+// explainEvents adds the fix to an error that an operator can fix; right is the one needed.
+func explainEvents(err error, right string) error {
 	switch {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		return outage.Fixable{Err: err, Fix: "create the topic, or correct KAFKA_ASSIGNMENT_TOPIC"}
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
-		return outage.Fixable{Err: err, Fix: "allow this user to WRITE the topic of KAFKA_ASSIGNMENT_TOPIC"}
+		return outage.Fixable{Err: err, Fix: "allow this user to " + right + " the topic of KAFKA_ASSIGNMENT_TOPIC"}
 	}
 	return explain(err)
 }

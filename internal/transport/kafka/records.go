@@ -26,9 +26,10 @@ const (
 	recordWait = 100 * time.Millisecond
 )
 
-// Records reads the order topic for the events page, with a client of its own and without a
+// Records reads a topic for the events page, with a client of its own and without a
 // consumer group: nothing is committed, and the consumer is not disturbed. The client connects at the
-// first read, serves all readers, and closes some time after the last one.
+// first read, serves all readers, and closes some time after the last one. With a GroupID it
+// also reads what that group has committed.
 type Records struct {
 	cfg  Config
 	idle time.Duration
@@ -40,10 +41,13 @@ type Records struct {
 	used     time.Time          // end of the last read
 }
 
-var _ records.Topic = (*Records)(nil)
+var _ records.OrderTopic = (*Records)(nil)
 
 // NewRecords returns a reader that is not connected. The caller must call Close.
 func NewRecords(cfg Config) *Records { return &Records{cfg: cfg, idle: recordsIdle} }
+
+// Name implements records.Topic.
+func (r *Records) Name() string { return r.cfg.Topic }
 
 // Read implements records.Topic.
 func (r *Records) Read(ctx context.Context, q records.Query) ([]records.Record, error) {
@@ -52,11 +56,23 @@ func (r *Records) Read(ctx context.Context, q records.Query) ([]records.Record, 
 	found, err := r.readAll(ctx, q)
 	if err != nil {
 		r.close()
-		return nil, fmt.Errorf("%w: %w", records.ErrNotRead, explainTimeout(ctx, err))
+		return nil, r.explain(ctx, err)
 	}
 	r.used = time.Now()
 	time.AfterFunc(r.idle, r.closeIdle)
 	return found, nil
+}
+
+// explain adds cause and fix to an error. Without a group, the topic is that of the outbox.
+func (r *Records) explain(ctx context.Context, err error) error {
+	kind := records.ErrNotRead
+	if errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
+		kind = records.ErrForbidden
+	}
+	if r.cfg.GroupID == "" {
+		err = explainEvents(err, "READ")
+	}
+	return fmt.Errorf("%w: %w", kind, explainTimeout(ctx, err))
 }
 
 func (r *Records) readAll(ctx context.Context, q records.Query) (found []records.Record, err error) {
@@ -131,6 +147,9 @@ func (r *Records) partitions(q records.Query) ([]PartitionState, error) {
 		if !state.Leaderless {
 			in.Partitions = append(in.Partitions, state)
 		}
+	}
+	if r.cfg.GroupID == "" {
+		return in.Partitions, nil
 	}
 	admin, err := sarama.NewClusterAdminFromClient(r.client) // closing it would close the client
 	if err != nil {
@@ -229,7 +248,7 @@ func topicRecord(m *sarama.ConsumerMessage, committed int64) records.Record {
 	return r
 }
 
-// Publish implements records.Topic with a producer of its own, since records are rare.
+// Publish implements records.OrderTopic with a producer of its own, since records are rare.
 func (r *Records) Publish(ctx context.Context, record deadletters.Record) (deadletters.RecordPosition, error) {
 	producer, err := NewProducer(ctx, r.cfg)
 	if err != nil {

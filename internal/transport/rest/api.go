@@ -62,7 +62,7 @@ func newHandler(cfg Config, deps Dependencies, conns *connections.Limit, stoppin
 		a.documentMetrics()
 	}
 	a.registerPages()
-	a.registerSession(deps.Callers, deps.Playground != nil)
+	a.registerSession(deps.Callers, deps.Records.Topics(), deps.Playground != nil)
 	if deps.Playground != nil {
 		a.registerPlayground(deps.Playground)
 	}

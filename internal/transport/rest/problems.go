@@ -97,6 +97,7 @@ var kinds = []kind{
 	ofError(deadletters.ErrNoRecord, "dead_letter_no_record", http.StatusConflict, "Batch without payload", "Discard the dead letter; resync finds the orders of its records."),
 	ofError(deadletters.ErrForbidden, "kafka_forbidden", http.StatusForbidden, "Not allowed by Kafka", "Redrive on the command line (service-courier deadletters redrive), or allow the Kafka user of the service to WRITE the topic. Another token does not help."), // before ErrNotPublished, which it also matches
 	unavailable(deadletters.ErrNotPublished, "kafka_unavailable", "Kafka unavailable", deadletters.ErrNotPublished.Error()),
+	ofError(records.ErrForbidden, "records_forbidden", http.StatusForbidden, "Not readable for the service", "Allow the Kafka user of the service to READ the topic: kafka-acls.sh --add --allow-principal User:NAME --operation Read --topic TOPIC (docs/security.md, Rights). Another token does not help."),
 	{code: "records_unavailable", status: http.StatusServiceUnavailable, title: "Records unavailable", detail: records.ErrNotRead.Error(), remedy: "Try again after the seconds given in Retry-After; the log has the cause.", err: records.ErrNotRead, retry: retrySoon},
 	orderServiceUnavailable(),
 	unavailable(courier.ErrUnavailable, "storage_unavailable", "Database unavailable", courier.ErrUnavailable.Error()),

@@ -14,7 +14,8 @@ import (
 // Records is the use case of package records. Its errors match the sentinels of packages
 // records, deadletters and courier.
 type Records interface {
-	Read(ctx context.Context, q records.Query) ([]records.Described, error)
+	Topics() []string
+	Read(ctx context.Context, topic string, q records.Query) ([]records.Described, error)
 	Publish(ctx context.Context, key, value []byte) (deadletters.RecordPosition, error)
 }
 
@@ -26,11 +27,13 @@ func (a *api) registerRecords(use Records) {
 	r := recordsAPI{use}
 	register(a, read, huma.Operation{
 		OperationID: "list-records", Method: http.MethodGet, Path: recordsPath, Tags: []string{"records"},
-		Summary: "List records of the order topic, and what became of each",
+		Summary: "List records of a topic, and what became of each",
 		Description: "The newest of each partition, or those from an offset or a time on, by partition and offset. Reading commits no offset and does not disturb the consumer. " +
-			"pending: not processed yet; applied: it changed its order; deferred: the order is to be rechecked; duplicate and superseded: it changed nothing, since the order was there, or further, already; dead_letter: it can never be processed.",
-		Errors: []int{http.StatusServiceUnavailable},
+			"pending: not processed yet; applied: it changed its order; deferred: the order is to be rechecked; duplicate and superseded: it changed nothing, since the order was there, or further, already; dead_letter: it can never be processed. " +
+			"Records of the topic of assignment events have a type, courier and sequence instead of a status and an outcome.",
+		Errors: []int{http.StatusForbidden, http.StatusServiceUnavailable},
 	}, r.list)
+	a.nameTopics(use.Topics())
 	register(a, operate, huma.Operation{
 		OperationID: "publish-record", Method: http.MethodPost, Path: recordsPath, Tags: []string{"records"},
 		Summary: "Publish a record to the order topic", DefaultStatus: http.StatusCreated,
@@ -39,7 +42,21 @@ func (a *api) registerRecords(use Records) {
 	}, r.publish)
 }
 
+// nameTopics documents the topics, which are the operator's choice, and refuses all others.
+func (a *api) nameTopics(topics []string) {
+	for _, p := range a.OpenAPI().Paths[recordsPath].Get.Parameters {
+		if p.Name == "topic" {
+			for _, name := range topics {
+				p.Schema.Enum = append(p.Schema.Enum, name)
+			}
+			p.Schema.Default = topics[0]
+			p.Schema.PrecomputeMessages()
+		}
+	}
+}
+
 type recordsInput struct {
+	Topic     string    `query:"topic" doc:"KAFKA_ORDER_TOPIC, or, if it is set, KAFKA_ASSIGNMENT_TOPIC"`
 	Partition int64     `query:"partition" minimum:"-1" maximum:"2147483647" default:"-1" doc:"only this partition; -1: all"`
 	Offset    int64     `query:"offset" minimum:"-1" default:"-1" doc:"from this offset on; -1: the newest records"`
 	Since     time.Time `query:"since" doc:"from this time on"`
@@ -56,7 +73,10 @@ type recordBody struct {
 	Headers      []recordHeader `json:"headers" nullable:"false"`
 	OrderID      string         `json:"order_id,omitempty" doc:"of a valid record"`
 	Status       string         `json:"status,omitempty" doc:"as the record claims" example:"created"`
-	Outcome      string         `json:"outcome" enum:"pending,applied,deferred,duplicate,superseded,dead_letter"`
+	Type         string         `json:"type,omitempty" doc:"of an assignment event" example:"assigned"`
+	CourierID    int64          `json:"courier_id,omitempty" doc:"of an assignment event"`
+	Sequence     int64          `json:"sequence,omitempty" doc:"of an assignment event"`
+	Outcome      string         `json:"outcome,omitempty" enum:"pending,applied,deferred,duplicate,superseded,dead_letter" doc:"of every record of the order topic"`
 	State        string         `json:"state,omitempty" doc:"of the order now"`
 	Applied      string         `json:"applied_state,omitempty" doc:"the state that the record moved its order to"`
 	DeadLetterID int64          `json:"dead_letter_id,omitempty"`
@@ -71,7 +91,7 @@ type recordsBody struct {
 func newRecordBody(d records.Described) recordBody {
 	body := recordBody{
 		d.Partition, d.Offset, d.At.UTC(), d.Key, d.Value, d.Size, make([]recordHeader, len(d.Headers)), string(d.OrderID), d.Status,
-		string(d.Outcome), string(d.State), string(d.Applied), d.DeadLetterID, d.RecheckAt.UTC(), d.RecheckReason,
+		d.Type, d.CourierID, d.Sequence, string(d.Outcome), string(d.State), string(d.Applied), d.DeadLetterID, d.RecheckAt.UTC(), d.RecheckReason,
 	}
 	for i, h := range d.Headers {
 		body.Headers[i] = recordHeader(h)
@@ -80,7 +100,7 @@ func newRecordBody(d records.Described) recordBody {
 }
 
 func (r recordsAPI) list(ctx context.Context, in *recordsInput) (*output[recordsBody], error) {
-	found, err := r.records.Read(ctx, records.Query{Partition: int32(in.Partition), Offset: in.Offset, Since: in.Since, Limit: in.Limit})
+	found, err := r.records.Read(ctx, in.Topic, records.Query{Partition: int32(in.Partition), Offset: in.Offset, Since: in.Since, Limit: in.Limit})
 	body := recordsBody{make([]recordBody, len(found))} // never null
 	for i, d := range found {
 		body.Items[i] = newRecordBody(d)

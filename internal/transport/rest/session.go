@@ -15,13 +15,14 @@ const sessionCookie = "service-courier-token"
 type sessionAPI struct {
 	callers    Callers
 	refusals   *refusals
+	topics     []string
 	playground bool
 }
 
 const sessionPath = versioned + "/session"
 
-func (a *api) registerSession(callers Callers, playground bool) {
-	s := sessionAPI{callers, a.refusals, playground}
+func (a *api) registerSession(callers Callers, topics []string, playground bool) {
+	s := sessionAPI{callers, a.refusals, topics, playground}
 	register(a, public, huma.Operation{
 		OperationID: "get-session", Method: http.MethodGet, Path: sessionPath, Tags: []string{"session"},
 		Summary: "Show who the caller is", Description: "signed_in is false without a valid token.",
@@ -46,17 +47,18 @@ type sessionBody struct {
 	Name     string `json:"name,omitempty" doc:"name of the token" example:"dispatcher"`
 	Role     string `json:"role,omitempty" enum:"read,operate"`
 
-	Playground bool `json:"playground,omitempty" doc:"this is service-courier dev, whose Playground causes faults"`
+	Topics     []string `json:"topics,omitempty" nullable:"false" doc:"those of GET /api/v1/records, the order topic first" example:"order.status.changed,courier.assignment.changed"`
+	Playground bool     `json:"playground,omitempty" doc:"this is service-courier dev, whose Playground causes faults"`
 }
 
 func (s sessionAPI) body(caller access.Caller, known bool) sessionBody {
 	switch {
 	case s.callers == nil:
-		return sessionBody{SignedIn: true, Role: string(operate), Playground: s.playground}
+		return sessionBody{SignedIn: true, Role: string(operate), Topics: s.topics, Playground: s.playground}
 	case !known:
 		return sessionBody{Required: true}
 	}
-	return sessionBody{true, true, caller.Name, string(caller.Role), s.playground}
+	return sessionBody{true, true, caller.Name, string(caller.Role), s.topics, s.playground}
 }
 
 // CredentialsInput has both places where a request may carry a token.

@@ -1,14 +1,14 @@
-// Package records is the use case of an engineer who reads the order topic: its records as
-// they are, and what became of each. Nothing is written for it: what changed an order is in
-// the journal, dead letters and pending rechecks are in their tables, and a processed record
-// that is in none of them changed nothing.
+// Package records is the use case of an engineer who reads the service's topics. The records
+// of the order topic come as they are, with what became of each. Nothing is written for it:
+// what changed an order is in the journal, dead letters and pending rechecks are in their
+// tables, and a processed record that is in none of them changed nothing. The events of
+// assignments, which the service publishes itself, come as they are.
 package records
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
 	"time"
 
 	"service-courier/internal/courier"
@@ -50,14 +50,22 @@ type Fate struct {
 	RecheckReason string
 }
 
-// Described is a record with what became of it.
+// Described is a record with what became of it, or, of the other topic, with the event.
 type Described struct {
 	Record
 	Fate
+	Event
 
 	OrderID courier.OrderID // "" when the record names none
 	Status  string          // as the record claims
-	Outcome Outcome
+	Outcome Outcome         // "" in the topic of assignment events
+}
+
+// Event is what a record claims about an assignment; zero values where it claims nothing.
+type Event struct {
+	Type      string
+	CourierID int64
+	Sequence  int64
 }
 
 // Query selects records; the newest when neither an offset nor a time is given.
@@ -71,14 +79,25 @@ type Query struct {
 // Latest selects the newest records of all partitions.
 func Latest(limit int) Query { return Query{Partition: -1, Offset: -1, Limit: limit} }
 
-// ErrNotRead means that Kafka did not return the records.
-var ErrNotRead = errors.New("the records cannot be read from Kafka")
+// ErrNotRead means that Kafka did not return the records, ErrForbidden that the service's
+// user has no right to read them, ErrNoTopic that the records of this topic are not offered.
+var (
+	ErrNotRead   = errors.New("the records cannot be read from Kafka")
+	ErrForbidden = errors.New("the Kafka user of this service may not read the topic")
+	ErrNoTopic   = errors.New("records of this topic are not offered")
+)
 
-// Topic reads and writes the order topic. Reading commits no offset.
+// Topic reads a topic, without committing an offset.
 type Topic interface {
+	Name() string
 	// Read returns records in the order of their offsets, partition by partition. The error
-	// matches ErrNotRead.
+	// matches ErrNotRead or ErrForbidden.
 	Read(ctx context.Context, q Query) ([]Record, error)
+}
+
+// OrderTopic reads and writes the order topic.
+type OrderTopic interface {
+	Topic
 	// Publish adds a record and returns its position. The error matches
 	// deadletters.ErrNotPublished.
 	Publish(ctx context.Context, r deadletters.Record) (deadletters.RecordPosition, error)
@@ -90,60 +109,46 @@ type Store interface {
 	Fates(ctx context.Context, all []Record, orders []courier.OrderID) ([]Fate, error)
 }
 
-// sharedFor is how long the newest records are shared by all clients that follow the topic:
-// the events page reads once a second, so that any number of viewers costs one read.
-const sharedFor = 900 * time.Millisecond
-
-// Records reads the topic for all clients, one query at a time.
+// Records reads the topics for all clients.
 type Records struct {
-	topic Topic
-	store Store
-	turn  chan struct{} // of size 1: held while reading
-
-	mu     sync.Mutex
-	latest []Described
-	query  Query
-	until  time.Time
+	orders OrderTopic
+	store  Store
+	feeds  []*feed // of the order topic, and of the topic of assignment events if there is one
 }
 
-// New returns the records of a topic.
-func New(topic Topic, store Store) *Records {
-	return &Records{topic: topic, store: store, turn: make(chan struct{}, 1)}
+// New returns the records of the order topic and, unless it is nil, of the topic of assignment
+// events.
+func New(orders OrderTopic, store Store, assignments Topic) *Records {
+	u := &Records{orders: orders, store: store}
+	u.feeds = append(u.feeds, newFeed(orders, u.describe))
+	if assignments != nil {
+		u.feeds = append(u.feeds, newFeed(assignments, describeEvents))
+	}
+	return u
 }
 
-// Read returns records with what became of them.
-func (u *Records) Read(ctx context.Context, q Query) ([]Described, error) {
-	select {
-	case u.turn <- struct{}{}:
-		defer func() { <-u.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// Topics returns the names of the topics, the order topic first.
+func (u *Records) Topics() []string {
+	names := make([]string, len(u.feeds))
+	for i, f := range u.feeds {
+		names[i] = f.topic.Name()
 	}
-	if shared, ok := u.shared(q); ok {
-		return shared, nil
-	}
-	all, err := u.topic.Read(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	described, err := u.describe(ctx, all)
-	if err == nil && q == Latest(q.Limit) {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.latest, u.query, u.until = described, q, time.Now().Add(sharedFor)
-	}
-	return described, err
+	return names
 }
 
-func (u *Records) shared(q Query) ([]Described, bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.latest, u.latest != nil && q == u.query && time.Now().Before(u.until)
+// Read returns described records of a topic, "" being the order topic.
+func (u *Records) Read(ctx context.Context, topic string, q Query) ([]Described, error) {
+	for i, f := range u.feeds {
+		if topic == f.topic.Name() || topic == "" && i == 0 {
+			return f.read(ctx, q)
+		}
+	}
+	return nil, ErrNoTopic
 }
 
-// Publish adds a record to the topic: a test of the consumer, or an event that was lost.
+// Publish adds a record to the order topic: a test of the consumer, or an event that was lost.
 func (u *Records) Publish(ctx context.Context, key, value []byte) (deadletters.RecordPosition, error) {
-	return u.topic.Publish(ctx, deadletters.Record{Key: key, Payload: value})
+	return u.orders.Publish(ctx, deadletters.Record{Key: key, Payload: value})
 }
 
 func (u *Records) describe(ctx context.Context, all []Record) ([]Described, error) {
@@ -165,6 +170,17 @@ func (u *Records) describe(ctx context.Context, all []Record) ([]Described, erro
 	return described, nil
 }
 
+// describeEvents needs no database: what the service publishes is in the record.
+func describeEvents(_ context.Context, all []Record) ([]Described, error) {
+	described := make([]Described, len(all))
+	for i, r := range all {
+		described[i].Record = r
+		described[i].OrderID, _ = claim(r.Value)
+		described[i].Event = eventOf(r.Value)
+	}
+	return described, nil
+}
+
 // claim returns the order and the status that a value names, as the consumer reads them.
 func claim(value []byte) (id courier.OrderID, status string) {
 	var event struct {
@@ -181,6 +197,17 @@ func claim(value []byte) (id courier.OrderID, status string) {
 		return "", status
 	}
 	return id, status
+}
+
+// eventOf returns the event that a value names: another program may publish anything.
+func eventOf(value []byte) Event {
+	var event struct {
+		Type      string `json:"type"`
+		CourierID int64  `json:"courier_id"`
+		Sequence  int64  `json:"sequence"`
+	}
+	_ = json.Unmarshal(value, &event) // a value of another type leaves its field zero
+	return Event(event)
 }
 
 func (d Described) outcome() Outcome {

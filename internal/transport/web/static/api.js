@@ -5,6 +5,7 @@ export class ApiError extends Error {
     super(problem.detail ?? problem.title ?? problem.message ?? String(status))
     this.code = problem.code ?? 'network'
     this.status = status
+    this.page = problem.type // that explains it
     this.fields = problem.errors ?? []
     this.requestID = problem.request_id
   }

@@ -142,9 +142,9 @@ export const Empty = ({ icon = 'check', title, children }) => html`<div class="e
 export const Loading = ({ rows = 3 }) => html`<div class="loading" role="status" aria-label=${t('loading')}>${Array.from({ length: rows }, () => html`<div class="bone" />`)}</div>`
 
 export function Failure({ error, retry }) {
-  const forbidden = error?.status === 403
+  const forbidden = error?.code === 'forbidden'
   return html`<div class="empty failure" role="alert"><${Icon} name=${forbidden ? 'key' : 'overdue'} size=${28} /><p>${forbidden ? t('error.forbidden') : t('failed.load')}</p>
-    <p class="muted">${message(error)}</p>${retry && html`<button type="button" class="button" onClick=${retry}>${t('retry')}</button>`}</div>`
+    <p class="muted">${message(error)}</p>${error?.page && html`<a class="button" href=${error.page}>${t('failed.why')}</a>`}${retry && html`<button type="button" class="button" onClick=${retry}>${t('retry')}</button>`}</div>`
 }
 
 // Loaded shows one of the states of a view: loading, failed, or its content, with a note
