@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"service-courier/internal/config"
+	"service-courier/internal/gateway/order"
 	"service-courier/internal/logging"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/tracing"
@@ -88,6 +89,9 @@ func (a *App) resync(ctx context.Context, since time.Time) error {
 		a.batcher.Run(batchCtx)
 	}()
 	err := a.resyncer.Since(ctx, since.Add(-worker.ResyncOverlap)) // since is by this machine's clock
+	if errors.Is(err, order.ErrUnavailable) {
+		err = order.Explain(err)
+	}
 	stop()
 	<-done
 	if err != nil {

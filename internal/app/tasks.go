@@ -6,8 +6,10 @@ import (
 	"fmt"
 
 	"service-courier/internal/config"
+	"service-courier/internal/gateway/order"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/usecase/deadletters"
+	"service-courier/internal/usecase/orderevent"
 	"service-courier/internal/usecase/outbox"
 	"service-courier/internal/worker"
 )
@@ -17,9 +19,10 @@ import (
 func (a *App) periodicTasks() []worker.Task {
 	health, deadLetters := postgres.NewHealth(a.pool), deadletters.New(postgres.NewDeadLetters(a.pool))
 	leader := func(lock postgres.Lock) worker.Leader { return postgres.NewLeader(a.pool, lock) }
+	service := gate{a.orderService, a.breaker}
 	tasks := []worker.Task{
-		worker.Recheck(a.orderStore, a.orderService, a.batcher, a.log),
-		a.resyncer.Task(a.cfg.ResyncInterval, leader(postgres.ResyncLock), a.orderService),
+		worker.Recheck(a.orderStore, service, a.batcher, a.log),
+		a.resyncer.Task(a.cfg.ResyncInterval, leader(postgres.ResyncLock), service),
 		worker.Monitor(health, a.metrics.SetActiveOrders, a.log),
 		worker.InvariantCheck(leader(postgres.InvariantCheckLock), violations(health), a.metrics.InvariantsChecked, a.log),
 		worker.CountDeliveries(postgres.NewStatistics(a.pool).Count),
@@ -30,7 +33,7 @@ func (a *App) periodicTasks() []worker.Task {
 		tasks = append(tasks, worker.OrderServiceGRPC(a.dual.Check))
 	}
 	if a.cfg.DeliveryOverdue == config.OverdueHold {
-		tasks = append(tasks, worker.ExpireOverdue(a.orderStore.Overdue, a.orders.Expire, a.orderService, a.log))
+		tasks = append(tasks, worker.ExpireOverdue(a.orderStore.Overdue, a.orders.Expire, service, a.log))
 	}
 	if a.events != nil {
 		publish := outbox.New(postgres.NewTransitions(a.pool), postgres.NewOutbox(a.pool), a.events).Publish
@@ -42,6 +45,16 @@ func (a *App) periodicTasks() []worker.Task {
 	}
 	return tasks
 }
+
+// gate is service-order as the tasks see it.
+type gate struct {
+	orderevent.OrderService
+
+	breaker *order.Breaker
+}
+
+// Answers implements worker.Gate.
+func (g gate) Answers(ctx context.Context) error { return g.breaker.Answers(ctx) }
 
 // violations returns the check of the invariants.
 func violations(health *postgres.Health) func(context.Context) ([]string, error) {

@@ -133,9 +133,6 @@ func (r *Resyncer) resyncListed(ctx context.Context, from time.Time) error {
 		}
 		return compare()
 	})
-	if errors.Is(err, order.ErrUnavailable) {
-		err = order.Explain(err)
-	}
 	return errors.Join(err, compare()) // the orders of an incomplete list are compared too
 }
 

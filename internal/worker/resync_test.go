@@ -3,7 +3,6 @@ package worker
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -29,8 +28,9 @@ type world struct {
 	until     time.Time
 	leader    bool
 	down      bool
-	paused    bool // submissions
-	compared  int  // at most, in one call
+	silent    error // of Answers
+	paused    bool  // submissions
+	compared  int   // at most, in one call
 	submitted []orderevent.Hint
 	refuses   courier.OrderID
 }
@@ -43,7 +43,7 @@ func (w *world) List(_ context.Context, from time.Time, each func(order.Order) e
 		}
 	}
 	if w.cut--; w.cut >= 0 {
-		return errors.New("cut")
+		return fmt.Errorf("%w: cut", order.ErrUnavailable)
 	}
 	return nil
 }
@@ -97,6 +97,8 @@ func (w *world) Ready(context.Context) error {
 	}
 	return nil
 }
+
+func (w *world) Answers(context.Context) error { return w.silent }
 
 func (w *world) Submit(_ context.Context, b orderevent.Batch) error {
 	if w.paused {
@@ -313,4 +315,24 @@ func TestPauseIsNotAFailureOfTheResync(t *testing.T) {
 			t.Errorf("resynced %d times, log:\n%s", len(w.from), &log)
 		}
 	})
+}
+
+// TestFailedResyncInAnOutage: while service-order does not answer at all, which its circuit
+// breaker logs, the resync logs no outage of its own; while only the list fails, it does.
+func TestFailedResyncInAnOutage(t *testing.T) {
+	for name, c := range map[string]struct {
+		silent error
+		lines  int
+	}{"outage": {order.ErrUnavailable, 0}, "only the list fails": {nil, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			var log bytes.Buffer
+			w := &world{leader: true, silent: c.silent, cut: 1000}
+			w.run(ctx, &log)
+			if n := strings.Count(log.String(), "dependency unavailable"); n != c.lines {
+				t.Errorf("%s: %d lines, want %d:\n%s", name, n, c.lines, log.String())
+			}
+		})
+	}
 }

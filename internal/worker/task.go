@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"service-courier/internal/gateway/order"
 	"service-courier/internal/outage"
 	"service-courier/internal/usecase/orderevent"
 )
@@ -38,7 +39,11 @@ type Leader interface {
 
 // Gate reports whether service-order is available.
 type Gate interface {
+	// Ready returns nil unless orders fail, so that a round is worth its work.
 	Ready(ctx context.Context) error
+	// Answers returns nil if service-order answers, for which it may be probed. A failure is
+	// reported there.
+	Answers(ctx context.Context) error
 }
 
 // Observer receives the result of each round, for the metrics.
@@ -145,6 +150,10 @@ func (t Task) round(ctx context.Context, log *slog.Logger) (Result, error) {
 		return Panicked, err
 	case errors.Is(err, orderevent.ErrPaused), errors.Is(err, ErrNotChecked), err == nil && !led:
 		return Skipped, nil
+	case errors.Is(err, order.ErrUnavailable) && t.Gate != nil && t.Gate.Answers(ctx) != nil:
+		return Skipped, nil //nolint:nilerr // Answers has reported it
+	case errors.Is(err, order.ErrUnavailable):
+		return Failed, order.Explain(err)
 	case err != nil:
 		return Failed, err
 	}

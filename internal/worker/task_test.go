@@ -105,6 +105,8 @@ type panicking struct{}
 
 func (panicking) Ready(context.Context) error { panic("fault") }
 
+func (panicking) Answers(context.Context) error { panic("fault") }
+
 func (panicking) Lead(context.Context, func(context.Context) error) (bool, error) { panic("fault") }
 
 // TestPanicAroundATaskIsContained fails the round alone, as one in the task does.

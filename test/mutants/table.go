@@ -1042,6 +1042,12 @@ var mutants = []mutant{
 		"./internal/transport/kafka TestCauses",
 	},
 	{
+		"an outage of service-order is no outage of the resync", "internal/worker/task.go",
+		"&& t.Gate.Answers(ctx) != nil:",
+		"&& false:",
+		"./internal/worker TestFailedResyncInAnOutage",
+	},
+	{
 		"a lost connection ends a redrive of many", "internal/usecase/deadletters/selected.go",
 		"if endsAll(err) {\n\t\t\treturn",
 		"if false {\n\t\t\treturn",

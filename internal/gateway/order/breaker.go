@@ -111,13 +111,23 @@ func (b *Breaker) get(ctx context.Context, client OrderClient, id courier.OrderI
 // Tripped reports whether the breaker is open or half-open.
 func (b *Breaker) Tripped() bool { return !b.state.IsClosed() }
 
-// Check returns nil if service-order answers. It sends a probe, unless the breaker is open
+// Check is Answers and, if it answers, whether its last list of orders was one.
+func (b *Breaker) Check(ctx context.Context) error {
+	if err := b.Answers(ctx); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.list
+}
+
+// Answers returns nil if service-order answers. It sends a probe, unless the breaker is open
 // or the fetches of the last second show the answer. An answer closes the breaker as any
 // other does; a failure is reported as an outage, but does not open it, since it concerns
 // no order.
-func (b *Breaker) Check(ctx context.Context) error {
+func (b *Breaker) Answers(ctx context.Context) error {
 	b.mu.Lock()
-	foreign, isUsable, cause, list := time.Since(b.lastForeign) < probeInterval, time.Since(b.lastUsable) < probeInterval, b.cause, b.list
+	foreign, isUsable, cause := time.Since(b.lastForeign) < probeInterval, time.Since(b.lastUsable) < probeInterval, b.cause
 	b.mu.Unlock()
 	switch {
 	case b.Tripped() && cause != nil:
@@ -125,7 +135,7 @@ func (b *Breaker) Check(ctx context.Context) error {
 	case foreign:
 		return ErrNotServiceOrder
 	case isUsable:
-		return list
+		return nil
 	}
 	_, err := b.get(ctx, b.probes, probeID)
 	switch {
@@ -135,7 +145,7 @@ func (b *Breaker) Check(ctx context.Context) error {
 		b.outage.Failed(ctx, Explain(err))
 	}
 	if usable(err) {
-		return list
+		return nil
 	}
 	return err
 }
