@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.pool.Close)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	w.hub = livefeed.NewHub(postgres.NewJournal(w.pool), rest.StreamEncoder{}, outage.New(log, "live feed"), log)
-	w.server = rest.New(rest.Config{Addr: "127.0.0.1:0"}, rest.Dependencies{Stream: w.hub, Consumption: noConsumption{}, Log: log})
+	w.server = rest.New(rest.Config{Addr: "127.0.0.1:0"}, rest.Dependencies{Stream: w.hub, Consumption: noConsumption{}, Records: noRecords{}, Log: log})
 	w.must(w.server.Start(t.Context()))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -77,6 +77,11 @@ func (w *world) must(err error) {
 type noConsumption struct{}
 
 func (noConsumption) Status(context.Context) (s rest.ConsumerStatus, err error) { return s, nil }
+
+// noRecords is the use case of a server without records.
+type noRecords struct{ rest.Records }
+
+func (noRecords) Topics() []string { return []string{"order.status.changed"} }
 
 // event is a server-sent event.
 type event struct{ id, kind, data string }
