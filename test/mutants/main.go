@@ -1,10 +1,11 @@
-// Command mutants removes each guard of this service, one at a time, in a copy of
-// the sources, and runs the test that must then fail. It prints a table, and fails
+// Command mutants removes each guard of this service, one at a time, and runs the test
+// that must then fail. It prints a table, and fails
 // when a test passes without its guard. `make mutants` runs it.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -34,7 +35,7 @@ func main() {
 }
 
 // workers is how many guards are tried in parallel: the tests mostly wait.
-const workers = 2
+const workers = 3
 
 func run(ctx context.Context, only string) error {
 	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !strings.Contains(m.name, only) })
@@ -74,8 +75,8 @@ type outcome struct {
 	err  error
 }
 
-// start runs the chosen mutants, each worker in its own copy of the sources. Each
-// outcome has its own channel, so that run prints them in the table's order.
+// start runs the chosen mutants. Each outcome has its own channel, so that run prints them
+// in the table's order.
 func start(ctx context.Context, wg *sync.WaitGroup, chosen []mutant) []chan outcome {
 	outcomes, next := make([]chan outcome, len(chosen)), make(chan int, len(chosen))
 	for i := range chosen {
@@ -85,29 +86,16 @@ func start(ctx context.Context, wg *sync.WaitGroup, chosen []mutant) []chan outc
 	close(next)
 	for range workers {
 		wg.Go(func() {
-			dir, err := copySources()
-			defer func() { _ = os.RemoveAll(dir) }()
 			for i := range next {
-				started, result := time.Now(), outcome{err: err}
-				if err == nil {
-					result.by, result.err = chosen[i].try(ctx, dir)
-				}
+				var result outcome
+				started := time.Now()
+				result.by, result.err = chosen[i].try(ctx)
 				result.took = time.Since(started)
 				outcomes[i] <- result
 			}
 		})
 	}
 	return outcomes
-}
-
-func copySources() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "mutants-"); err != nil {
-		return "", err
-	}
-	if err := os.CopyFS(dir, sources(".")); err != nil {
-		return dir, fmt.Errorf("copy the sources (run it at the root of the repository): %w", err)
-	}
-	return dir, nil
 }
 
 // mutant is one guard and what replaces it.
@@ -118,26 +106,27 @@ type mutant struct {
 	test       string // package and -run pattern of the test that must fail
 }
 
-// try replaces the guard in dir, runs the test, restores the file, and returns the
-// name of the test that failed, "" when none did.
-func (m mutant) try(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, m.file)
-	whole, err := os.ReadFile(path)
+// try runs the test without the guard, and returns the name of the test that failed, ""
+// when none did.
+func (m mutant) try(ctx context.Context) (string, error) {
+	whole, err := os.ReadFile(m.file)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w (run it at the root of the repository)", err)
 	}
 	if strings.Count(string(whole), m.guard) != 1 {
 		return "", fmt.Errorf("%s must contain the guard exactly once: %q", m.file, m.guard)
 	}
-	broken := strings.Replace(string(whole), m.guard, m.without, 1)
-	if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+	temp, err := os.MkdirTemp("", "mutants-")
+	if err != nil {
 		return "", err
 	}
-	defer func() { _ = os.WriteFile(path, whole, 0o600) }()
+	defer func() { _ = os.RemoveAll(temp) }()
 	pkg, pattern, _ := strings.Cut(m.test, " ")
 	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-timeout="+timeout, "-run", pattern, pkg)
-	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CI=true") // some guards have their test only there, see citest
+	if err := m.remove(cmd, strings.Replace(string(whole), m.guard, m.without, 1), temp); err != nil {
+		return "", err
+	}
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return "", ctx.Err()
@@ -150,6 +139,31 @@ func (m mutant) try(ctx context.Context, dir string) (string, error) {
 		return "", err
 	}
 	return verdict(string(out))
+}
+
+// remove lets cmd see the broken file in place of the whole one. What is compiled or
+// embedded is replaced by an overlay, so that only its package and those that import it
+// are compiled again. What a test reads itself is replaced in a copy of the sources.
+func (m mutant) remove(cmd *exec.Cmd, broken, temp string) error {
+	if !strings.HasPrefix(m.file, "internal/") && !strings.HasPrefix(m.file, "cmd/") {
+		if err := os.CopyFS(temp, sources(".")); err != nil {
+			return err
+		}
+		cmd.Dir = temp
+		return os.WriteFile(filepath.Join(temp, m.file), []byte(broken), 0o600)
+	}
+	path, err := filepath.Abs(m.file)
+	if err != nil {
+		return err
+	}
+	file, overlay := filepath.Join(temp, "broken"), filepath.Join(temp, "overlay.json")
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {path: file}})
+	if err != nil {
+		return err
+	}
+	// In the environment, for the programs that a test builds.
+	cmd.Env = append(cmd.Env, "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)
+	return errors.Join(os.WriteFile(file, []byte(broken), 0o600), os.WriteFile(overlay, list, 0o600))
 }
 
 var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
