@@ -19,8 +19,10 @@ const describe = "default_query_exec_mode=cache_describe"
 // TestPgBouncer: through Debian's PgBouncer in either mode the service is refused until
 // what the error says is set, and then migrates, works and leads.
 func TestPgBouncer(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"session", "transaction"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
 			h := newHardened(t)
 			through := func(p pgtest.PgBouncer, parameters ...string) fixture {
 				pool, err := postgres.Open(t.Context(), p.URL(h.owner, parameters...), 16)

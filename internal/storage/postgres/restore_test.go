@@ -84,6 +84,7 @@ func (f fixture) spendTransactionIDs(n int) {
 // transaction ids are lower, or higher. The feed sends no old change again, a cursor of
 // the former database is not used, RETENTION removes what is old, and orders go on.
 func TestDumpIsRestoredIntoAnotherCluster(t *testing.T) {
+	t.Parallel()
 	from := pgtest.NewDatabase(t, postgres.Migrate)
 	f := fixtureOf(t, from)
 	f.couriers(2)
@@ -145,6 +146,7 @@ func (p *published) Publish(_ context.Context, events []outbox.Event) error {
 // what happens from then on has none that was published after the backup. Its sequence is
 // above those, which distinguishes it for a consumer from a repeated event.
 func TestEventsAfterARestore(t *testing.T) {
+	t.Parallel()
 	from, into := pgtest.NewDatabase(t, postgres.Migrate), pgtest.NewDatabase(t, nil)
 	topic := &published{}
 	publish := func(f fixture) []outbox.Event {
@@ -188,6 +190,7 @@ func TestEventsAfterARestore(t *testing.T) {
 // PostgreSQL, copies the rows but not the sequences. Until `migrate up` has advanced them,
 // nothing is saved, and no record becomes a dead letter because of it.
 func TestSequencesAfterLogicalReplication(t *testing.T) {
+	t.Parallel()
 	server := newCluster(t, map[string]string{"wal_level": "logical"})
 	from, into := newDatabase(t, server, "before"), pgtest.NewDatabase(t, postgres.Migrate)
 	if err := postgres.Migrate(t.Context(), from); err != nil {

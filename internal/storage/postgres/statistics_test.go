@@ -23,6 +23,7 @@ import (
 // equal a recount of courier_orders in Go, however often they were counted meanwhile. It
 // fails without the triggers on updates and deletions.
 func TestStatisticsEqualARecount(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	rapid.Check(t, func(r *rapid.T) {
 		for _, table := range []string{"courier_orders", "orders", "couriers", "courier_statistics", "daily_statistics", "uncounted_deliveries"} { // cheaper than TRUNCATE
@@ -237,6 +238,7 @@ func TestStatisticsWaitForACount(t *testing.T) {
 // TestRepairStatisticsBesideWriters: repair_statistics() makes the statistics equal to the
 // deliveries while other sessions complete and cancel.
 func TestRepairStatisticsBesideWriters(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	f.exec(`INSERT INTO orders (order_id, state) SELECT 'o' || i, 'completed' FROM generate_series(0, 19999) i`)
 	f.exec(`INSERT INTO courier_orders (order_id, courier_id, assigned_at, deadline, completed_at)
