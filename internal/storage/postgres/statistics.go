@@ -45,30 +45,24 @@ func (s *Statistics) Count(ctx context.Context) error {
 	}
 }
 
-// upToDate counts what is noted, so that the figures read next are those of this moment. A
-// row of another program that cannot be added to breaks no answer.
-func (s *Statistics) upToDate(ctx context.Context) error {
+// read returns figures of this moment: it counts what is noted first. A row of another
+// program that cannot be added to breaks no answer.
+func read[T any](ctx context.Context, s *Statistics, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
 	err := s.Count(ctx)
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && sqlstateClass(pg.Code) == "22" {
-		return nil
+	if pg, ok := errors.AsType[*pgconn.PgError](err); err != nil && (!ok || sqlstateClass(pg.Code) != "22") {
+		return nil, err
 	}
-	return err
+	return query(ctx, s.pool, scan, "read statistics", sql, args...)
 }
 
 // Days implements statistics.Store.
 func (s *Statistics) Days(ctx context.Context, p statistics.Period) ([]statistics.Day, error) {
-	if err := s.upToDate(ctx); err != nil {
-		return nil, err
-	}
-	return query(ctx, s.pool, rowToDay, "read statistics", statisticsDaily, p.From, p.To)
+	return read(ctx, s, rowToDay, statisticsDaily, p.From, p.To)
 }
 
 // Courier implements statistics.Store.
 func (s *Statistics) Courier(ctx context.Context, id int64, p statistics.Period) ([]statistics.Day, error) {
-	if err := s.upToDate(ctx); err != nil {
-		return nil, err
-	}
-	days, err := query(ctx, s.pool, rowToDay, "read statistics", statisticsCourier, id, p.From, p.To)
+	days, err := read(ctx, s, rowToDay, statisticsCourier, id, p.From, p.To)
 	if err != nil || len(days) > 0 {
 		return days, err
 	}
@@ -81,10 +75,7 @@ func (s *Statistics) Courier(ctx context.Context, id int64, p statistics.Period)
 
 // Couriers implements statistics.Store.
 func (s *Statistics) Couriers(ctx context.Context, p statistics.Period, after int64, limit int) ([]statistics.CourierFigures, error) {
-	if err := s.upToDate(ctx); err != nil {
-		return nil, err
-	}
-	return query(ctx, s.pool, rowToCourierFigures, "read statistics", statisticsCouriers, p.From, p.To, after, limit)
+	return read(ctx, s, rowToCourierFigures, statisticsCouriers, p.From, p.To, after, limit)
 }
 
 // figuresRow is a row of the statements, which have either a day or a courier.
