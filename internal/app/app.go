@@ -60,8 +60,9 @@ type App struct {
 	cfg          config.Config
 	log          *slog.Logger
 	database     *outage.Dependency
-	pool         *pgxpool.Pool // of consumption and the tasks, which do not wait for the API
-	apiPool      *pgxpool.Pool // of the API's requests
+	brokers      *outage.Dependency // Kafka
+	pool         *pgxpool.Pool      // of consumption and the tasks, which do not wait for the API
+	apiPool      *pgxpool.Pool      // of the API's requests
 	httpClient   *order.HTTPClient
 	breaker      *order.Breaker          // around httpClient
 	dual         *order.DualClient       // breaker and gRPC; nil without gRPC
@@ -120,6 +121,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, options ...Op
 		return nil, err
 	}
 	a.database = outage.NewDependency(outage.New(log, "postgresql"), postgres.Down)
+	a.brokers = outage.NewDependency(outage.New(log, "kafka"), kafka.Down)
 	if a.pool, err = a.openPool(ctx, poolConns); err != nil {
 		return nil, err
 	}
@@ -137,7 +139,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, options ...Op
 	a.batcher = orderevent.NewBatcher(reconciler, a.matcher, batchWorkers)
 	a.resyncer = worker.NewResyncer(a.breaker.Watch(a.httpClient), postgres.NewResync(a.pool), a.batcher, log)
 	a.consumer = kafka.NewConsumer(KafkaConfig(cfg), a.batcher, a.metrics, resetObserver{a.metrics, a.resyncer}, log)
-	a.consumer.Needs(a.database)
+	a.consumer.Needs(a.database, a.brokers)
 	if cfg.KafkaAssignmentTopic != "" {
 		producer := kafka.NewEventProducer(eventsConfig(cfg), a.metrics, log)
 		a.closers.Add("outbox", func(context.Context) error { return producer.Close() })

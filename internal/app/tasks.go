@@ -37,7 +37,7 @@ func (a *App) periodicTasks() []worker.Task {
 	}
 	if a.events != nil {
 		publish := outbox.New(postgres.NewTransitions(a.pool), postgres.NewOutbox(a.pool), a.events).Publish
-		tasks = append(tasks, worker.Outbox(leader(postgres.OutboxLock), publish))
+		tasks = append(tasks, worker.Outbox(leader(postgres.OutboxLock), publish, a.brokers))
 	}
 	if a.cfg.Retention > 0 {
 		retention := worker.Retention{Age: a.cfg.Retention, Remove: postgres.NewRetention(a.pool, a.events != nil).Remove, TopicAge: topicRetention(a.cfg), Log: a.log}
@@ -70,7 +70,7 @@ func violations(health *postgres.Health) func(context.Context) ([]string, error)
 // onDatabase returns tasks that report an outage of PostgreSQL together, as one.
 func (a *App) onDatabase(tasks ...worker.Task) []worker.Task {
 	for i := range tasks {
-		tasks[i].Needs = a.database
+		tasks[i].Needs = append(tasks[i].Needs, a.database)
 	}
 	return tasks
 }

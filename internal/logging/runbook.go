@@ -42,6 +42,7 @@ var sections = invert(map[string][]string{
 	"#nothing-is-read": {
 		"batch cannot be decoded, skipped",
 		"kafka brokers do not answer, using the others",
+		"kafka",
 		"kafka consumer group",
 		"kafka topic",
 		"partitions without owner",

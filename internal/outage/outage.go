@@ -6,19 +6,20 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
 
 // Reporter logs the outages of one component: a dependency or a task. It is safe for concurrent use.
 type Reporter struct {
-	log        *slog.Logger
-	component  string
-	dependency *Dependency // optional
+	log          *slog.Logger
+	component    string
+	dependencies []*Dependency
 
 	mu       sync.Mutex
-	depends  bool      // the last failure was that of the dependency
-	since    time.Time // zero while there is no outage
+	depends  []*Dependency // those whose outages were failures since the last success
+	since    time.Time     // zero while there is no outage
 	attempts int
 	logged   map[string]bool // by Fixable.Fix
 }
@@ -33,9 +34,11 @@ func New(log *slog.Logger, component string) *Reporter {
 func (r *Reporter) Failed(ctx context.Context, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.dependency != nil && r.dependency.failed(ctx, err) {
-		r.depends = true
-		return
+	for _, d := range r.dependencies {
+		if d.failed(ctx, err) {
+			r.depends = append(slices.DeleteFunc(r.depends, func(other *Dependency) bool { return other == d }), d)
+			return
+		}
 	}
 	r.attempts++
 	begins := r.since.IsZero()
@@ -56,10 +59,10 @@ func (r *Reporter) Failed(ctx context.Context, err error) {
 func (r *Reporter) Recovered(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.depends {
-		r.depends = false
-		r.dependency.recovered(ctx)
+	for _, d := range r.depends {
+		d.recovered(ctx)
 	}
+	r.depends = nil
 	if r.since.IsZero() {
 		return
 	}
@@ -68,9 +71,9 @@ func (r *Reporter) Recovered(ctx context.Context) {
 	r.since, r.attempts = time.Time{}, 0
 }
 
-// On returns r, for a component that needs d.
-func (r *Reporter) On(d *Dependency) *Reporter {
-	r.dependency = d
+// On returns r, for a component that needs dependencies.
+func (r *Reporter) On(dependencies ...*Dependency) *Reporter {
+	r.dependencies = dependencies
 	return r
 }
 

@@ -87,3 +87,25 @@ func TestOutageOfADependencyIsLoggedOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestOutagesOfTwoDependencies: each is logged by its own, and both end with a success.
+func TestOutagesOfTwoDependencies(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	var all []*outage.Dependency
+	down := []error{errors.New("postgresql down"), errors.New("kafka down")}
+	for i, name := range []string{"postgresql", "kafka"} {
+		all = append(all, outage.NewDependency(outage.New(log, name), func(err error) bool { return errors.Is(err, down[i]) }))
+	}
+	task := outage.New(log, "outbox").On(all...)
+	for range 2 {
+		task.Failed(t.Context(), down[1])
+		task.Failed(t.Context(), down[0])
+	}
+	task.Recovered(t.Context())
+	for text, want := range map[string]int{"outbox": 0, "retrying\" component=postgresql": 1, "retrying\" component=kafka": 1, "recovered\" component=postgresql": 1, "recovered\" component=kafka": 1} {
+		if n := strings.Count(out.String(), text); n != want {
+			t.Errorf("%q is logged %d times, want %d:\n%s", text, n, want, out.String())
+		}
+	}
+}

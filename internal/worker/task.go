@@ -26,7 +26,7 @@ type Task struct {
 	Retry    time.Duration               // pause before a failed round is repeated; 0 means a second
 	Leader   Leader                      // optional: a round runs on one replica at a time
 	Gate     Gate                        // optional: no round while service-order is unavailable
-	Needs    *outage.Dependency          // optional: logs the failures that are its outage
+	Needs    []*outage.Dependency        // each logs the failures that are its outage
 	Trigger  <-chan struct{}             // optional: starts a round, which is retried until it succeeds
 	Run      func(context.Context) error // one round
 }
@@ -84,7 +84,7 @@ func Run(ctx context.Context, observer Observer, log *slog.Logger, tasks ...Task
 }
 
 func (t Task) loop(ctx context.Context, observer Observer, log *slog.Logger) {
-	reporter := outage.New(log, t.Name).On(t.Needs)
+	reporter := outage.New(log, t.Name).On(t.Needs...)
 	retry := t.Retry
 	if retry == 0 {
 		retry = defaultRetry

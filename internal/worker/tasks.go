@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"service-courier/internal/outage"
 	"service-courier/internal/usecase/orderevent"
 )
 
@@ -27,9 +28,9 @@ func Matching(m *orderevent.Matcher) Task {
 	return Task{Name: "matching", Interval: orderevent.MatchInterval, Trigger: m.Triggered(), Run: m.Match}
 }
 
-// Outbox publishes what is new in the journal, on one replica at a time.
-func Outbox(leader Leader, publish func(context.Context) error) Task {
-	return Task{Name: "outbox", Interval: outboxInterval, Leader: leader, Run: publish}
+// Outbox publishes what is new in the journal to brokers, on one replica at a time.
+func Outbox(leader Leader, publish func(context.Context) error, brokers *outage.Dependency) Task {
+	return Task{Name: "outbox", Interval: outboxInterval, Leader: leader, Run: publish, Needs: []*outage.Dependency{brokers}}
 }
 
 // CountDeliveries adds the deliveries of the last seconds to the statistics.

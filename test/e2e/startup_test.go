@@ -41,7 +41,7 @@ func TestStartsBeforeEverything(t *testing.T) {
 	s.eventually("missing schema is logged", func() error { return service.printed("database schema") })
 	s.migrate()
 	s.waitFailing(http.StatusServiceUnavailable, "consumer_group", "order_service")
-	s.eventually("missing Kafka is logged", func() error { return service.printed("kafka consumer group") })
+	s.eventually("missing Kafka is logged", func() error { return service.printed("kafka") })
 	if err := broker.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestStartsBeforeEverything(t *testing.T) {
 	if !service.Running() {
 		t.Error("the service has ended")
 	}
-	service.checkOutagesLoggedOnce(t, "postgresql", "database schema", "kafka consumer group", "kafka topic")
+	service.checkOutagesLoggedOnce(t, "postgresql", "database schema", "kafka", "kafka topic")
 }
 
 // waitFailing waits until /readyz reports exactly these failing components.

@@ -971,7 +971,7 @@ var mutants = []mutant{
 	},
 	{
 		"one outage for all tasks", "internal/app/tasks.go",
-		"tasks[i].Needs = a.database",
+		"tasks[i].Needs = append(tasks[i].Needs, a.database)",
 		"_ = tasks[i]",
 		"./test/faults TestHealthAndMetricsAnswerWithoutPostgres",
 	},

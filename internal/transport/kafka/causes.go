@@ -38,6 +38,8 @@ var causes = map[sarama.KError]cause{
 
 var noCoordinator = cause{"the coordinator of the consumer group is not available", "wait a minute while Kafka starts; then see the log of the brokers about the topic __consumer_offsets"}
 
+const noAnswer = "no broker answers"
+
 // Causes that a broker does not state, see diagnose.
 var (
 	noSASL = cause{"this Kafka listener uses no SASL", "unset KAFKA_SASL_MECHANISM, or set a listener with SASL in KAFKA_BROKERS"}
@@ -78,6 +80,18 @@ func causeOf(err error) cause {
 		return closed
 	}
 	return cause{}
+}
+
+// Down reports whether an error is that of brokers that are not reached, or have just ended: an
+// outage for everything that uses them.
+func Down(err error) bool {
+	if network, ok := errors.AsType[*net.OpError](err); ok && network.Op == "dial" {
+		return true
+	}
+	if f, explained := errors.AsType[outage.Fixable](err); explained {
+		return f.Cause == closed.text || f.Cause == noAnswer
+	}
+	return isBroken(err)
 }
 
 // isBroken reports a connection that ended without an answer, or with one that is not

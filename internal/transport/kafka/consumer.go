@@ -83,8 +83,12 @@ func NewConsumer(cfg Config, sink Sink, observer Observer, resets ResetObserver,
 	}
 }
 
-// Needs makes the consumer report an outage of the storage together with its other users.
-func (c *Consumer) Needs(storage *outage.Dependency) { c.submitOutage.On(storage) }
+// Needs makes the consumer report an outage of the storage, and one of the brokers, together
+// with their other users.
+func (c *Consumer) Needs(storage, brokers *outage.Dependency) {
+	c.submitOutage.On(storage)
+	c.groupOutage.On(brokers)
+}
 
 // ErrNotJoined matches the status of a consumer that is no member of its group.
 var ErrNotJoined = errors.New("not joined")

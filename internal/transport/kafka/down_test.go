@@ -1,0 +1,35 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/IBM/sarama"
+
+	"service-courier/internal/outage"
+)
+
+// TestDown: brokers that are not reached are one outage for consumer and outbox; what one
+// of them is refused is its own.
+func TestDown(t *testing.T) {
+	t.Parallel()
+	_, refused := Inspect(t.Context(), Config{Brokers: []string{"127.0.0.1:1"}, Topic: topic, GroupID: "g"})
+	for what, c := range map[string]struct {
+		err  error
+		down bool
+	}{
+		"refused connection": {refused, true},
+		"ended connection":   {explain(fmt.Errorf("publish: %w", io.EOF)), true},
+		"wrong listener":     {outage.Fixable{Cause: noTLS.text, Err: io.EOF, Fix: noTLS.fix}, false},
+		"right":              {explain(sarama.ErrTopicAuthorizationFailed), false},
+		"topic":              {explainEvents(sarama.ErrUnknownTopicOrPartition, topic), false},
+		"coordinator":        {explain(sarama.ErrConsumerCoordinatorNotAvailable), false},
+		"other":              {errors.New("other"), false},
+	} {
+		if Down(c.err) != c.down {
+			t.Errorf("%s: Down(%v) = %t", what, c.err, !c.down)
+		}
+	}
+}
