@@ -1048,6 +1048,12 @@ var mutants = []mutant{
 		"./internal/worker TestFailedResyncInAnOutage",
 	},
 	{
+		"a dependency ends with each user's success", "internal/outage/outage.go",
+		"d.recovered(ctx)",
+		"_ = d",
+		"./internal/outage TestOutagesOfTwoDependencies",
+	},
+	{
 		"a lost connection ends a redrive of many", "internal/usecase/deadletters/selected.go",
 		"if endsAll(err) {\n\t\t\treturn",
 		"if false {\n\t\t\treturn",
