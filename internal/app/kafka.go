@@ -106,7 +106,7 @@ func (c consumerStatus) Status(ctx context.Context) (rest.ConsumerStatus, error)
 	return withInspection(status, in), nil
 }
 
-// database adds what the database knows: all of it, or nothing beside an error.
+// database adds what is in the database: all of it, or nothing beside an error.
 func (c consumerStatus) database(ctx context.Context, status *rest.ConsumerStatus) error {
 	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()

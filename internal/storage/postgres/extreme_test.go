@@ -84,13 +84,7 @@ func TestCompletedAfterItsAssignment(t *testing.T) {
 			return err
 		}
 		f.match(1)
-		locked, err := tx.LockOrders(t.Context(), []courier.OrderID{"o-1"})
-		if err != nil {
-			return err
-		}
-		next := locked["o-1"]
-		next.State = courier.StateCompleted
-		_, err = tx.Save(t.Context(), []orderevent.Change{{From: courier.StateAssigned, Next: next}})
+		_, err := tx.Save(t.Context(), []orderevent.Change{{From: courier.StateAssigned, Next: to("o-1", courier.StateCompleted)}})
 		return err
 	})
 	if err != nil {
