@@ -5,11 +5,14 @@ import (
 	"io"
 	"net/http"
 	"testing"
+
+	"service-courier/internal/dev/citest"
 )
 
 // TestPlayground: the faults are caused over HTTP, dev survives its own stop of
 // PostgreSQL, and the check finds nothing lost or double afterwards.
 func TestPlayground(t *testing.T) {
+	citest.Only(t, "it waits for outages of several seconds")
 	t.Parallel()
 	d := startDev(t, Config{Quiet: true}).up(t)
 	request := func(method, path string, into any) int {

@@ -16,6 +16,7 @@ import (
 // TestCauses: what a real server refuses has its cause and fix, without names in what
 // everyone may read.
 func TestCauses(t *testing.T) {
+	t.Parallel()
 	database := pgtest.NewDatabase(t, postgres.Migrate)
 	super := open(t, database)
 	prefix := super.Config().Database + "_"

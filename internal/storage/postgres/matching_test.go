@@ -146,6 +146,7 @@ func TestReplicasMatchOneAfterAnother(t *testing.T) {
 // TestHangingMatchDoesNotBlockOthers: a session that never ends its matching slows down
 // the others, but does not stop them.
 func TestHangingMatchDoesNotBlockOthers(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	f.couriers(1)
 	f.save(to("a", courier.StateWaiting))
@@ -349,14 +350,15 @@ func TestAssignHeldOrder(t *testing.T) {
 
 // TestTwoDispatchersRaceForOneCourier: one gets the courier, the other an error.
 func TestTwoDispatchersRaceForOneCourier(t *testing.T) {
-	for range 20 {
-		f := newFixture(t)
-		f.couriers(1)
-		f.save(to("a", courier.StateWaiting), to("b", courier.StateWaiting))
+	f := newFixture(t)
+	for n := range int64(20) {
+		f.exec("INSERT INTO couriers (name, phone, status, transport_type) VALUES ('c', $1::bigint::text, 'available', 'scooter')", n)
+		a, b := courier.OrderID(fmt.Sprintf("a%d", n)), courier.OrderID(fmt.Sprintf("b%d", n))
+		f.save(to(a, courier.StateWaiting), to(b, courier.StateWaiting))
 		var wg sync.WaitGroup
 		errs := make([]error, 2)
-		for i, id := range []courier.OrderID{"a", "b"} {
-			wg.Go(func() { _, errs[i] = f.assign(id, 1) })
+		for i, id := range []courier.OrderID{a, b} {
+			wg.Go(func() { _, errs[i] = f.assign(id, n+1) })
 		}
 		wg.Wait()
 		if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs...), courier.ErrCourierNotAvailable) {
