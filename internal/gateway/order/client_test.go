@@ -28,7 +28,7 @@ func serve(t *testing.T, h http.HandlerFunc) *order.HTTPClient {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	c, err := order.NewHTTPClient(order.Config{BaseURL: srv.URL, Timeout: time.Second, Concurrency: 4})
+	c, err := order.NewHTTPClient(order.Config{BaseURL: srv.URL, Timeout: time.Minute, Concurrency: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,11 @@ import { Icon, Badge, Loaded, PageHead, Empty, Chart } from '../ui.js'
 export default function Health() {
   const ready = useData(() => get('/readyz'), [], 5)
   const consumer = useData(() => get('/api/v1/consumer'), [], 5)
-  const missing = useData(() => get('/api/v1/orders?state=missing&limit=100'), [], 15)
   const history = useData(() => get('/api/v1/health/history'), [], 5)
   return html`<${PageHead} title=${t('nav.health')} /><div class="stack">
     <${Loaded} of=${ready} rows=${1}>${r => html`<p class="note ${r.status === 'ready' ? 'good' : 'error'}" role="status"><${Icon} name=${r.status === 'ready' ? 'check' : 'overdue'} />${t('ready.' + r.status)}</p>
       <div class="components">${r.components.map(c => html`<section class="component"><h2>${word('component.', c.name)}</h2><span><span class="state state-${c.status}"><${Icon} name=${c.status === 'ok' ? 'completed' : 'overdue'} size=${15} />${t('component.' + c.status)}</span></span><p>${c.detail}${!c.required && ' · ' + t('component.optional')}</p></section>`)}
-      ${missing.data && html`<${Missing} list=${missing.data} />`}
+      ${consumer.data?.backlog && html`<${Missing} n=${consumer.data.backlog.missing_orders} />`}
       ${consumer.data && html`<section class="component"><h2>${t('breaker')}</h2><span><span class="state state-${consumer.data.breaker === 'open' ? 'open' : 'ok'}"><${Icon} name=${consumer.data.breaker === 'open' ? 'overdue' : 'completed'} size=${15} />${t('breaker.' + consumer.data.breaker)}</span></span><p>${t('breaker.help')}</p></section>`}
       ${consumer.data?.outbox && html`<section class="component"><h2>${t('outbox')}</h2><span><b>${t('outbox.pending', { n: number(consumer.data.outbox.pending) })}</b></span><p>${consumer.data.outbox.topic}${consumer.data.outbox.oldest_at && ' · ' + t('outbox.oldest', { at: dateTime(consumer.data.outbox.oldest_at) })}</p></section>`}</div>`}<//>
     <div class="grid"><section class="panel"><header><h2>${t('lag')}</h2>${consumer.data && html`<b>${consumer.data.total_lag == null ? '–' : number(consumer.data.total_lag)}</b>`}</header><${Loaded} of=${consumer}>${c => c.kafka_error ? html`<p class="bad">${c.kafka_error}</p>` : html`<div class="rows flat"><table><thead><tr><th>${t('partition')}</th><th class="num">${t('committed')}</th><th class="num">${t('end')}</th><th class="num">${t('lag')}</th></tr></thead>
@@ -23,8 +22,8 @@ export default function Health() {
 }
 
 // Missing counts the active orders that service-order does not have: the service stays ready.
-const Missing = ({ list: { items, next_cursor: more } }) => html`<section class="component"><h2>${t('missing.orders')}</h2><span><span class="state state-${items.length ? 'failing' : 'ok'}"><${Icon} name=${items.length ? 'missing' : 'completed'} size=${15} />${number(items.length)}${more && '+'}</span></span>
-  <p>${items.length ? html`<a href="/ui/?show=missing">${t('missing.show')}</a>` : t('missing.none')}</p></section>`
+const Missing = ({ n }) => html`<section class="component"><h2>${t('missing.orders')}</h2><span><span class="state state-${n ? 'failing' : 'ok'}"><${Icon} name=${n ? 'missing' : 'completed'} size=${15} />${number(n)}</span></span>
+  <p>${n ? html`<a href="/ui/?show=missing">${t('missing.show')}</a>` : t('missing.none')}</p></section>`
 
 const span = 15 * 60
 const gap = 15 // seconds without a sample, as after a restart, that a line does not cross
