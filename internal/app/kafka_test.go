@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"service-courier/internal/storage/postgres"
 	"service-courier/internal/transport/kafka"
 	"service-courier/internal/transport/rest"
 )
@@ -39,6 +40,23 @@ func TestUnknownLagIsNotZero(t *testing.T) {
 		want.Partitions, want.TotalLag, want.KafkaError = c.partitions, c.total, c.kafkaError
 		if diff := cmp.Diff(want, withInspection(newConsumerStatus("t", "g"), kafka.Inspection{Partitions: c.in})); diff != "" {
 			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// TestOutageBelongsToOneDependency: a refused connection looks alike in both; the outbox needs both.
+func TestOutageBelongsToOneDependency(t *testing.T) {
+	t.Parallel()
+	pool, err := postgres.Open(t.Context(), "postgres://u@127.0.0.1:1/d", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	_, database := postgres.NewLeader(pool, postgres.OutboxLock).Lead(t.Context(), nil)
+	_, brokers := kafka.Inspect(t.Context(), kafka.Config{Brokers: []string{"127.0.0.1:1"}, Topic: "t", GroupID: "g"})
+	for err, ofDatabase := range map[error]bool{database: true, brokers: false} {
+		if postgres.Down(err) != ofDatabase || kafka.Down(err) == ofDatabase {
+			t.Errorf("%v: outage of PostgreSQL %t, of Kafka %t", err, postgres.Down(err), kafka.Down(err))
 		}
 	}
 }

@@ -1347,6 +1347,12 @@ var mutants = []mutant{
 		"if false {",
 		"./internal/transport/kafka TestSlowBrokerIsNoCause",
 	},
+	{
+		"an error of PostgreSQL is none of Kafka", "internal/transport/kafka/causes.go",
+		"_, down := errors.AsType[downError](err)",
+		"_, down := errors.AsType[*net.OpError](err)",
+		"./internal/app TestOutageBelongsToOneDependency",
+	},
 }
 
 // sources is the repository at root without what no test needs.

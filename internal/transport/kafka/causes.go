@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"syscall"
 
 	"github.com/IBM/sarama"
@@ -38,14 +39,13 @@ var causes = map[sarama.KError]cause{
 
 var noCoordinator = cause{"the coordinator of the consumer group is not available", "wait a minute while Kafka starts; then see the log of the brokers about the topic __consumer_offsets"}
 
-const noAnswer = "no broker answers"
-
 // Causes that a broker does not state, see diagnose.
 var (
-	noSASL = cause{"this Kafka listener uses no SASL", "unset KAFKA_SASL_MECHANISM, or set a listener with SASL in KAFKA_BROKERS"}
-	noTLS  = cause{"this Kafka listener uses no TLS", "unset KAFKA_TLS, or set a TLS port in KAFKA_BROKERS"}
-	isTLS  = cause{"this Kafka listener uses TLS", "set KAFKA_TLS=true, or a port without TLS in KAFKA_BROKERS"}
-	closed = cause{"Kafka closed the connection", "check that KAFKA_BROKERS are Kafka brokers, KAFKA_TLS and KAFKA_SASL_MECHANISM; see the log of the brokers"}
+	noSASL  = cause{"this Kafka listener uses no SASL", "unset KAFKA_SASL_MECHANISM, or set a listener with SASL in KAFKA_BROKERS"}
+	noTLS   = cause{"this Kafka listener uses no TLS", "unset KAFKA_TLS, or set a TLS port in KAFKA_BROKERS"}
+	isTLS   = cause{"this Kafka listener uses TLS", "set KAFKA_TLS=true, or a port without TLS in KAFKA_BROKERS"}
+	silence = cause{"no broker answers", "check that KAFKA_BROKERS are Kafka brokers, and their log"}
+	closed  = cause{"Kafka closed the connection", "check that KAFKA_BROKERS are Kafka brokers, KAFKA_TLS and KAFKA_SASL_MECHANISM; see the log of the brokers"}
 )
 
 var tlsSettings = outage.TLS{
@@ -61,10 +61,14 @@ func explain(err error) error {
 		}
 		return err
 	}
-	if c := causeOf(err); c.fix != "" {
-		return outage.Fixable{Cause: c.text, Err: err, Fix: c.fix}
+	c := causeOf(err)
+	switch c {
+	case cause{}:
+		return err
+	case closed, silence:
+		err = downError{err}
 	}
-	return err
+	return outage.Fixable{Cause: c.text, Err: err, Fix: c.fix}
 }
 
 func causeOf(err error) cause {
@@ -76,23 +80,27 @@ func causeOf(err error) cause {
 	if fix := outage.TLSFix(err, tlsSettings); fix != "" {
 		return cause{"the TLS connection to Kafka fails", fix}
 	}
-	if isBroken(err) {
+	switch {
+	case isBroken(err):
 		return closed
+	case errors.Is(err, os.ErrDeadlineExceeded): // of sarama's requests: a connection without an answer
+		return silence
 	}
 	return cause{}
 }
 
-// Down reports whether an error is that of brokers that are not reached, or have just ended: an
-// outage for everything that uses them.
+// Down reports an error of this package that says that brokers are not reached, do not answer,
+// or have just ended: an outage for everything that uses them.
 func Down(err error) bool {
-	if network, ok := errors.AsType[*net.OpError](err); ok && network.Op == "dial" {
-		return true
-	}
-	if f, explained := errors.AsType[outage.Fixable](err); explained {
-		return f.Cause == closed.text || f.Cause == noAnswer
-	}
-	return isBroken(err)
+	_, down := errors.AsType[downError](err)
+	return down
 }
+
+// downError marks the errors for Down: others, such as those of PostgreSQL, may look alike.
+type downError struct{ error }
+
+// Unwrap returns the underlying error.
+func (e downError) Unwrap() error { return e.error }
 
 // isBroken reports a connection that ended without an answer, or with one that is not
 // Kafka's: a listener with other security, or another server.
@@ -119,5 +127,5 @@ func explainDial(err error, addr string, advertised bool) error {
 	default:
 		c = cause{"Kafka cannot be reached", "check the network, and KAFKA_BROKERS"}
 	}
-	return outage.Fixable{Cause: c.text, Err: fmt.Errorf("%s: %w", addr, err), Fix: c.fix}
+	return outage.Fixable{Cause: c.text, Err: downError{fmt.Errorf("%s: %w", addr, err)}, Fix: c.fix}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -27,6 +29,9 @@ func TestDown(t *testing.T) {
 		"topic":              {explainEvents(sarama.ErrUnknownTopicOrPartition, topic), false},
 		"coordinator":        {explain(sarama.ErrConsumerCoordinatorNotAvailable), false},
 		"other":              {errors.New("other"), false},
+		"request timed out":  {explain(fmt.Errorf("%w: %w", sarama.ErrOutOfBrokers, &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded})), true},
+		"no acknowledgement": {explainEvents(errNotAcknowledged, "WRITE"), true},
+		"of PostgreSQL":      {outage.Fixable{Cause: "PostgreSQL does not answer", Err: &net.OpError{Op: "dial", Err: io.EOF}, Fix: "start it"}, false},
 	} {
 		if Down(c.err) != c.down {
 			t.Errorf("%s: Down(%v) = %t", what, c.err, !c.down)

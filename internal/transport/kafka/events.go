@@ -253,6 +253,8 @@ func explainEvents(err error, right string) error {
 	switch {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		return outage.Fixable{Err: err, Fix: "create the topic, or correct KAFKA_ASSIGNMENT_TOPIC"}
+	case errors.Is(err, errNotAcknowledged):
+		return outage.Fixable{Cause: silence.text, Err: downError{err}, Fix: silence.fix}
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 		return outage.Fixable{Err: err, Fix: "allow this user to " + right + " the topic of KAFKA_ASSIGNMENT_TOPIC"}
 	}

@@ -63,6 +63,6 @@ func (c Config) seeds(ctx context.Context) (answering, silent []string, err erro
 		return nil, silent, failed
 	}
 	return nil, silent, outage.Fixable{
-		Cause: noAnswer, Err: fmt.Errorf("%s: %w", strings.Join(silent, ", "), limited.Err()), Fix: "check that KAFKA_BROKERS are Kafka brokers, and their log",
+		Cause: silence.text, Err: downError{fmt.Errorf("%s: %w", strings.Join(silent, ", "), limited.Err())}, Fix: silence.fix,
 	}
 }
