@@ -303,6 +303,18 @@ var mutants = []mutant{
 		"./internal/usecase/orderevent TestWorkerSurvivesPanics",
 	},
 	{
+		"streams end while the journal cannot be read", "internal/usecase/livefeed/subscription.go",
+		"if err := h.outageError(); err != nil {",
+		"if err := h.outageError(); false {",
+		"./internal/usecase/livefeed TestSubscriptionsEndWhileJournalIsUnavailable",
+	},
+	{
+		"no stream begins while the journal cannot be read", "internal/usecase/livefeed/subscription.go",
+		"case h.outageError() != nil:",
+		"case false:",
+		"./internal/usecase/livefeed TestSubscriptionsEndWhileJournalIsUnavailable",
+	},
+	{
 		"panic in the live feed", "internal/usecase/livefeed/hub.go",
 		"next, err = nil, h.panicked(ctx, p)",
 		"_ = h.panicked(ctx, p)",

@@ -23,6 +23,7 @@ var wallClockReads = map[string]string{
 	"internal/access/file.go reread":                      "a duration: monotonic",
 	"internal/transport/rest/access.go authorize":         "a duration: monotonic",
 	"internal/app/app.go New":                             "the day with which a period of the statistics ends when the request names none",
+	"internal/usecase/livefeed/hub.go round":              "a duration: monotonic",
 	"internal/usecase/livefeed/hub.go readSnapshot":       "a duration: monotonic",
 	"internal/usecase/livefeed/reader.go noteBlocked":     "a duration: monotonic",
 	"internal/transport/rest/sse.go setDeadline":          "a duration: monotonic",

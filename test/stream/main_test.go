@@ -146,7 +146,7 @@ func (e event) order() string {
 const appended = "INSERT INTO journal (order_id, state, source) VALUES ($1, 'waiting', 'test')"
 
 // within fails the test if do takes too long.
-func (w *world) within(limit time.Duration, what string, do func()) {
+func (w *world) within(what string, do func()) {
 	w.Helper()
 	var done sync.WaitGroup
 	done.Go(do)
@@ -154,7 +154,7 @@ func (w *world) within(limit time.Duration, what string, do func()) {
 	go func() { done.Wait(); close(finished) }()
 	select {
 	case <-finished:
-	case <-time.After(limit):
-		w.Fatalf("not within %v: %s", limit, what)
+	case <-time.After(patience):
+		w.Fatalf("not within %v: %s", patience, what)
 	}
 }

@@ -6,14 +6,17 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"service-courier/internal/dev/pgtest"
 )
 
 // orders reads n changes and returns their orders with the last id.
 func (w *world) orders(l *listener, n int) (orders []string, lastID string) {
 	w.Helper()
-	w.within(patience, "the changes are sent", func() {
+	w.within("the changes are sent", func() {
 		for len(orders) < n {
 			e, err := l.next()
 			if err != nil {
@@ -67,6 +70,38 @@ func TestReplayWaitsForEarlierTransaction(t *testing.T) {
 		t.Errorf("an unknown id got %+v, want a snapshot", e)
 	}
 	w.must(fresh.body.Close())
+}
+
+// TestStreamEndsWithTheDatabase: while PostgreSQL is unavailable a stream ends instead of
+// staying silent, a new one is refused, and afterwards the client continues with its last id.
+func TestStreamEndsWithTheDatabase(t *testing.T) {
+	w := newWorld(t)
+	l, err := w.listen("")
+	w.must(err)
+	_, err = w.pool.Exec(t.Context(), appended, "before")
+	w.must(err)
+	_, last := w.orders(l, 1)
+	resume := pgtest.Interrupt(t, w.url)
+	w.within("the stream ends", func() {
+		if e, err := l.next(); !errors.Is(err, io.EOF) {
+			w.Errorf("received %+v, %v; want the end", e, err)
+		}
+	})
+	if l, err := w.listen(last); err == nil || !strings.Contains(err.Error(), "503") {
+		t.Errorf("a stream without the database: %v, %v; want status 503", l, err)
+	}
+	resume()
+	again, err := w.listen(last)
+	for deadline := time.Now().Add(patience); err != nil && time.Now().Before(deadline); { // a round that failed may not have ended
+		again, err = w.listen(last)
+	}
+	w.must(err)
+	_, err = w.pool.Exec(t.Context(), appended, "after")
+	w.must(err)
+	if got, _ := w.orders(again, 1); got[0] != "after" {
+		t.Errorf("received %v, want after", got)
+	}
+	w.must(again.body.Close())
 }
 
 // TestStopDoesNotWaitForStreams: Server.Stop waits for requests, and a stream never

@@ -13,6 +13,7 @@ import (
 
 	"service-courier/internal/config"
 	"service-courier/internal/dev/citest"
+	"service-courier/internal/dev/pgtest"
 )
 
 // TestBoardFollowsEvents: an event moves the card without a reload, until the order has
@@ -102,6 +103,26 @@ func TestReconnect(t *testing.T) {
 	if len(api.Items) != 1 || !slices.Equal(cards, []string{api.Items[0].OrderID}) {
 		t.Errorf("the board shows %v, the API lists %v", cards, api.Items)
 	}
+}
+
+// TestBoardWithoutDatabase: the server answers, but nothing that it streams is new. The page
+// says so and permits no action until then.
+func TestBoardWithoutDatabase(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
+	w := newWorld(t)
+	first := w.order()
+	b := w.open("/ui/")
+	b.tolerate = []string{"Failed to load resource", "503"}
+	b.card(first, "waiting")
+	b.sees(`document.querySelector('[data-conn=live]')`)
+	resume := pgtest.Interrupt(t, w.cfg.DatabaseURL)
+	b.sees(`document.querySelector('main [data-conn=stale]') && document.querySelector('[data-order] button[aria-disabled=true]')`)
+	b.sees(`!document.querySelector('[data-conn=live], [data-order] button[aria-disabled=false]')`)
+	second := w.order()
+	resume()
+	b.card(second, "waiting")
+	b.sees(`document.querySelector('[data-conn=live]') && !document.querySelector('main [data-conn=stale]')`)
+	b.sees(`!document.querySelector('[data-order] button[aria-disabled=true]')`)
 }
 
 const (

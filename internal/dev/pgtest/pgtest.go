@@ -139,6 +139,37 @@ func Patient(database string) string {
 	return u.String()
 }
 
+// Interrupt ends the connections to a database of NewDatabase and refuses new ones until
+// resume is called.
+func Interrupt(tb testing.TB, database string) (resume func()) {
+	tb.Helper()
+	cfg, err := pgx.ParseConfig(database)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	pg, err := start()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := disconnect(tb.Context(), pg, cfg.Database); err != nil {
+		tb.Fatal(err)
+	}
+	return func() {
+		tb.Helper()
+		if err := admin(tb.Context(), pg, "ALTER DATABASE "+quote(cfg.Database)+" ALLOW_CONNECTIONS true"); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// disconnect ends the connections to a database and refuses new ones.
+func disconnect(ctx context.Context, pg *devpostgres.Server, name string) error {
+	if err := admin(ctx, pg, "ALTER DATABASE "+quote(name)+" ALLOW_CONNECTIONS false"); err != nil {
+		return err
+	}
+	return admin(ctx, pg, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '"+name+"'")
+}
+
 // templates by the code of their Migrate function.
 var templates struct {
 	mu    sync.Mutex
@@ -165,10 +196,7 @@ func template(ctx context.Context, pg *devpostgres.Server, migrate Migrate) (str
 		return "", err
 	}
 	// A template must have no connections; one of migrate may still be closing.
-	if err := admin(ctx, pg, "ALTER DATABASE "+quote(name)+" ALLOW_CONNECTIONS false"); err != nil {
-		return "", err
-	}
-	if err := admin(ctx, pg, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '"+name+"'"); err != nil {
+	if err := disconnect(ctx, pg, name); err != nil {
 		return "", err
 	}
 	if templates.names == nil {

@@ -54,6 +54,7 @@ const streamDescription = "Server-sent events. `snapshot` has the current state;
 	"`live` (without data) ends the part of a snapshot: from then on every change has an `id`. Reconnect with the last one in `Last-Event-ID` to receive " +
 	"every later change exactly once. Without an id, with one that is unknown or too old, and when a client falls too far behind, a `snapshot` is sent (again): it replaces " +
 	"everything sent before. Lists in a snapshot are limited, counts are not. A comment line every 15 s shows that the stream is alive. " +
+	"While the database has not been readable for 3 s or more, streams end and new ones get 503: what a client shows is then out of date, until it has reconnected. " +
 	"A client that reads nothing for 5 s, or needs more than 30 s for the events sent at a time, is disconnected and may reconnect. " +
 	"When the token of a client is revoked, it receives no more events, and the stream ends at the latest with the next comment line."
 

@@ -17,6 +17,7 @@ import (
 const (
 	readEvery        = 100 * time.Millisecond // between two rounds of reading
 	readTimeout      = 5 * time.Second        // of one round
+	failingTimeout   = 3 * time.Second        // without a round that succeeds, until subscriptions end
 	subscribeTimeout = 3 * time.Second
 	snapshotMaxAge   = time.Second // for which a snapshot is shared
 	maxSubscribers   = 4096        // limits the memory that clients can use
@@ -51,6 +52,7 @@ type Hub struct {
 	snapshot    *snapshot     // the latest, or nil
 	wanted      bool          // the next round reads a snapshot
 	failure     error         // of the last round
+	readAt      time.Time     // of the last round that succeeded
 	nextRound   chan struct{} // closed after the next round
 }
 
@@ -156,7 +158,9 @@ func (h *Hub) round(ctx context.Context, reader *Reader) *Reader {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.failure = err
+	if h.failure = err; err == nil {
+		h.readAt = time.Now()
+	}
 	close(h.nextRound)
 	h.nextRound = make(chan struct{})
 	return next
@@ -259,6 +263,15 @@ func (h *Hub) usable() *snapshot {
 	}
 	h.wanted = true
 	return nil
+}
+
+// outageError is the error of subscriptions while the journal cannot be read: one that stayed
+// open would look as if nothing changed. Called with mu held.
+func (h *Hub) outageError() error {
+	if h.failure == nil || time.Since(h.readAt) < failingTimeout {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", courier.ErrUnavailable, h.failure)
 }
 
 var (

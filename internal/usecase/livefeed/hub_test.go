@@ -255,13 +255,42 @@ func TestJournalUnavailable(t *testing.T) {
 		s := w.join("")
 		w.next(s)
 		w.fail(errors.New("no database"))
-		<-time.After(time.Minute)
+		<-time.After(2 * time.Second)
 		w.commit(1, 2)
 		w.fail(nil)
-		w.expect(s, "change o-1@, change o-2@") // existing subscribers stay
+		w.expect(s, "change o-1@, change o-2@") // a short interruption
 		if failed, recovered, _ := w.outages.reported(); failed < 2 || recovered == 0 {
 			t.Errorf("%d failures and %d successes reported", failed, recovered)
 		}
+	})
+}
+
+// TestSubscriptionsEndWhileJournalIsUnavailable: an outage does not look like silence. A
+// subscriber that reconnects is refused until the journal is readable, and misses nothing.
+func TestSubscriptionsEndWhileJournalIsUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s, other := w.join(""), w.join("")
+		w.next(other)
+		_, last := w.next(s)
+		<-time.After(time.Minute)
+		w.fail(errors.New("no database"))
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := s.Next(ctx)
+		if took := time.Since(began); !errors.Is(err, courier.ErrUnavailable) || took < 2*time.Second || took > 4*time.Second {
+			t.Errorf("Next: %v after %v, want ErrUnavailable after 3s", err, took)
+		}
+		s.Close() // other stays, and with it what was read
+		if _, err := w.hub.Subscribe(t.Context(), last); !errors.Is(err, courier.ErrUnavailable) {
+			t.Errorf("Subscribe: %v, want ErrUnavailable", err)
+		}
+		w.commit(1, 2)
+		w.fail(nil)
+		<-time.After(time.Second)
+		w.expect(w.join(last), "change o-1@, change o-2@")
+		w.expect(other, "change o-1@, change o-2@")
 	})
 }
 

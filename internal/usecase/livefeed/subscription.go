@@ -71,6 +71,8 @@ func (s *Subscription) tryBegin(cursor Cursor, resuming, first bool) (begun bool
 		return false, nil, fmt.Errorf("%w: %w", courier.ErrUnavailable, h.failure)
 	case h.ring == nil:
 		return false, h.nextRound, nil
+	case h.outageError() != nil:
+		return false, nil, h.outageError()
 	case resuming && h.ring.reaches(cursor) && cursor.ID <= h.ring.end.ID:
 		s.at = cursor
 		return true, nil, nil
@@ -91,10 +93,14 @@ func (s *Subscription) restart() bool {
 	return true
 }
 
-// Next waits for the next messages. The error is that of ctx, or ErrEnded.
+// Next waits for the next messages. The error is that of ctx, ErrEnded, or one that matches
+// courier.ErrUnavailable when the journal has not been readable for seconds.
 func (s *Subscription) Next(ctx context.Context) (iter.Seq[Message], error) {
 	for {
-		p, nextRound := s.take()
+		p, nextRound, err := s.take()
+		if err != nil {
+			return nil, err
+		}
 		if !p.empty() {
 			return p.messages, nil
 		}
@@ -109,16 +115,19 @@ func (s *Subscription) Next(ctx context.Context) (iter.Seq[Message], error) {
 }
 
 // take returns everything after the position and advances it.
-func (s *Subscription) take() (p part, nextRound <-chan struct{}) {
+func (s *Subscription) take() (p part, nextRound <-chan struct{}, err error) {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if err := h.outageError(); err != nil {
+		return p, nil, err
+	}
 	if h.ring == nil {
-		return p, h.nextRound
+		return p, h.nextRound, nil
 	}
 	if !h.ring.reaches(s.at) { // the subscriber fell behind, or the journal was replaced
 		if !s.restart() {
-			return p, h.nextRound
+			return p, h.nextRound, nil
 		}
 		h.resent++
 	}
@@ -128,7 +137,7 @@ func (s *Subscription) take() (p part, nextRound <-chan struct{}) {
 	if s.overlap != nil && s.at.ID >= s.overlap.end() {
 		p.live, s.overlap = s.at.String(), nil
 	}
-	return p, h.nextRound
+	return p, h.nextRound, nil
 }
 
 // Close ends the subscription. It may be called again.
