@@ -11,6 +11,7 @@ import (
 	"service-courier/internal/courier"
 	"service-courier/internal/gateway/order"
 	"service-courier/internal/metrics"
+	"service-courier/internal/outage"
 	"service-courier/internal/storage/postgres"
 	"service-courier/internal/transport/kafka"
 	"service-courier/internal/transport/rest"
@@ -18,8 +19,8 @@ import (
 	"service-courier/internal/worker"
 )
 
-// Bounds of the queries of Kafka outside the consumer. Those of a request are
-// shorter than its own timeout.
+// Bounds of the queries of Kafka outside the consumer. Those of a request are together
+// shorter than its own timeout, and shorter than the client's.
 const (
 	inspectTimeout   = 3 * time.Second
 	databaseTimeout  = time.Second
@@ -100,7 +101,7 @@ func (c consumerStatus) Status(ctx context.Context) (rest.ConsumerStatus, error)
 		err = in.GroupErr
 	}
 	if err != nil {
-		status.KafkaError = err.Error()
+		status.KafkaError, status.KafkaFix = err.Error(), outage.FixOf(err)
 		return status, nil
 	}
 	return withInspection(status, in), nil
@@ -145,7 +146,8 @@ func (c consumerStatus) backlog(ctx context.Context) (*rest.Backlog, error) {
 	}
 	return &rest.Backlog{
 		WaitingOrders: queue.Waiting.Count, WaitingMissing: queue.Missing, LongestWait: queue.Waiting.Oldest.Seconds(), HeldOrders: queue.Held,
-		MissingOrders: active.Missing, LongestMissing: active.MissingOldest.Seconds(), Couriers: queue.Couriers, AvailableCouriers: queue.Available,
+		MissingOrders: active.Missing, LongestMissing: active.MissingOldest.Seconds(), StateLost: active.StateLost(),
+		Couriers: queue.Couriers, AvailableCouriers: queue.Available,
 		DeadLetters: letters.Count, OldestDeadLetter: letters.Oldest.Seconds(),
 	}, nil
 }
@@ -191,7 +193,7 @@ func withInspection(status rest.ConsumerStatus, in kafka.Inspection) rest.Consum
 		total += lag.Lag
 	}
 	if err := in.TopicProblem(status.Topic); err != nil {
-		status.KafkaError = err.Error()
+		status.KafkaError, status.KafkaFix = err.Error(), outage.FixOf(err)
 	} else {
 		status.TotalLag = &total
 	}

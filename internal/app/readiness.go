@@ -47,10 +47,10 @@ func (r readiness) database(ctx context.Context) (database, schema rest.Componen
 	schema = rest.Component{Name: rest.ComponentSchema, OK: true, Detail: "up to date"}
 	switch err := postgres.CheckSchema(ctx, r.pool); {
 	case errors.Is(err, postgres.ErrSchema):
-		schema.OK, schema.Detail = false, err.Error()
+		schema.OK, schema.Detail, schema.Fix = false, err.Error(), outage.FixOf(err)
 	case err != nil:
-		database.OK, database.Detail = false, outage.Public(err, "PostgreSQL does not answer in time")
-		schema.OK, schema.Detail = false, "not known: depends on postgresql"
+		database.OK, database.Detail, database.Fix = false, outage.Public(err, "PostgreSQL does not answer in time"), outage.FixOf(err)
+		schema.OK, schema.Detail, schema.DependsOn = false, "not known: depends on postgresql", rest.ComponentPostgreSQL
 	}
 	return database, schema
 }
@@ -58,9 +58,9 @@ func (r readiness) database(ctx context.Context) (database, schema rest.Componen
 func (r readiness) group(hasSchema bool) rest.Component {
 	switch err := r.consumer.Status(); {
 	case errors.Is(err, kafka.ErrNotJoined) && !hasSchema:
-		return rest.Component{Name: rest.ComponentConsumerGroup, Detail: "not joined: waits for PostgreSQL and its schema"}
+		return rest.Component{Name: rest.ComponentConsumerGroup, Detail: "not joined: waits for PostgreSQL and its schema", DependsOn: rest.ComponentSchema}
 	case err != nil:
-		return rest.Component{Name: rest.ComponentConsumerGroup, Detail: err.Error()}
+		return rest.Component{Name: rest.ComponentConsumerGroup, Detail: err.Error(), Fix: outage.FixOf(err)}
 	}
 	c := rest.Component{Name: rest.ComponentConsumerGroup, OK: true, Detail: "joined"}
 	if unowned := r.consumer.Unowned(); len(unowned) > 0 { // another replica would not read them either
@@ -72,7 +72,8 @@ func (r readiness) group(hasSchema bool) rest.Component {
 func (r readiness) orderService(ctx context.Context) rest.Component {
 	c := rest.Component{Name: rest.ComponentOrderService, Optional: true, OK: true, Detail: "answers"}
 	if err := r.orders.Check(ctx); err != nil {
-		c.OK, c.Detail = false, outage.Public(order.Explain(err), "")
+		err = order.Explain(err)
+		c.OK, c.Detail, c.Fix = false, outage.Public(err, ""), outage.FixOf(err)
 	}
 	return c
 }

@@ -30,7 +30,10 @@ func TestWithoutSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ready struct {
-		Components []struct{ Name, Status, Detail string }
+		Components []struct {
+			Name, Status, Detail, Fix string
+			DependsOn                 string `json:"depends_on"`
+		}
 	}
 	if err := json.Unmarshal(get(t, a, "/readyz"), &ready); err != nil {
 		t.Fatal(err)
@@ -42,6 +45,9 @@ func TestWithoutSchema(t *testing.T) {
 	for _, c := range ready.Components {
 		if want[c.Name] != "" && c.Detail != want[c.Name] {
 			t.Errorf("%s: %q, want %q", c.Name, c.Detail, want[c.Name])
+		}
+		if c.Name == "schema" && c.Fix != "run 'service-courier migrate up'" || c.Name == "consumer_group" && c.DependsOn != "schema" {
+			t.Errorf("%+v", c)
 		}
 	}
 	if metrics := string(get(t, a, "/metrics")); !strings.Contains(metrics, "courier_database_up 1\n") {

@@ -141,6 +141,12 @@ func (f Fixable) Detail() string {
 // Unwrap returns the underlying error.
 func (f Fixable) Unwrap() error { return f.Err }
 
+// FixOf returns the fix of err; "" if none is known.
+func FixOf(err error) string {
+	f, _ := errors.AsType[Fixable](err)
+	return f.Fix
+}
+
 // Public returns the cause and the fix of err without names of hosts and users, which only
 // the log has. It returns otherwise when the cause is not known.
 func Public(err error, otherwise string) string {

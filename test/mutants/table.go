@@ -657,6 +657,18 @@ var mutants = []mutant{
 		"./internal/app/devmode TestDataDirectoryOfOthers",
 	},
 	{
+		"a component that depends on another is no failure", "internal/cli/doctor/server.go",
+		`case c.DependsOn != "":`,
+		"case false:",
+		"./internal/cli/doctor TestComponentsThatFail",
+	},
+	{
+		"a slow answer is not a stopped server", "internal/cli/doctor/server.go",
+		"case errors.Is(err, context.DeadlineExceeded):",
+		"case false:",
+		"./internal/cli/doctor TestServerThatHangs",
+	},
+	{
 		"doctor requests the list too", "internal/cli/doctor/doctor.go",
 		"if err == nil { // another service",
 		"if false { // another service",

@@ -95,12 +95,13 @@ func TestDoctorWithoutProblems(t *testing.T) {
 func TestDoctorWithEverythingDown(t *testing.T) {
 	newStackOn(t, nowhere, "postgres://me:sesame@"+nowhere+"/courier")
 	t.Setenv("ORDER_SERVICE_URL", "http://me:sesame@"+nowhere)
+	t.Setenv("KAFKA_ASSIGNMENT_TOPIC", "assignments")
 	d := diagnose(t)
 	d.exits(true)
 	for _, check := range []string{"postgresql", "kafka", "service-order"} {
 		d.finds(check, doctor.Fail, "start ")
 	}
-	for _, check := range []string{"clock", "schema", "indexes", "invariants", "waiting orders", "missing orders", "rechecks", "dead letters", "topic", "consumer group"} {
+	for _, check := range []string{"clock", "schema", "indexes", "invariants", "waiting orders", "missing orders", "rechecks", "dead letters", "topic", "consumer group", "event topic"} {
 		d.finds(check, doctor.Warn, "not known")
 	}
 	if strings.Contains(d.printed, "sesame") {
@@ -187,6 +188,10 @@ func TestDoctorWithoutTopic(t *testing.T) {
 	d.finds("kafka", doctor.OK, "brokers: 1")
 	d.finds("topic", doctor.Fail, "the topic does not exist: order.status.changed")
 	d.finds("consumer group", doctor.Warn, "start serve")
+	t.Setenv("KAFKA_ASSIGNMENT_TOPIC", "nosuch")
+	d = diagnose(t)
+	d.finds("event topic", doctor.Fail, "the topic does not exist: nosuch")
+	d.finds("event topic", doctor.Fail, "correct KAFKA_ASSIGNMENT_TOPIC")
 }
 
 // Only warnings, since the service works.
@@ -205,6 +210,8 @@ func TestDoctorWarnings(t *testing.T) {
 	d.finds("waiting orders", doctor.Warn, "waiting: 2 (1 missing in service-order, which get no courier), the oldest for 3h0m; on hold: 0; free couriers: 0 of 0")
 	d.finds("rechecks", doctor.Warn, "stubborn (seen): unavailable, 7 attempts, status 500")
 	d.finds("consumer group", doctor.Warn, "lag: 1")
+	s.exec(`INSERT INTO orders (order_id, state, queue_position, missing_since) SELECT 'lost-' || i, 'waiting', 2 + i, now() FROM generate_series(1, 5) i`)
+	diagnose(t).finds("missing orders", doctor.Warn, "service-order lost its state")
 	s.exec(`UPDATE orders SET recheck_at = now() - interval '1 minute' WHERE order_id = 'stubborn'`)
 	diagnose(t).finds("rechecks", doctor.Warn, "due now: 1, the oldest for 1m")
 }

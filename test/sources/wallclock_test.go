@@ -18,7 +18,7 @@ var wallClockReads = map[string]string{
 	"internal/cli/watch.go show":                          "when a listing was shown, for a person",
 	"internal/cli/database.go Resync":                     "a duration: monotonic",
 	"internal/cli/doctor/doctor.go checkOrderService":     "the start of a list that is not read, to keep it short",
-	"internal/cli/doctor/server.go diagnoseServer":        "compares the two clocks",
+	"internal/cli/doctor/server.go diagnose":              "compares the two clocks",
 	"internal/cli/doctor/database.go serverFindings":      "compares the two clocks",
 	"internal/access/file.go reread":                      "a duration: monotonic",
 	"internal/transport/rest/access.go authorize":         "a duration: monotonic",

@@ -132,6 +132,9 @@ type Readiness struct {
 		Status   string `json:"status"`
 		Required bool   `json:"required"`
 		Detail   string `json:"detail"`
+
+		Fix       string `json:"fix"` // which Detail ends with; "": not known
+		DependsOn string `json:"depends_on"`
 	} `json:"components"`
 }
 

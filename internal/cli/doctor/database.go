@@ -11,7 +11,6 @@ import (
 	"service-courier/internal/config"
 	"service-courier/internal/outage"
 	"service-courier/internal/storage/postgres"
-	"service-courier/internal/usecase/orderevent"
 )
 
 // The checks of the database.
@@ -96,7 +95,7 @@ func checkTables(ctx context.Context, pool *pgxpool.Pool) []Finding {
 		}),
 		within(ctx, checkMissing, func(ctx context.Context) (Finding, error) {
 			active, err := health.ActiveOrders(ctx)
-			return missingFinding(active), err
+			return missingFinding(active.Missing, active.MissingOldest, active.StateLost()), err
 		}),
 		within(ctx, checkRechecks, func(ctx context.Context) (Finding, error) { return rechecksFinding(ctx, health) }),
 		within(ctx, checkDeadLetters, func(ctx context.Context) (Finding, error) {
@@ -217,12 +216,16 @@ func queueFinding(s postgres.QueueState) Finding {
 	return okay(checkQueue, detail)
 }
 
-func missingFinding(s orderevent.ActiveOrders) Finding {
-	if s.Missing == 0 {
+func missingFinding(missing int, oldest time.Duration, stateLost bool) Finding {
+	if missing == 0 {
 		return okay(checkMissing, "none")
 	}
-	return warning(checkMissing,
-		fmt.Sprintf("missing in service-order: %d active, the oldest for %s", s.Missing, roughly(s.MissingOldest)),
+	detail := fmt.Sprintf("missing in service-order: %d active, the oldest for %s", missing, roughly(oldest))
+	if stateLost {
+		return warning(checkMissing, detail+"; service-order lost its state: it answered 404 for most active orders",
+			"restore its state; service-courier orders list --missing lists the orders; see docs/runbook.md, missing orders")
+	}
+	return warning(checkMissing, detail,
 		"service-courier orders list --missing lists them; see docs/runbook.md, missing orders: their couriers are not freed automatically")
 }
 

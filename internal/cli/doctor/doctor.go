@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,15 @@ import (
 	"service-courier/internal/outage"
 )
 
-// checkTimeout bounds each check.
-const checkTimeout = 3 * time.Second
+const (
+	// checkTimeout bounds each check.
+	checkTimeout = 3 * time.Second
+	// answerTimeout bounds each answer of a running server. It is more than the server's own
+	// timeout (5 s), so that the answer says which dependency is slow.
+	answerTimeout = 6 * time.Second
+
+	checkOrders = "service-order"
+)
 
 // Run prints a report. The error says how many checks failed.
 func Run(ctx context.Context, w output.Writer) error {
@@ -43,7 +51,7 @@ func (r Report) print(w output.Writer) error {
 // prevents only the checks that need it.
 func diagnose(ctx context.Context) Report {
 	cfg, err := config.Load()
-	checks := []func(context.Context, config.Config) []Finding{checkDatabase, checkBrokers, checkEventTopic, checkOrderService, checkOrderServiceGRPC}
+	checks := []func(context.Context, config.Config) []Finding{checkDatabase, checkBrokers, checkOrderService, checkOrderServiceGRPC}
 	findings := make([][]Finding, len(checks))
 	var group sync.WaitGroup
 	for i, check := range checks {
@@ -71,7 +79,7 @@ func settingsFinding(err error) Finding {
 }
 
 func checkOrderService(ctx context.Context, cfg config.Config) []Finding {
-	const check = "service-order"
+	const check = checkOrders
 	client, err := order.NewHTTPClient(order.Config{BaseURL: cfg.OrderServiceURL, Timeout: checkTimeout, Concurrency: 1})
 	if err != nil {
 		return []Finding{failure(check, "not checked: ORDER_SERVICE_URL is invalid", "set it to http://host:port")}
@@ -114,10 +122,12 @@ func unknown(why string, checks ...string) []Finding {
 
 // failureOf prefers the fix of err, if it has one.
 func failureOf(check string, err error, fix string) Finding {
-	if fixable, ok := errors.AsType[outage.Fixable](err); ok {
-		return failure(check, fixable.Detail(), fixable.Fix)
-	}
-	return failure(check, err.Error(), fix)
+	return failed(check, err.Error(), outage.FixOf(err), fix)
+}
+
+// failed is a failure whose detail ends with its fix, if that is known; otherwise has another.
+func failed(check, detail, fix, otherwise string) Finding {
+	return failure(check, strings.TrimSuffix(detail, "; "+fix), cmp.Or(fix, otherwise))
 }
 
 // roughly rounds a duration for reading.

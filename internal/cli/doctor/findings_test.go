@@ -43,6 +43,8 @@ func TestFindings(t *testing.T) {
 		"no leader":          {topicFinding("t", kafka.Inspection{Partitions: []kafka.PartitionState{{ID: 0}, {ID: 4, Leaderless: true}}}), Fail, "partition 4"},
 		"event topic":        {eventTopicFinding("t", kafka.EventTopic{Partitions: 6, CleanupPolicy: "delete"}), OK, "6 partitions, cleanup.policy delete"},
 		"compacted events":   {eventTopicFinding("t", kafka.EventTopic{CleanupPolicy: "compact,delete"}), Warn, "removes the earlier events"},
+		"some missing":       {missingFinding(2, time.Hour, false), Warn, "missing in service-order: 2 active, the oldest for 1h0m"},
+		"state lost":         {missingFinding(9, time.Hour, true), Warn, "service-order lost its state"},
 		"group not readable": {groupFinding("g", kafka.Inspection{GroupErr: errors.New("not allowed")}), Fail, "not allowed"},
 		"group joining":      {groupFinding("g", joining), Warn, "joining"},
 		"added partitions":   {groupFinding("g", stable(1, kafka.PartitionState{ID: 6})), Warn, "no member reads the partitions [6]"},

@@ -20,13 +20,17 @@ const (
 )
 
 func checkBrokers(ctx context.Context, cfg config.Config) []Finding {
-	rest := unknown("depends on "+checkKafka, checkTopic, checkGroup)
+	dependent := []string{checkTopic, checkGroup}
+	if cfg.KafkaAssignmentTopic != "" {
+		dependent = append(dependent, checkEvents)
+	}
+	rest := unknown("depends on "+checkKafka, dependent...)
 	if len(cfg.KafkaBrokers) == 0 {
 		return append([]Finding{failure(checkKafka, "not checked: KAFKA_BROKERS is not set", "set it to host:port")}, rest...)
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	in, err := kafka.Inspect(ctx, app.KafkaConfig(cfg))
+	in, err := bounded(ctx, checkTimeout, func(ctx context.Context) (kafka.Inspection, error) {
+		return kafka.Inspect(ctx, app.KafkaConfig(cfg))
+	})
 	if err != nil {
 		return append([]Finding{failureOf(checkKafka, err, "start Kafka, or correct KAFKA_BROKERS")}, rest...)
 	}
@@ -35,23 +39,22 @@ func checkBrokers(ctx context.Context, cfg config.Config) []Finding {
 		reached = warning(checkKafka, fmt.Sprintf("%s; no answer from %s", reached.Detail, strings.Join(in.Silent, ", ")),
 			"start these brokers, or remove them from KAFKA_BROKERS")
 	}
-	return []Finding{reached, topicFinding(cfg.KafkaTopic, in), groupFinding(cfg.KafkaGroupID, in)}
+	findings := []Finding{reached, topicFinding(cfg.KafkaTopic, in), groupFinding(cfg.KafkaGroupID, in)}
+	if cfg.KafkaAssignmentTopic != "" {
+		findings = append(findings, checkEventTopic(ctx, cfg))
+	}
+	return findings
 }
 
-// checkEventTopic checks the topic of the outbox, if there is one.
-func checkEventTopic(ctx context.Context, cfg config.Config) []Finding {
-	if cfg.KafkaAssignmentTopic == "" || len(cfg.KafkaBrokers) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
+// checkEventTopic checks the topic of the outbox.
+func checkEventTopic(ctx context.Context, cfg config.Config) Finding {
 	events := app.KafkaConfig(cfg)
 	events.Topic = cfg.KafkaAssignmentTopic
-	topic, err := kafka.InspectEvents(ctx, events)
+	topic, err := bounded(ctx, checkTimeout, func(ctx context.Context) (kafka.EventTopic, error) { return kafka.InspectEvents(ctx, events) })
 	if err != nil {
-		return []Finding{failureOf(checkEvents, err, "start Kafka, or correct KAFKA_BROKERS; meanwhile the journal keeps the events")}
+		return failureOf(checkEvents, err, "see the log of the brokers; meanwhile the journal keeps the events")
 	}
-	return []Finding{eventTopicFinding(events.Topic, topic)}
+	return eventTopicFinding(events.Topic, topic)
 }
 
 func eventTopicFinding(name string, t kafka.EventTopic) Finding {

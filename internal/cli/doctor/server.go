@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"service-courier/internal/cli/client"
 	"service-courier/internal/cli/output"
 	"service-courier/internal/storage/postgres"
-	"service-courier/internal/usecase/orderevent"
 )
 
 // The checks of a running server besides its components.
@@ -25,41 +23,53 @@ const (
 
 // RunServer is Run for a running server, over its API: it needs none of the server's settings.
 func RunServer(ctx context.Context, c *client.Client, w output.Writer) error {
-	return diagnoseServer(ctx, c).print(w)
+	return serverCheck{c, answerTimeout}.diagnose(ctx).print(w)
 }
 
-func diagnoseServer(ctx context.Context, c *client.Client) Report {
+// serverCheck checks a running server, whose answers it awaits for a limited time.
+type serverCheck struct {
+	*client.Client
+	timeout time.Duration
+}
+
+func (c serverCheck) diagnose(ctx context.Context) Report {
 	rest := []string{checkClock, checkToken, checkLag, checkRechecks, checkQueue, checkMissing, checkDeadLetters}
 	sent := time.Now()
-	ready, err := bounded(ctx, c.Readiness)
+	ready, err := bounded(ctx, c.timeout, c.Readiness)
 	if err != nil {
-		return append(Report{serverFinding(c, err)}, unknown("the server does not answer", rest...)...)
+		return append(Report{c.serverFinding(err)}, unknown("the server does not answer", rest...)...)
 	}
 	report := Report{okay(checkServer, c.URL()+" answers")}
 	if !ready.Date.IsZero() {
 		report = append(report, serverClockFinding(ready.Date, sent, time.Now()))
 	}
 	report = append(report, componentFindings(ready)...)
-	token, allowed := tokenFinding(ctx, c)
+	token, allowed := c.tokenFinding(ctx)
 	report = append(report, token)
 	if !allowed {
 		return append(report, unknown("it needs a token", rest[2:]...)...)
 	}
-	return append(report, consumerFindings(ctx, c)...)
+	return append(report, c.consumerFindings(ctx)...)
 }
 
-func bounded[T any](ctx context.Context, get func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+func bounded[T any](ctx context.Context, timeout time.Duration, get func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return get(ctx)
 }
 
 const fixLog = "see the log of the server"
 
-// getJSON reads an answer of the API.
-func getJSON(ctx context.Context, c *client.Client, path string, into any) error {
-	answer, err := bounded(ctx, func(ctx context.Context) (json.RawMessage, error) { return c.Get(ctx, path, nil) })
-	if err != nil {
+// getJSON reads an answer of the API. The server has answered before.
+func (c serverCheck) getJSON(ctx context.Context, path string, into any) error {
+	answer, err := bounded(ctx, c.timeout, func(ctx context.Context) (json.RawMessage, error) { return c.Get(ctx, path, nil) })
+	silent, unreached := errors.AsType[*client.UnreachableError](err)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("GET %s: no answer within %v", path, c.timeout)
+	case unreached:
+		return fmt.Errorf("GET %s: the connection failed: %w", path, silent.Err)
+	case err != nil:
 		return err
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
@@ -69,9 +79,12 @@ func getJSON(ctx context.Context, c *client.Client, path string, into any) error
 }
 
 // serverFinding is why /readyz has no answer of a service-courier.
-func serverFinding(c *client.Client, err error) Finding {
+func (c serverCheck) serverFinding(err error) Finding {
 	if refused, ok := errors.AsType[*client.APIError](err); ok && refused.Status == http.StatusMisdirectedRequest {
 		return failure(checkServer, err.Error(), "add the host name to the server's HTTP_ALLOWED_HOSTS")
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return failure(checkServer, fmt.Sprintf("no answer of %s within %v", c.URL(), c.timeout), "see the log of the server; if it has no new lines, restart it, or correct --server")
 	}
 	if silent, ok := errors.AsType[*client.UnreachableError](err); ok {
 		return failure(checkServer, fmt.Sprintf("%s does not answer: %v", c.URL(), silent.Err),
@@ -92,38 +105,35 @@ func serverClockFinding(server, sent, received time.Time) Finding {
 	return okay(checkClock, "differs from the server's by less than "+roughly(maxClockOffset+resolution))
 }
 
-// componentFixes are those of the components of /readyz, at the server.
-var componentFixes = map[string]string{
-	"postgresql":     "start PostgreSQL, or correct the server's DATABASE_URL; its log has the cause",
-	"schema":         "run 'service-courier migrate up' with the server's DATABASE_URL",
-	"consumer_group": "start Kafka, or correct the server's KAFKA_BROKERS; its log has the cause",
-	"order_service":  "start service-order, or correct the server's ORDER_SERVICE_URL; meanwhile events wait in Kafka",
-}
+// componentChecks are the checks of the components of /readyz whose names differ.
+var componentChecks = map[string]string{"consumer_group": checkGroup, "order_service": checkOrders}
 
 func componentFindings(ready client.Readiness) []Finding {
 	findings := make([]Finding, len(ready.Components))
 	for i, c := range ready.Components {
-		switch name := strings.ReplaceAll(c.Name, "_", " "); {
+		name := cmp.Or(componentChecks[c.Name], c.Name)
+		findings[i] = failed(name, c.Detail, c.Fix, fixLog) // the server knows the cause
+		switch {
 		case c.Status == "ok":
 			findings[i] = okay(name, c.Detail)
-		case c.Required:
-			findings[i] = failure(name, c.Detail, componentFixes[c.Name])
-		default:
-			findings[i] = warning(name, c.Detail, componentFixes[c.Name])
+		case c.DependsOn != "":
+			findings[i] = warning(name, c.Detail, "")
+		case !c.Required:
+			findings[i].Status = Warn
 		}
 	}
 	return findings
 }
 
 // tokenFinding says what the caller may do, and whether that includes reading.
-func tokenFinding(ctx context.Context, c *client.Client) (f Finding, allowed bool) {
+func (c serverCheck) tokenFinding(ctx context.Context) (f Finding, allowed bool) {
 	var session struct {
 		SignedIn bool   `json:"signed_in"`
 		Required bool   `json:"token_required"`
 		Name     string `json:"name"`
 		Role     string `json:"role"`
 	}
-	if err := getJSON(ctx, c, "/api/v1/session", &session); err != nil {
+	if err := c.getJSON(ctx, "/api/v1/session", &session); err != nil {
 		return failureOf(checkToken, err, fixLog), false
 	}
 	switch {
@@ -144,6 +154,7 @@ type consumer struct {
 	Topic         string            `json:"topic"`
 	GroupID       string            `json:"group_id"`
 	KafkaError    string            `json:"kafka_error"`
+	KafkaFix      string            `json:"kafka_fix"` // which KafkaError ends with; "": not known
 	GroupState    string            `json:"group_state"`
 	Members       int               `json:"members"`
 	TotalLag      *int64            `json:"total_lag"` // nil: unknown
@@ -160,6 +171,7 @@ type backlog struct {
 	HeldOrders        int     `json:"held_orders"`
 	MissingOrders     int     `json:"missing_orders"`
 	LongestMissing    float64 `json:"longest_missing_seconds"`
+	StateLost         bool    `json:"order_service_state_lost"`
 	Couriers          int     `json:"couriers"`
 	AvailableCouriers int     `json:"available_couriers"`
 	DeadLetters       int     `json:"dead_letters"`
@@ -174,10 +186,10 @@ type pendingRechecks struct {
 }
 
 // consumerFindings are the lag, and what a dispatcher or an operator has to deal with.
-func consumerFindings(ctx context.Context, c *client.Client) []Finding {
+func (c serverCheck) consumerFindings(ctx context.Context) []Finding {
 	var now consumer
-	if err := getJSON(ctx, c, "/api/v1/consumer", &now); err != nil {
-		return append([]Finding{failureOf(checkLag, err, fixLog)}, unknown("the server does not answer", checkRechecks, checkQueue, checkMissing, checkDeadLetters)...)
+	if err := c.getJSON(ctx, "/api/v1/consumer", &now); err != nil {
+		return append([]Finding{failureOf(checkLag, err, fixLog)}, unknown("depends on "+checkLag, checkRechecks, checkQueue, checkMissing, checkDeadLetters)...)
 	}
 	if now.Backlog == nil {
 		return append([]Finding{now.lag()}, unknown(cmp.Or(now.DatabaseError, "the server is of another version"), checkRechecks, checkQueue, checkMissing, checkDeadLetters)...)
@@ -192,7 +204,7 @@ func (b backlog) findings() []Finding {
 			Waiting: postgres.Backlog{Count: b.WaitingOrders, Oldest: inSeconds(b.LongestWait)}, Missing: b.WaitingMissing,
 			Held: b.HeldOrders, Couriers: b.Couriers, Available: b.AvailableCouriers,
 		}),
-		missingFinding(orderevent.ActiveOrders{Missing: b.MissingOrders, MissingOldest: inSeconds(b.LongestMissing)}),
+		missingFinding(b.MissingOrders, inSeconds(b.LongestMissing), b.StateLost),
 		deadLettersFinding(postgres.Backlog{Count: b.DeadLetters, Oldest: inSeconds(b.OldestDeadLetter)}),
 	}
 }
@@ -201,14 +213,14 @@ func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.
 
 func (c consumer) lag() Finding {
 	if c.TotalLag == nil {
-		return failure(checkLag, "not known: "+c.KafkaError, componentFixes["consumer_group"])
+		return failed(checkLag, "not known: "+c.KafkaError, c.KafkaFix, fixLog)
 	}
 	detail := fmt.Sprintf("%s, topic %s: %s, members: %d, lag: %d", c.GroupID, c.Topic, c.GroupState, c.Members, *c.TotalLag)
 	switch {
 	case c.Members == 0:
 		return warning(checkLag, detail, "no replica reads the events: see the log of the server")
 	case c.Breaker == "open":
-		return warning(checkLag, detail+"; paused, the circuit breaker is open", componentFixes["order_service"])
+		return warning(checkLag, detail+"; paused, the circuit breaker is open", "see the check "+checkOrders+"; meanwhile events wait in Kafka")
 	case *c.TotalLag > maxLag:
 		return warning(checkLag, detail, "add replicas or see what slows them; check again whether the lag shrinks")
 	}

@@ -105,7 +105,7 @@ func (c *Consumer) Status() error {
 	switch {
 	case !c.joined.Load():
 		if cause := c.cause.Load(); cause != nil {
-			return fmt.Errorf("%w: %s", ErrNotJoined, outage.Public(*cause, "the log has the error"))
+			return because(ErrNotJoined, *cause)
 		}
 		return errNotJoined
 	case c.stuck.active():
@@ -114,6 +114,14 @@ func (c *Consumer) Status() error {
 		return errDenied
 	}
 	return c.stalled.err()
+}
+
+// because returns state with the public cause and the fix of err.
+func because(state, err error) error {
+	if f, ok := errors.AsType[outage.Fixable](err); ok && f.Cause != "" {
+		return outage.Fixable{Err: fmt.Errorf("%w: %s", state, f.Cause), Fix: f.Fix}
+	}
+	return fmt.Errorf("%w: the log has the error", state)
 }
 
 // rejoinInterval is the wait between attempts to join the group.

@@ -252,11 +252,11 @@ func orNull[T comparable](v T) *T {
 func explainEvents(err error, right string) error {
 	switch {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
-		return outage.Fixable{Err: err, Fix: "create the topic, or correct KAFKA_ASSIGNMENT_TOPIC"}
+		return outage.Fixable{Cause: "the topic does not exist", Err: err, Fix: "create the topic, or correct KAFKA_ASSIGNMENT_TOPIC"}
 	case errors.Is(err, errNotAcknowledged):
 		return outage.Fixable{Cause: silence.text, Err: downError{err}, Fix: silence.fix}
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
-		return outage.Fixable{Err: err, Fix: "allow this user to " + right + " the topic of KAFKA_ASSIGNMENT_TOPIC"}
+		return outage.Fixable{Cause: "a right on the topic is missing", Err: err, Fix: "allow this user to " + right + " the topic of KAFKA_ASSIGNMENT_TOPIC"}
 	}
 	return explain(err)
 }

@@ -45,7 +45,7 @@ func InspectEvents(ctx context.Context, cfg Config) (t EventTopic, err error) {
 	}
 	for _, topic := range answer.Topics {
 		if err := eventTopicProblem(topic); err != nil {
-			return t, fmt.Errorf("topic %s: %w", cfg.Topic, explainEvents(err, "WRITE"))
+			return t, explainEvents(fmt.Errorf("%s: %w", cfg.Topic, err), "WRITE")
 		}
 		t.Partitions = len(topic.Partitions)
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"service-courier/internal/outage"
 )
 
 // stalledAfter is longer than a failover, a lost race or a restart of PostgreSQL takes.
@@ -63,6 +61,6 @@ func (s *stalled) err() error {
 	if n := len(s.partitions) - 1; n > 0 {
 		more = fmt.Sprintf(" (and %d more)", n)
 	}
-	return fmt.Errorf("stalled: partition %d%s has saved nothing for %v: %s", partition, more,
-		time.Since(longest.since).Round(time.Second), outage.Public(longest.cause, "the log has the error"))
+	return because(fmt.Errorf("stalled: partition %d%s has saved nothing for %v", partition, more,
+		time.Since(longest.since).Round(time.Second)), longest.cause)
 }

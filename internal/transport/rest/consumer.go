@@ -21,6 +21,7 @@ type ConsumerStatus struct {
 	Topic      string            `json:"topic" example:"order.status.changed"`
 	GroupID    string            `json:"group_id" example:"service-courier"`
 	KafkaError string            `json:"kafka_error,omitempty" doc:"why the lag is unknown, and how to fix it"`
+	KafkaFix   string            `json:"kafka_fix,omitempty" doc:"what to do, which kafka_error ends with; absent if it is not known"`
 	GroupState string            `json:"group_state,omitempty" doc:"as Kafka reports it" example:"Stable"`
 	Members    int               `json:"members" minimum:"0"`
 	TotalLag   *int64            `json:"total_lag" doc:"uncommitted records in all partitions; null while the lag is unknown"`
@@ -42,6 +43,7 @@ type Backlog struct {
 	HeldOrders        int     `json:"held_orders" minimum:"0"`
 	MissingOrders     int     `json:"missing_orders" minimum:"0" doc:"active orders that service-order answers 404 for"`
 	LongestMissing    float64 `json:"longest_missing_seconds"`
+	StateLost         bool    `json:"order_service_state_lost" doc:"service-order lost its state, and orders that it lost are still missing"`
 	Couriers          int     `json:"couriers" minimum:"0"`
 	AvailableCouriers int     `json:"available_couriers" minimum:"0"`
 	DeadLetters       int     `json:"dead_letters" minimum:"0" doc:"pending ones"`

@@ -35,7 +35,7 @@ func consumerExchanges() []exchange {
 				`{"partition":0,"committed_offset":4,"oldest_offset":1,"end_offset":9,"lag":5,"removed_before_reading":0},` +
 				`{"partition":1,"committed_offset":null,"oldest_offset":3,"end_offset":5,"lag":2,"removed_before_reading":3}],` +
 				`"breaker":"closed","rechecks":[{"reason":"missing","orders":3,"due":1,"max_attempts":4,"next_at":"1970-01-01T00:00:00Z"}],"outbox":{"topic":"events","pending":2,"oldest_at":"1970-01-01T00:01:00Z"},` +
-				`"backlog":{"waiting_orders":17,"waiting_missing_orders":8,"longest_wait_seconds":1.5,"held_orders":2,"missing_orders":9,"longest_missing_seconds":60,"couriers":3,"available_couriers":1,"dead_letters":4,"oldest_dead_letter_seconds":5}}`,
+				`"backlog":{"waiting_orders":17,"waiting_missing_orders":8,"longest_wait_seconds":1.5,"held_orders":2,"missing_orders":9,"longest_missing_seconds":60,"order_service_state_lost":false,"couriers":3,"available_couriers":1,"dead_letters":4,"oldest_dead_letter_seconds":5}}`,
 		},
 		{
 			name: "consumer: no Kafka, no service-order", line: line, fake: fake{consumption: noKafka}, status: 200, is: jsonType,

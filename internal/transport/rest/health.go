@@ -33,6 +33,9 @@ type Component struct {
 	OK       bool
 	Optional bool   // the service is ready without it
 	Detail   string // a few words; public, so without secrets
+
+	Fix       string // which Detail ends with; "": none is known
+	DependsOn string // a failing component, without which this one is not known; or ""
 }
 
 type readinessAPI struct{ components shared[[]Component] }
@@ -80,6 +83,9 @@ type componentBody struct {
 	Status   string `json:"status" enum:"ok,failing"`
 	Required bool   `json:"required" doc:"whether the service is unready without it"`
 	Detail   string `json:"detail"`
+
+	Fix       string `json:"fix,omitempty" doc:"what to do, which detail ends with; absent if it is not known"`
+	DependsOn string `json:"depends_on,omitempty" doc:"a failing component, without which the state of this one is not known"`
 }
 
 type readinessBody struct {
@@ -99,7 +105,7 @@ func (r *readinessAPI) readyz(ctx context.Context, _ *struct{}) (*readinessOutpu
 	}
 	out := &readinessOutput{http.StatusOK, readinessBody{"ready", make([]componentBody, len(components))}}
 	for i, c := range components {
-		out.Body.Components[i] = componentBody{c.Name, "ok", !c.Optional, c.Detail}
+		out.Body.Components[i] = componentBody{c.Name, "ok", !c.Optional, c.Detail, c.Fix, c.DependsOn}
 		if c.OK {
 			continue
 		}
