@@ -125,6 +125,13 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%s: exit code %d, %q", line, code, out)
 		}
 	}
+	for line, want := range map[string]string{
+		"stats --couriers --by day": "--by and --couriers exclude each other", "stats --today --from 2026-01-01": "--today and --from exclude each other",
+	} {
+		if _, talk, code := invoke(t, strings.Fields(line)...); code != cli.ExitUsage || !strings.Contains(talk, want) {
+			t.Errorf("%s: exit code %d, want %q:\n%s", line, code, want, talk)
+		}
+	}
 	for err, want := range map[error]int{
 		errors.New("any other"): cli.ExitFailed, &client.UnreachableError{}: cli.ExitPrecondition, deadletters.ErrChanged: cli.ExitConflict,
 	} {
@@ -226,9 +233,9 @@ func TestLagUnknown(t *testing.T) {
 func TestRefusalSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	server := answering(t, http.StatusForbidden, "application/problem+json",
-		`{"code":"forbidden","detail":"the request needs the role operate; the token ann has the role read","remedy":"Use a token with the role operate."}`)
+		`{"code":"forbidden","detail":"the request needs the role operate; the token ann has the role read","remedy":"Use a token with the role operate.","cli_remedy":"Set COURIER_TOKEN."}`)
 	_, talk, _ := invoke(t, "couriers", "delete", "7", "--server", server.URL)
-	if want := "403 Forbidden: the request needs the role operate; the token ann has the role read\n  Use a token with the role operate.\n"; talk != want {
+	if want := "403 Forbidden: the request needs the role operate; the token ann has the role read\n  Set COURIER_TOKEN.\n"; talk != want {
 		t.Errorf("%q, want %q", talk, want)
 	}
 }

@@ -37,7 +37,6 @@ func listDeadLetters() *cobra.Command {
 	filterFlags(cmd, &filter)
 	formatFlag(cmd, &format)
 	limitFlag(cmd, &limit)
-	cmd.Flags().Lookup("limit").Usage = "show at most this many"
 	return cmd
 }
 
@@ -64,7 +63,7 @@ func showDeadLetter() *cobra.Command {
 	}
 	formatFlag(cmd, &format)
 	cmd.Flags().BoolVar(&raw, "raw", false, "write only the payload, byte for byte")
-	cmd.MarkFlagsMutuallyExclusive("raw", "output")
+	exclusive(cmd, "raw", "output")
 	return cmd
 }
 

@@ -20,10 +20,10 @@ func TestDeadLettersUsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
 		"bogus":                           "unknown command",
 		"list 1":                          "unknown command",
-		"list --limit 0":                  "--limit",
+		"list --limit -1":                 "--limit",
 		"show":                            "id of one dead letter",
 		"show x":                          `invalid id "x"`,
-		"show 1 --raw -o json":            "none of the others",
+		"show 1 --raw -o json":            "--raw and --output exclude each other",
 		"list -o xml":                     "table, json or ndjson",
 		"edit 1 2":                        "id of one dead letter",
 		"redrive":                         "exactly one of these",
@@ -59,6 +59,7 @@ func TestExitCodesOfDeadLetters(t *testing.T) {
 		line string
 		code int
 	}{
+		{"list --limit 0", cli.ExitOK},
 		{"show 1", cli.ExitOK},
 		{"show 2", cli.ExitNotFound},
 		{"edit 2 --payload /dev/null", cli.ExitNotFound},

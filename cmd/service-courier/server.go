@@ -164,10 +164,10 @@ func (r *remote) stats() *cobra.Command {
 	cmd.Flags().StringVar(&q.By, "by", "day", "one row per day, or one for the whole period: day or period")
 	cmd.Flags().Int64Var(&q.CourierID, "courier", 0, "only the courier with this `ID`")
 	cmd.Flags().BoolVar(&q.EachCourier, "couriers", false, "one row per courier for the whole period")
-	cmd.MarkFlagsMutuallyExclusive("courier", "couriers")
-	cmd.MarkFlagsMutuallyExclusive("by", "couriers")
+	exclusive(cmd, "courier", "couriers")
+	exclusive(cmd, "by", "couriers")
 	for _, flag := range []string{"from", "to", "by"} {
-		cmd.MarkFlagsMutuallyExclusive("today", flag)
+		exclusive(cmd, "today", flag)
 	}
 	limitFlag(cmd, &q.Limit)
 	return cmd
@@ -217,6 +217,18 @@ func oneArg(what string) cobra.PositionalArgs {
 			return fmt.Errorf("want %s", what)
 		}
 		return nil
+	}
+}
+
+// exclusive makes two flags exclude each other, with an error that says so.
+func exclusive(cmd *cobra.Command, one, other string) {
+	cmd.MarkFlagsMutuallyExclusive(one, other) // for completion; the arguments are checked before
+	check := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed(one) && cmd.Flags().Changed(other) {
+			return fmt.Errorf("--%s and --%s exclude each other", one, other)
+		}
+		return check(cmd, args)
 	}
 }
 

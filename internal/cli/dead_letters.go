@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -54,11 +55,14 @@ func withDeadLetter(ctx context.Context, id int64, do func(deadletters.DeadLette
 	})
 }
 
-// ListDeadLetters prints at most limit dead letters: a table shows a summary of
+// ListDeadLetters prints at most limit dead letters (0: all): a table shows a summary of
 // each, the other formats everything.
 func ListDeadLetters(ctx context.Context, f deadletters.Filter, limit int, w output.Writer, notes io.Writer) error {
-	if limit < 1 {
-		return Usagef("--limit: want 1 or more")
+	if limit < 0 {
+		return errLimit
+	}
+	if limit == 0 {
+		limit = math.MaxInt32
 	}
 	kind := "pending"
 	if f.Handled {

@@ -59,6 +59,8 @@ func (s *Server) OpenAPI(ctx context.Context) error {
 	return s.out.Item(answer, nil)
 }
 
+var errLimit = Usagef("--limit: want a number, or 0 for all")
+
 // listing is a list of the server.
 type listing struct {
 	path    string
@@ -71,7 +73,7 @@ type listing struct {
 
 func (s *Server) list(ctx context.Context, l listing) error {
 	if l.limit < 0 {
-		return Usagef("--limit: want a number, or 0 for all")
+		return errLimit
 	}
 	if l.limit > 0 {
 		l.query.Set("limit", strconv.Itoa(min(l.limit+1, maxPage)))

@@ -669,6 +669,12 @@ var mutants = []mutant{
 		"./internal/cli/doctor TestServerThatHangs",
 	},
 	{
+		"a read has changed nothing", "internal/cli/client/errors.go",
+		"if e.read && e.Status == http.StatusServiceUnavailable {",
+		"if false {",
+		"./internal/cli/client TestUnavailable",
+	},
+	{
 		"doctor requests the list too", "internal/cli/doctor/doctor.go",
 		"if err == nil { // another service",
 		"if false { // another service",

@@ -63,9 +63,11 @@ func TestRefusals(t *testing.T) {
 	for _, tt := range []struct{ media, body, code, want string }{
 		{problem, `{"status":409,"code":"no_courier_available","detail":"no courier is available"}`, "no_courier_available", "409 Conflict: no courier is available"},
 		{problem, `{"code":"a","detail":"none","remedy":"Try\u001b later."}`, "a", "409 Conflict: none\n  Try\uFFFD later."},
+		{problem, `{"code":"a","detail":"none","remedy":"POST it.","cli_remedy":"Run it."}`, "a", "409 Conflict: none\n  Run it."},
 		{
-			problem + "; charset=utf-8", `{"code":"bad","detail":"validation failed","errors":[{"location":"body.name","message":"expected length"}]}`,
-			"bad", "409 Conflict: validation failed\n  body.name expected length",
+			problem + "; charset=utf-8", `{"code":"bad","detail":"validation failed","errors":[{"location":"body.name","message":"expected length"},
+				{"location":"body.transport_type","message":"a"},{"location":"path.order_id","message":"b"},{"location":"query.limit","message":"c"},{"location":"body","message":"d"}]}`,
+			"bad", "409 Conflict: validation failed\n  --name expected length\n  --transport a\n  ORDER b\n  --limit c\n  body d",
 		},
 		// Not from a service-courier.
 		{problem, `{"status":409,"detail":"no courier is available"}`, "", noProblem},
@@ -83,6 +85,25 @@ func TestRefusals(t *testing.T) {
 		var refused *client.APIError
 		if !errors.As(err, &refused) || refused.Status != http.StatusConflict || refused.Code != tt.code || refused.Error() != tt.want {
 			t.Errorf("%s %s: %v, want %s", tt.media, tt.body, err, tt.want)
+		}
+	}
+}
+
+// TestUnavailable: the seconds of Retry-After are printed, and a read has changed nothing.
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.Header().Set("Retry-After", "2")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(w, `{"code":"a","detail":"none","remedy":"Retry-After","cli_remedy":"Check it."}`)
+	})
+	for method, want := range map[string]string{
+		http.MethodGet:  "503 Service Unavailable: none\n  Try again in 2s.",
+		http.MethodPost: "503 Service Unavailable: none\n  Check it. Try again in 2s.",
+	} {
+		if _, err := c.Call(t.Context(), method, "/x", nil, nil); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", method, err, want)
 		}
 	}
 }

@@ -1,12 +1,15 @@
 package client
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -30,11 +33,15 @@ type APIError struct {
 	Detail    string `json:"detail"`
 	Remedy    string `json:"remedy"`
 	Code      string `json:"code"`
+	Command   string `json:"cli_remedy"` // instead of Remedy; or ""
 	RequestID string `json:"request_id"`
 	Errors    []struct {
 		Location string `json:"location"`
 		Message  string `json:"message"`
 	} `json:"errors"`
+
+	read       bool          // the request changes nothing
+	retryAfter time.Duration // 0: none
 }
 
 func (e *APIError) Error() string {
@@ -44,18 +51,41 @@ func (e *APIError) Error() string {
 		b.WriteString(": " + printable(e.Detail))
 	}
 	for _, at := range e.Errors {
-		b.WriteString("\n  " + printable(strings.TrimSpace(at.Location+" "+at.Message)))
+		b.WriteString("\n  " + printable(strings.TrimSpace(argument(at.Location)+" "+at.Message)))
 	}
-	switch {
-	case e.Status == http.StatusUnauthorized: // the remedy is for other clients
-		b.WriteString("; set COURIER_TOKEN")
-	case e.Remedy != "":
-		b.WriteString("\n  " + printable(e.Remedy))
+	if remedy := e.remedy(); remedy != "" {
+		b.WriteString("\n  " + printable(remedy))
 	}
 	if e.Status >= http.StatusInternalServerError && e.RequestID != "" {
 		b.WriteString(" (request " + printable(e.RequestID) + ")")
 	}
 	return b.String()
+}
+
+// remedy says what to do on the command line.
+func (e *APIError) remedy() string {
+	remedy := cmp.Or(e.Command, e.Remedy)
+	if e.read && e.Status == http.StatusServiceUnavailable { // it is about changes
+		remedy = ""
+	}
+	if e.retryAfter > 0 {
+		remedy += fmt.Sprintf(" Try again in %v.", e.retryAfter)
+	}
+	return strings.TrimSpace(remedy)
+}
+
+// argument is the flag or the argument that sets a place of a request: --transport for
+// body.transport_type, ID for path.id.
+func argument(location string) string {
+	in, name, _ := strings.Cut(location, ".")
+	switch {
+	case name == "":
+		return location
+	case in == "path":
+		return strings.ToUpper(strings.TrimSuffix(name, "_id"))
+	}
+	name = map[string]string{"transport_type": "transport", "courier_id": "courier"}[name]
+	return "--" + cmp.Or(name, strings.TrimPrefix(location, in+"."))
 }
 
 // printable keeps a server's text on its line and from controlling the terminal.
@@ -80,5 +110,9 @@ func refusal(res *http.Response) error {
 		e = APIError{Detail: "not a problem document; is this a service-courier?"}
 	}
 	e.Status = res.StatusCode
+	e.read = res.Request.Method == http.MethodGet
+	if seconds, err := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 16); err == nil {
+		e.retryAfter = time.Duration(seconds) * time.Second
+	}
 	return &e
 }

@@ -43,8 +43,12 @@ type exchange struct {
 func problemBody(code string, details ...string) string {
 	for _, k := range rest.Kinds() {
 		if k.Code == code {
-			return fmt.Sprintf(`{"type":"/problems/%s","title":%q,"status":%d,"code":%q,"detail":%q,"remedy":%q,"request_id":"r1"}`,
-				strings.ReplaceAll(code, "_", "-"), k.Title, k.Status, code, append(details, k.Detail)[0], k.Remedy)
+			command := ""
+			if k.Command != "" {
+				command = fmt.Sprintf(`"cli_remedy":%q,`, k.Command)
+			}
+			return fmt.Sprintf(`{"type":"/problems/%s","title":%q,"status":%d,"code":%q,"detail":%q,"remedy":%q,%s"request_id":"r1"}`,
+				strings.ReplaceAll(code, "_", "-"), k.Title, k.Status, code, append(details, k.Detail)[0], k.Remedy, command)
 		}
 	}
 	return "no such code: " + code

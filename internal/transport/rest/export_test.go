@@ -4,16 +4,16 @@ import "net/http"
 
 // Kind is what the tests see of one kind of problem.
 type Kind struct {
-	Code, Title, Detail, Remedy string
-	Status                      int
-	Err                         error
+	Code, Title, Detail, Remedy, Command string
+	Status                               int
+	Err                                  error
 }
 
 // Kinds is the table of problems.
 func Kinds() []Kind {
 	all := make([]Kind, len(kinds))
 	for i, k := range kinds {
-		all[i] = Kind{k.code, k.title, k.detail, k.remedy, k.status, k.err}
+		all[i] = Kind{k.code, k.title, k.detail, k.remedy, k.command, k.status, k.err}
 	}
 	return all
 }

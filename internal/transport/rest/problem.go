@@ -19,6 +19,7 @@ type Problem struct {
 	Code      string       `json:"code" doc:"stable name, listed in docs/errors.md" example:"phone_registered"`
 	Detail    string       `json:"detail" doc:"what happened" example:"phone already registered"`
 	Remedy    string       `json:"remedy" doc:"what to do" example:"Use the existing courier, or another phone."`
+	Command   string       `json:"cli_remedy,omitempty" doc:"what to do on the command line, if that differs" example:"Use the existing courier (service-courier couriers list), or another --phone."`
 	Errors    []fieldError `json:"errors,omitempty" doc:"every invalid place of the request"`
 	RequestID string       `json:"request_id" doc:"as in the log and in X-Request-ID"`
 
@@ -49,7 +50,7 @@ func problem(code, detail string) *Problem {
 	k := kindOf(code)
 	p := &Problem{
 		Type: k.path(), Title: k.title, Status: k.status, Code: k.code,
-		Detail: cmp.Or(detail, k.detail), Remedy: k.remedy, headers: make(http.Header),
+		Detail: cmp.Or(detail, k.detail), Remedy: k.remedy, Command: k.command, headers: make(http.Header),
 	}
 	if k.retry != "" {
 		p.headers.Set("Retry-After", k.retry)

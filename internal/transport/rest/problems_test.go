@@ -22,7 +22,7 @@ const errorsPage = "../../../docs/errors.md"
 // docs/errors.md.
 func TestEveryProblemIsDocumented(t *testing.T) {
 	var rows strings.Builder
-	rows.WriteString("| `code` | Status | Title | Default `detail` | What to do |\n|---|---|---|---|---|\n")
+	rows.WriteString("| `code` | Status | Title | Default `detail` | What to do | With a command, if it differs |\n|---|---|---|---|---|---|\n")
 	seen := map[string]bool{}
 	for _, k := range rest.Kinds() {
 		if !regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`).MatchString(k.Code) || seen[k.Code] {
@@ -32,7 +32,7 @@ func TestEveryProblemIsDocumented(t *testing.T) {
 		if http.StatusText(k.Status) == "" || k.Status < 400 || k.Title == "" || k.Detail == "" || k.Remedy == "" {
 			t.Errorf("%s is incomplete: %+v", k.Code, k)
 		}
-		fmt.Fprintf(&rows, "| `%s` | %d | %s | %s | %s |\n", k.Code, k.Status, k.Title, k.Detail, k.Remedy)
+		fmt.Fprintf(&rows, "| `%s` | %d | %s | %s | %s | %s |\n", k.Code, k.Status, k.Title, k.Detail, k.Remedy, k.Command)
 	}
 	keepTable(t, errorsPage, rows.String())
 }
