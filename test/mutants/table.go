@@ -1383,6 +1383,18 @@ var mutants = []mutant{
 		"_, down := errors.AsType[*net.OpError](err)",
 		"./internal/app TestOutageBelongsToOneDependency",
 	},
+	{
+		"brokers that hang are noticed", "internal/transport/kafka/hung.go",
+		"if heard.silent() < hungAfter {",
+		"if true {",
+		"./internal/transport/kafka TestHungBroker",
+	},
+	{
+		"a silent connection is no outage of Kafka by itself", "internal/transport/kafka/hung.go",
+		"_, _, err := c.cfg.seeds(ctx)",
+		"var err error = context.DeadlineExceeded",
+		"./internal/transport/kafka TestDelayedAnswerIsNoOutage",
+	},
 }
 
 // sources is the repository at root without what no test needs.

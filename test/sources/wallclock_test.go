@@ -45,6 +45,7 @@ var wallClockReads = map[string]string{
 	"internal/worker/retention.go run":                    "a duration: monotonic",
 	"internal/worker/task.go loop":                        "a duration: monotonic",
 	"internal/transport/kafka/stalled.go failed":          "a duration: monotonic",
+	"internal/transport/kafka/hung.go newAnswers":         "a duration: monotonic",
 	"internal/transport/kafka/client.go OnConsume":        "compared within the process only: monotonic",
 	"internal/usecase/records/feed.go read":               "a duration: monotonic",
 	"internal/usecase/records/feed.go shared":             "a duration: monotonic",

@@ -43,6 +43,7 @@ func errTooLarge() error {
 // large alone, gets ErrInvalidMessage.
 type checkedConn struct {
 	net.Conn
+	heard  *answers // optional
 	answer bytes.Buffer
 
 	mu       sync.Mutex
@@ -79,6 +80,9 @@ func (c *checkedConn) next() error {
 	length := make([]byte, 4)
 	if _, err := io.ReadFull(c.Conn, length); err != nil {
 		return err
+	}
+	if c.heard != nil {
+		c.heard.note()
 	}
 	size := binary.BigEndian.Uint32(length)
 	if size > uint32(sarama.MaxResponseSize) {

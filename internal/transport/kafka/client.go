@@ -94,8 +94,8 @@ func bindConnections(ctx context.Context, c *sarama.Config, brokers []string) {
 }
 
 // bindFetches is bindConnections for a client that fetches records: it checks them.
-func bindFetches(ctx context.Context, c *sarama.Config, brokers []string, r *recording) {
-	d := dialer{ctx: ctx, timeout: c.Net.DialTimeout, brokers: brokers, recording: r, checked: true}
+func bindFetches(ctx context.Context, c *sarama.Config, brokers []string, r *recording, heard *answers) {
+	d := dialer{ctx: ctx, timeout: c.Net.DialTimeout, brokers: brokers, recording: r, checked: true, heard: heard}
 	if c.Net.TLS.Enable { // below the check
 		d.tls, c.Net.TLS.Enable = c.Net.TLS.Config, false
 	}
@@ -110,6 +110,7 @@ type dialer struct {
 	tls       *tls.Config // nil: sarama encrypts, if anything does
 	recording *recording  // nil: none
 	checked   bool        // answers to fetches
+	heard     *answers    // nil: not noted; needs checked
 }
 
 // Dial implements proxy.Dialer.
@@ -135,7 +136,7 @@ func (d dialer) Dial(network, addr string) (net.Conn, error) {
 		bound = recordedConn{bound, d.recording}
 	}
 	if d.checked {
-		bound = &checkedConn{Conn: bound}
+		bound = &checkedConn{Conn: bound, heard: d.heard}
 	}
 	return bound, nil
 }

@@ -163,8 +163,23 @@ func (c *Consumer) consume(ctx context.Context) (err error) {
 		c.log.WarnContext(ctx, "kafka brokers do not answer, using the others", slog.Any("brokers", silent))
 	}
 	connections, cancel := c.connectionContext(ctx)
-	defer cancel()
-	bindFetches(connections, conf, c.cfg.Brokers, nil)
+	heard, watched := newAnswers(), make(chan error, 1)
+	go func() {
+		hung := c.awaitHung(connections, heard)
+		if hung != nil {
+			c.joined.Store(false)
+			c.reportOutage(ctx, hung)
+			cancel() // sarama would wait for each request
+		}
+		watched <- hung
+	}()
+	defer func() {
+		cancel()
+		if hung := <-watched; hung != nil {
+			err = hung // the cause of what sarama returns
+		}
+	}()
+	bindFetches(connections, conf, c.cfg.Brokers, nil, heard)
 	client, err := sarama.NewClient(seeds, conf)
 	if err != nil {
 		return err
@@ -186,7 +201,7 @@ func (c *Consumer) consume(ctx context.Context) (err error) {
 		err = errors.Join(err, group.Close()) // leaves the group
 		<-drained
 	}()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && connections.Err() == nil {
 		c.joining.Store(true)
 		if err := awaitCoordinator(ctx, client, c.cfg.GroupID, coordinatorPatience); err != nil {
 			return err

@@ -85,7 +85,7 @@ func (f *fetcher) connect(ctx context.Context) error {
 	conf.Metadata.RefreshFrequency = 0 // nothing else uses the connections
 	conf.Net.ReadTimeout = fetchTimeout
 	f.answer = &recording{}
-	bindFetches(connections, conf, f.cfg.Brokers, f.answer)
+	bindFetches(connections, conf, f.cfg.Brokers, f.answer, nil)
 	limited, stop := f.limit(ctx, cancel)
 	defer stop()
 	seeds, _, err := f.cfg.seeds(limited)

@@ -113,7 +113,7 @@ func (r *Records) connect(ctx context.Context) error {
 	unbind := context.AfterFunc(ctx, cancel)
 	defer unbind()
 	conf = withoutRetries(connections, conf, r.cfg.Brokers)
-	bindFetches(connections, conf, r.cfg.Brokers, nil)
+	bindFetches(connections, conf, r.cfg.Brokers, nil, nil)
 	conf.Consumer.MaxWaitTime = recordWait
 	client, err := sarama.NewClient(r.cfg.Brokers, conf)
 	if err != nil {
