@@ -30,7 +30,10 @@ func (e *environment) banner(firstOrder string) string {
 		data = "kept in " + e.cfg.DataDir
 	}
 	var b strings.Builder
-	row := func(name, addr, about string) { fmt.Fprintf(&b, "  %-14s %-25s %s\n", name, addr, about) }
+	playground := "http://" + e.service.Addr() + "/ui/playground" // the longest address
+	row := func(name, addr, about string) {
+		fmt.Fprintf(&b, "  %-13s %-*s %s\n", name, len(playground), addr, about)
+	}
 	b.WriteString("\nservice-courier dev\n\n")
 	row("board", "http://"+e.service.Addr()+"/ui/", "orders and couriers, live, in the browser")
 	events := "records of the topic and their outcome"
@@ -38,12 +41,12 @@ func (e *environment) banner(firstOrder string) string {
 		events = portTaken(e.service.EventsAddr(), 0, DefaultEventsPort) + events
 	}
 	row("events", "http://"+e.service.EventsAddr(), events)
-	row("playground", "http://"+e.service.Addr()+"/ui/playground", "cause faults, watch the service recover")
+	row("playground", playground, "cause faults, watch the service recover")
 	row("service", "http://"+e.service.Addr(), portTaken(e.service.Addr(), e.cfg.HTTPPort, DefaultHTTPPort)+service)
 	row("service-order", "http://"+e.sim.Addr(), portTaken(e.sim.Addr(), e.cfg.OrderPort, DefaultOrderPort)+orders)
 	row("kafka", e.kafka.Addr(), portTaken(e.kafka.Addr(), e.cfg.KafkaPort, devkafka.DefaultPort)+"topic "+topic)
 	row("postgresql", loopback(e.postgres.Port()), "database "+database+"; credentials below")
-	fmt.Fprintf(&b, "  %-14s %s\n", "data", data)
+	fmt.Fprintf(&b, "  %-13s %s\n", "data", data)
 	b.WriteString("\nTry in another terminal:\n\n")
 	for _, example := range e.examples(firstOrder) {
 		fmt.Fprintf(&b, "  %s:\n    %s\n", example[0], example[1])

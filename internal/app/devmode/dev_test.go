@@ -26,6 +26,14 @@ func TestDev(t *testing.T) {
 	if first == nil {
 		t.Fatalf("the banner names no order: %s", banner)
 	}
+	column := map[int]bool{} // where the explanations begin
+	components, _, _ := strings.Cut(banner, "Try in")
+	for _, m := range regexp.MustCompile(`(?m)^(  [a-z-]+ +\S*\d\S* +)\S`).FindAllStringSubmatch(components, -1) {
+		column[len(m[1])] = true
+	}
+	if len(column) != 1 {
+		t.Errorf("explanations in the columns %v: %s", column, components)
+	}
 	// To any courier: the first orders come from several partitions.
 	d.out.await(t, `assigned     `+first[1]+`  to \S+ \(courier `)
 
