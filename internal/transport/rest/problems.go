@@ -100,11 +100,11 @@ var kinds = []kind{
 	ofError(deadletters.ErrRedriveLimit, "dead_letter_redrive_limit", http.StatusConflict, "Redriven too often", "Edit the payload (service-courier deadletters edit), or discard the dead letter."),
 	ofError(deadletters.ErrNoRecord, "dead_letter_no_record", http.StatusConflict, "Batch without payload", "Discard the dead letter; resync finds the orders of its records."),
 	ofError(deadletters.ErrForbidden, "kafka_forbidden", http.StatusForbidden, "Not allowed by Kafka", "Redrive on the command line (service-courier deadletters redrive), or allow the Kafka user of the service to WRITE the topic. Another token does not help."), // before ErrNotPublished, which it also matches
-	unavailable(deadletters.ErrNotPublished, "kafka_unavailable", "Kafka unavailable", deadletters.ErrNotPublished.Error()),
+	dependencyUnavailable(deadletters.ErrNotPublished, "kafka_unavailable", "Kafka unavailable"),
 	ofError(records.ErrForbidden, "records_forbidden", http.StatusForbidden, "Not readable for the service", "Allow the Kafka user of the service to READ the topic: kafka-acls.sh --add --allow-principal User:NAME --operation Read --topic TOPIC (docs/security.md, Rights). Another token does not help."),
-	{code: "records_unavailable", status: http.StatusServiceUnavailable, title: "Records unavailable", detail: records.ErrNotRead.Error(), remedy: "Try again after the seconds given in Retry-After; the log has the cause.", err: records.ErrNotRead, retry: retrySoon, command: "The log of the server has the cause."},
+	{code: "records_unavailable", status: http.StatusServiceUnavailable, title: "Records unavailable", detail: records.ErrNotRead.Error(), remedy: "Try again after the seconds given in Retry-After." + causeOf, err: records.ErrNotRead, retry: retrySoon, command: "The log of the server has the cause."},
 	orderServiceUnavailable(),
-	unavailable(courier.ErrUnavailable, "storage_unavailable", "Database unavailable", courier.ErrUnavailable.Error()),
+	dependencyUnavailable(courier.ErrUnavailable, "storage_unavailable", "Database unavailable"),
 	unavailable(context.DeadlineExceeded, "timed_out", "Timed out", "the request took too long"),
 	unavailable(context.Canceled, "client_disconnected", "Client disconnected", "the client disconnected before the response"), // only the log shows it
 }
@@ -129,12 +129,22 @@ func unavailable(err error, code, title, detail string) kind {
 	}
 }
 
+// causeOf says where the caller finds why a dependency is unavailable.
+const causeOf = " GET /readyz and the log show the cause."
+
+// dependencyUnavailable is a kind that succeeds when a dependency is available again.
+func dependencyUnavailable(err error, code, title string) kind {
+	k := unavailable(err, code, title, err.Error())
+	k.remedy += causeOf
+	return k
+}
+
 // orderServiceUnavailable is a kind that may succeed later: the fetch failed before
 // anything was changed.
 func orderServiceUnavailable() kind {
 	k := unavailable(courier.ErrOrdersUnavailable, "order_service_unavailable", "service-order unavailable", courier.ErrOrdersUnavailable.Error())
 	k.command = "Nothing was changed."
-	k.remedy = "Nothing was changed. Try again after the seconds given in Retry-After."
+	k.remedy = "Nothing was changed. Try again after the seconds given in Retry-After." + causeOf
 	return k
 }
 
