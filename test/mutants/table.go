@@ -1288,8 +1288,14 @@ var mutants = []mutant{
 		"./test/web TestEventOfACourierIsNewerThanAnAnswer",
 	},
 	{
+		"not loaded is not none", "internal/transport/web/static/pages/board.js",
+		"orders.length === 0 ? read ? ",
+		"orders.length === 0 ? true ? ",
+		"./test/web TestNotLoadedIsNotNone",
+	},
+	{
 		"live again without a change", "internal/transport/web/static/live.js",
-		"open: () => { if (ready) connection.value = { status: 'live' } },",
+		"open: () => { if (ready) { connection.value = { status: 'live' }; refresh() } },",
 		"open: () => {},",
 		"./test/web TestEveryStateOfEveryPage//ui/statistics",
 	},

@@ -43,6 +43,14 @@ func TestOrderSaysWhyItHasNoCourier(t *testing.T) {
 	w.courier("Boris", "car")
 	w.eventually("the order is assigned", func() bool { return w.state(id) == "assigned" })
 	b.sees(`!document.querySelector('[data-cause]')`)
+	setMissing := func(since string) {
+		t.Helper()
+		_, err := w.pool.Exec(t.Context(), "UPDATE orders SET missing_since = "+since+" WHERE order_id = $1", id)
+		w.must(err)
+	}
+	setMissing("now()")
+	b.sees(`document.querySelector('.facts.tall').textContent.includes('courier keeps it and stays busy')`)
+	setMissing("NULL")
 	w.post("/api/v1/orders/" + id + "/unassign")
 	why("held", "dispatcher")
 	why("held", "unassigned by a dispatcher")

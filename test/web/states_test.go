@@ -25,6 +25,7 @@ type gate struct {
 	*httptest.Server
 	mu      sync.Mutex
 	status  int           // 0: pass on
+	pass    string        // path that is passed on whatever the status is
 	session string        // the answer to who the caller is; empty: the service's
 	refuse  string        // code of the problem that answers 403; empty: forbidden
 	held    chan struct{} // closed when requests are no longer held; nil: they are not
@@ -62,14 +63,14 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	g.mu.Lock()
-	status, session, refusal := g.status, g.session, cmp.Or(g.refuse, "forbidden")
+	status, session, pass, refusal := g.status, g.session, g.pass, cmp.Or(g.refuse, "forbidden")
 	g.mu.Unlock()
 	if r.URL.Path == "/api/v1/session" && session != "" {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, session)
 		return
 	}
-	if !guarded || status == 0 {
+	if !guarded || status == 0 || r.URL.Path == pass {
 		g.service.ServeHTTP(w, r)
 		return
 	}
@@ -129,6 +130,9 @@ func (t *tab) states(g *gate, path, shows string) {
 	t.sees(`document.querySelector('main .bone')`)
 	g.answer(http.StatusServiceUnavailable)
 	t.sees(alert + `?.textContent.includes('The database is unavailable')`)
+	if path != "/ui/health" {
+		t.sees(`document.querySelector('main [role=alert] a[href="/ui/health"]')`) // has the cause
+	}
 	t.accessible(path, "error")
 
 	g.answer(http.StatusForbidden)
@@ -171,6 +175,29 @@ func TestStatesOfThePlayground(t *testing.T) {
 	b.sees(`document.querySelector('.verdict') && document.querySelector('main tr[data-row]')`)
 	b.sees(`[...document.querySelectorAll('main footer button, main tr button')].every(b => b.getAttribute('aria-disabled') === 'true' && b.title.includes('operate'))`)
 	b.accessible("/ui/playground", "read only")
+}
+
+// TestNotLoadedIsNotNone: the board does not say "none" of what it could not load, and loads it
+// when that is possible.
+func TestNotLoadedIsNotNone(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
+	w := newWorld(t)
+	id := w.order()
+	w.eventually("the order waits", func() bool { return w.dbState(id) == "waiting" })
+	g := w.newGate()
+	g.pass = "/api/v1/stream"
+	g.answer(http.StatusServiceUnavailable)
+	b := w.open("/ui/")
+	b.tolerate = []string{"Failed to load resource"}
+	b.card(id, "waiting")
+	b.sees(`document.querySelector('.column-couriers [role=alert] a[href="/ui/health"]')`)
+	b.sees(`document.querySelector('.ended .bone') && !document.querySelector('.ended .empty')`)
+	b.focus(fmt.Sprintf(`[data-order="%s"]`, id))
+	b.keys("a")
+	b.sees(`document.querySelector('dialog[open] .bone') && !document.querySelector('dialog').textContent.includes('No courier is free')`)
+	g.answer(0)
+	b.sees(`document.querySelector('.column-couriers .empty') && document.querySelector('.ended .empty')`)
+	b.sees(`document.querySelector('dialog').textContent.includes('No courier is free')`)
 }
 
 // TestDialogsWhileStale: a dialog that is open when the connection is lost says so and sends

@@ -9,7 +9,7 @@ import { Store, setServerTime, serverNow, instant } from './state.js'
 export const connection = new Store({ status: 'connecting' })
 
 // board is replaced at most ten times a second, however many changes arrive.
-export const board = new Store({ ready: false, orders: new Map(), ended: [], couriers: null, couriersError: null, hidden: { waiting: 0, assigned: 0, held: 0 } })
+export const board = new Store({ ready: false, orders: new Map(), ended: [], endedRead: false, couriers: null, couriersError: null, hidden: { waiting: 0, assigned: 0, held: 0 } })
 
 const maxLoaded = 2000 // orders of one state
 const maxEnded = 50
@@ -17,6 +17,7 @@ const active = new Set(['waiting', 'assigned', 'held'])
 
 let orders = new Map()
 let ended = []
+let endedRead = false
 let endedAt = new Map() // order → when it ended, so that an older list does not bring it back
 let couriers = null
 let couriersError = null
@@ -28,7 +29,7 @@ let generation = 0
 function publish() {
   pending ||= setTimeout(() => {
     pending = 0
-    board.value = { ready, orders, ended, couriers, couriersError, hidden }
+    board.value = { ready, orders, ended, endedRead, couriers, couriersError, hidden }
   }, 100)
 }
 
@@ -116,8 +117,9 @@ async function loadEnded(of) {
     const [completed, cancelled] = await Promise.all(['completed', 'cancelled'].map(s => get(`/api/v1/orders?state=${s}&limit=${maxEnded}`)))
     if (of !== generation) return
     for (const o of [...completed.items, ...cancelled.items]) end(fromAPI(o))
+    endedRead = true
     publish()
-  } catch { /* the next changes fill the list */ }
+  } catch { /* refresh tries again */ }
 }
 
 function change(c) {
@@ -144,8 +146,9 @@ let courierEvents = 0
 let courierEventOf = new Map() // courier → the number of the last event that changed it
 
 function putCourier(id, c) {
+  if (!couriers) return touchCouriers() // one is not the list
   courierEventOf.set(id, ++courierEvents)
-  couriers = new Map(couriers ?? [])
+  couriers = new Map(couriers)
   c ? couriers.set(id, c) : couriers.delete(id)
 }
 
@@ -188,6 +191,7 @@ async function loadCouriers() {
 async function refresh() {
   if (document.hidden || connection.value.status !== 'live') return
   loadCouriers()
+  if (!endedRead) loadEnded(generation)
   try {
     const { items } = await pages('/api/v1/orders?state=missing', 500)
     const missing = new Map(items.map(o => [o.order_id, o.missing_since]))
@@ -209,7 +213,7 @@ export function follow() {
     connection.value = { status: 'connecting' }
     const timer = setInterval(refresh, 10_000)
     const leave = subscribe('/api/v1/stream', {
-      open: () => { if (ready) connection.value = { status: 'live' } }, // it continues, and may have nothing to send
+      open: () => { if (ready) { connection.value = { status: 'live' }; refresh() } }, // it continues, and may have nothing to send
       event: (kind, data) => {
         if (connection.value.status !== 'live') connection.value = { status: 'live' }
         if (kind === 'snapshot') begin(data)
@@ -223,7 +227,7 @@ export function follow() {
     })
     stop = () => { clearInterval(timer); leave() }
   }
-  return () => { if (!--users) setTimeout(() => { if (!users) { stop(); ready = false; connection.value = { status: 'connecting' } } }, 1000) }
+  return () => { if (!--users) setTimeout(() => { if (!users) { stop(); ready = false; publish(); connection.value = { status: 'connecting' } } }, 1000) }
 }
 
 export const command = (id, verb, body) => request('POST', `/api/v1/orders/${encodeURIComponent(id)}/${verb}`, body).then(r => r.data)

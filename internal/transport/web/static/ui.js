@@ -95,7 +95,7 @@ export function Form({ onSubmit, submit, onClose, dismiss = t('cancel'), childre
 export function Connection() {
   const c = useStore(connection)
   useNow()
-  if (c.status === 'stale') return html`<p class="note warn conn" role="status" data-conn="stale"><${Icon} name="overdue" /> ${t('conn.stale', { time: duration((Date.now() - c.since) / 1000) })}</p>`
+  if (c.status === 'stale') return html`<p class="note warn conn" role="status" data-conn="stale"><${Icon} name="overdue" /> ${t('conn.stale', { time: duration((Date.now() - c.since) / 1000) })}${c.error && html` ${message(c.error)}. <${Cause} of=${c.error} />`}</p>`
   return null
 }
 
@@ -141,17 +141,23 @@ export function Toasts() {
 export const Empty = ({ icon = 'check', title, children }) => html`<div class="empty"><${Icon} name=${icon} size=${28} /><p>${title}</p>${children}</div>`
 export const Loading = ({ rows = 3 }) => html`<div class="loading" role="status" aria-label=${t('loading')}>${Array.from({ length: rows }, () => html`<div class="bone" />`)}</div>`
 
+// Cause links to what explains an error: that a dependency is unavailable is explained by Health.
+export function Cause({ of, look }) {
+  const page = /_unavailable$/.test(of.code) ? '/ui/health' : of.page
+  return page && page !== location.pathname && html`<a class=${look} href=${page}>${t('failed.why')}</a>`
+}
+
 export function Failure({ error, retry }) {
   const forbidden = error?.code === 'forbidden'
   return html`<div class="empty failure" role="alert"><${Icon} name=${forbidden ? 'key' : 'overdue'} size=${28} /><p>${forbidden ? t('error.forbidden') : t('failed.load')}</p>
-    <p class="muted">${message(error)}</p>${error?.page && html`<a class="button" href=${error.page}>${t('failed.why')}</a>`}${retry && html`<button type="button" class="button" onClick=${retry}>${t('retry')}</button>`}</div>`
+    <p class="muted">${message(error)}</p>${error && html`<${Cause} of=${error} look="button" />`}${retry && html`<button type="button" class="button" onClick=${retry}>${t('retry')}</button>`}</div>`
 }
 
 // Loaded shows one of the states of a view: loading, failed, or its content, with a note
 // when the content is no longer fresh.
 export function Loaded({ of, children, rows }) {
   if (of.data === undefined) return of.error ? html`<${Failure} error=${of.error} retry=${of.reload} />` : html`<${Loading} rows=${rows} />`
-  return html`${of.error && html`<p class="note warn" role="status"><${Icon} name="overdue" /> ${t('stale.data', { at: dateTime(of.at) })} ${message(of.error)}</p>`}${children(of.data)}`
+  return html`${of.error && html`<p class="note warn" role="status"><${Icon} name="overdue" /> ${t('stale.data', { at: dateTime(of.at) })} ${message(of.error)}. <${Cause} of=${of.error} /></p>`}${children(of.data)}`
 }
 
 // Ago is the time since then, which keeps counting.

@@ -96,11 +96,11 @@ export default function Board() {
     </div>
     <div class="columns" data-tab=${tab}>
       ${['waiting', 'assigned', 'held'].map(state => html`<${Column} key=${state} state=${state} orders=${columns.all[state]} hidden=${b.hidden[state]} total=${totals[state]}
-        couriers=${b.couriers} loading=${!b.couriers && !b.couriersError} filtered=${Boolean(text || only)} open=${setDialog} />`)}
+        couriers=${b.couriers} loading=${!b.couriers && !b.couriersError} filtered=${Boolean(text || only)} stale=${conn.status === 'stale'} open=${setDialog} />`)}
       <${Couriers} all=${couriers} error=${b.couriersError} open=${setDialog} />
     </div>
-    <${Ended} orders=${b.ended} couriers=${b.couriers} />
-    ${dialog?.kind === 'assign' && html`<${Assign} order=${dialog.order} now=${now} onClose=${close} couriers=${couriers ?? []} />`}
+    <${Ended} orders=${b.ended} read=${b.endedRead} couriers=${b.couriers} />
+    ${dialog?.kind === 'assign' && html`<${Assign} order=${dialog.order} now=${now} onClose=${close} couriers=${couriers} />`}
     ${dialog?.kind === 'unassign' && html`<${Reason} id=${dialog.order.id} verb="unassign" now=${now} done=${t('done.unassigned')} onClose=${close} />`}
     ${dialog?.kind === 'cancel' && html`<${Reason} id=${dialog.order.id} verb="cancel" now=${now} done=${t('done.cancelled')} onClose=${close} />`}
   </section>`
@@ -129,7 +129,7 @@ function Search({ value }) {
     autocomplete="off" spellcheck="false" maxlength="64" onInput=${e => { setDraft(e.target.value); setQuery({ q: e.target.value }) }} /><kbd aria-hidden="true">/</kbd></form>`
 }
 
-function Column({ state, orders, hidden, total, couriers, loading, filtered, open }) {
+function Column({ state, orders, hidden, total, couriers, loading, stale, filtered, open }) {
   const [end, setEnd] = useState(step)
   const last = Math.min(end, orders.length)
   const first = Math.max(0, last - most)
@@ -139,7 +139,7 @@ function Column({ state, orders, hidden, total, couriers, loading, filtered, ope
     <div class="cards">
       ${first > 0 && html`<button type="button" class="button more before" onClick=${() => setEnd(Math.max(most, last - step))}>${t('show.before', { n: Math.min(step, first), all: number(first) })}</button>`}
       ${orders.slice(first, last).map((o, i) => html`<${Card} key=${o.id} o=${o} place=${state === 'waiting' && !filtered ? first + i + 1 : 0} courier=${couriers?.get(o.courier)} loading=${loading} open=${open} />`)}
-      ${orders.length === 0 && html`<${Empty} icon=${filtered ? 'search' : state === 'held' ? 'check' : state} title=${t(filtered ? 'empty.filtered' : 'empty.' + state)} />`}
+      ${orders.length === 0 && html`<${Empty} icon=${filtered ? 'search' : state === 'held' ? 'check' : state} title=${t(filtered ? 'empty.filtered' : stale ? 'empty.stale' : 'empty.' + state)} />`}
       ${rest > 0 && html`<button type="button" class="button more after" onClick=${() => setEnd(last + step)}>${t('show.more', { n: Math.min(step, rest), all: number(rest + hidden) })}</button>`}
       ${rest <= 0 && hidden > 0 && html`<p class="muted more">${t('hidden', { n: hidden })}</p>`}
     </div></section>`
@@ -230,9 +230,9 @@ const Person = ({ c }) => useMemo(() => html`<li class="person person-${c.status
   ${c.status === 'paused' || c.pause_after_delivery ? html`<${Action} small icon="play" label=${t('do.resume', { name: c.name })} onClick=${() => resume(c)} />` : html`<${Action} small icon="pause" label=${t('do.pause', { name: c.name })} onClick=${() => pause(c)} />`}
 </li>`, [c])
 
-function Ended({ orders, couriers }) {
+function Ended({ orders, read, couriers }) {
   return html`<section class="ended" aria-labelledby="ended"><header><h2 id="ended">${t('ended')}</h2><span class="muted">${t('ended.lead')}</span></header>
-    ${orders.length === 0 ? html`<${Empty} icon="completed" title=${t('empty.ended')} />` : html`<div class="rows"><table><thead><tr><th>${t('order')}</th><th>${t('state')}</th><th>${t('courier')}</th><th>${t('when')}</th></tr></thead>
+    ${orders.length === 0 ? read ? html`<${Empty} icon="completed" title=${t('empty.ended')} />` : html`<${Loading} />` : html`<div class="rows"><table><thead><tr><th>${t('order')}</th><th>${t('state')}</th><th>${t('courier')}</th><th>${t('when')}</th></tr></thead>
       <tbody>${orders.map(o => html`<tr key=${o.id}><td><${OrderID} id=${o.id} /></td><td><${State} state=${o.state} /></td><td>${o.courier ? html`<a href=${'/ui/couriers/' + o.courier}>${couriers?.get(o.courier)?.name ?? o.courierName ?? t('courier.n', { id: o.courier })}</a>` : '–'}</td><td>${t('ago.before')}<${Ago} at=${o.at} />${t('ago.after')}</td></tr>`)}</tbody></table></div>`}</section>`
 }
 
@@ -248,17 +248,18 @@ function usePassed(possible, now) {
 
 const Passed = ({ title, now, onClose }) => html`<${Dialog} title=${title} onClose=${onClose}><p class="note warn" role="status">${t('meanwhile')} <${State} state=${now} /></p><footer><button type="button" class="button" onClick=${onClose}>${t('close')}</button></footer><//>`
 
-// Assign offers the next free courier, or one of those who are free now.
+// Assign offers the next free courier, or one of those who are free now; couriers is null
+// until they are read.
 export function Assign({ order: o, now, couriers, onClose }) {
-  const free = couriers.filter(c => c.status === 'available').sort((a, b) => a.deliveries - b.deliveries)
+  const free = (couriers ?? []).filter(c => c.status === 'available').sort((a, b) => a.deliveries - b.deliveries)
   const [text, setText] = useState('')
   const [passed, send] = usePassed(['waiting', 'held', 'seen'], now)
   const shown = free.filter(c => c.name.toLowerCase().includes(text.trim().toLowerCase())).slice(0, 50)
   const to = c => send(async () => { await run(o.id, 'assign', c ? { courier_id: c.id } : {}, c ? t('done.assigned.to', { name: c.name }) : t('done.assigned')); onClose() })
   if (passed) return html`<${Passed} title=${t('assign.title', { id: o.id })} now=${now} onClose=${onClose} />`
   return html`<${Dialog} title=${t('assign.title', { id: o.id })} onClose=${onClose}>
-    ${free.length > 0 && html`<${Action} class="button primary block" data-first icon="check" onClick=${() => to(null)}>${t('assign.next')}<//>`}
-    <p class="muted">${free.length ? t('assign.or', { n: free.length }) : t(now === 'held' ? 'assign.none.held' : 'assign.none')}</p>
+    ${(!couriers || free.length > 0) && html`<${Action} class="button primary block" data-first icon="check" onClick=${() => to(null)}>${t('assign.next')}<//>`}
+    ${!couriers ? html`<${Loading} rows=${1} />` : html`<p class="muted">${free.length ? t('assign.or', { n: free.length }) : t(now === 'held' ? 'assign.none.held' : 'assign.none')}</p>`}
     ${free.length > 8 && html`<input type="search" value=${text} placeholder=${t('search.courier')} aria-label=${t('search.courier')} onInput=${e => setText(e.target.value)} />`}
     <ul class="choices">${shown.map(c => html`<li key=${c.id}><${Action} class="choice" icon=${c.transport_type} onClick=${() => to(c)}><span>${c.name}</span><small class="muted">${word('transport.', c.transport_type)} · ${t('deliveries.n', { n: c.deliveries })}</small><//></li>`)}</ul><//>`
 }

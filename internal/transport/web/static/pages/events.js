@@ -2,7 +2,8 @@ import { html, useState, useEffect, useMemo, useRef } from '../view.js'
 import { t, word, number, time, dateTime } from '../i18n.js'
 import { get, post } from '../api.js'
 import { useData, useStore, route, session, setQuery, toast } from '../state.js'
-import { Icon, Action, Badge, State, Dialog, Form, Loaded, PageHead, OrderID, Empty, Failure, Loading, Field, message } from '../ui.js'
+import { board } from '../live.js'
+import { Icon, Action, Badge, State, Cause, Dialog, Form, Loaded, PageHead, OrderID, Empty, Failure, Loading, Field, message } from '../ui.js'
 import { hex } from './dead_letters.js'
 
 const kept = 500 // records that the page keeps
@@ -19,6 +20,7 @@ export default function Events() {
 
 function Records({ topic }) {
   const { query } = useStore(route)
+  const { couriers } = useStore(board)
   const topics = useStore(session).topics ?? []
   const published = topic !== '' && topic === topics[1] // events of assignments
   const partition = query.get('partition') ?? ''
@@ -64,19 +66,19 @@ function Records({ topic }) {
         <label class="inline"><span>${t('partition')}</span><input class="tiny" name="partition" type="number" min="0" value=${partition} /></label><label class="inline"><span>${t('offset')}</span><input class="tiny" name="offset" type="number" min="0" value=${offset} /></label>
         <label class="inline"><span>${t('since')}</span><input name="since" type="datetime-local" value=${since} /></label><button class="button">${t('seek')}</button>
         ${(seek || partition) && html`<button type="button" class="button quiet" onClick=${() => setQuery({ partition: '', offset: '', since: '' })}>${t('events.live')}</button>`}</form></div>
-    ${state.error && state.loaded && html`<p class="note warn" role="status"><${Icon} name="overdue" /> ${t('stale.data', { at: dateTime(state.at) })} ${message(state.error)}</p>`}
+    ${state.error && state.loaded && html`<p class="note warn" role="status"><${Icon} name="overdue" /> ${t('stale.data', { at: dateTime(state.at) })} ${message(state.error)}. <${Cause} of=${state.error} /></p>`}
     ${!state.loaded ? state.error ? html`<div class="panel"><${Failure} error=${state.error} /></div>` : html`<${Loading} /> ` : !shown.length ? html`<div class="panel"><${Empty} icon="events" title=${t(text || !published && outcome ? 'empty.filtered' : 'empty.events')} /></div>` : html`
     <div class="rows"><table class="records"><thead><tr><th>${t('time')}</th><th>${t('record')}</th><th>${t('order')}</th>${published ? html`<th>${t('type')}</th><th>${t('courier')}</th><th class="num">${t('sequence')}</th>` : html`<th>${t('status')}</th><th>${t('outcome')}</th>`}<th>${t('value')}</th></tr></thead>
-      <tbody>${shown.map(r => html`<${Row} key=${r.partition + '@' + r.offset} r=${r} published=${published} open=${setDialog} />`)}</tbody></table></div>`}
+      <tbody>${shown.map(r => html`<${Row} key=${r.partition + '@' + r.offset} r=${r} published=${published} courier=${couriers?.get(r.courier_id)?.name} open=${setDialog} />`)}</tbody></table></div>`}
     ${dialog?.kind === 'show' && html`<${Show} r=${dialog.record} onClose=${() => setDialog(null)} />`}
     ${dialog?.kind === 'publish' && html`<${Publish} onClose=${() => setDialog(null)} known=${shown.find(r => r.order_id)} />`}`
 }
 
 export const Outcome = ({ r }) => html`<${Badge} kind=${badges[r.outcome][0]} icon=${badges[r.outcome][1]} title=${r.recheck_at && dateTime(r.recheck_at)}>${t('outcome.' + r.outcome)}<//>`
 
-const Row = ({ r, published, open }) => useMemo(() => html`<tr data-row=${r.partition + '@' + r.offset} data-outcome=${r.outcome} tabindex="0" onKeyDown=${e => e.key === 'Enter' && e.target === e.currentTarget && (e.preventDefault(), open({ kind: 'show', record: r }))}>
+const Row = ({ r, published, courier, open }) => useMemo(() => html`<tr data-row=${r.partition + '@' + r.offset} data-outcome=${r.outcome} tabindex="0" onKeyDown=${e => e.key === 'Enter' && e.target === e.currentTarget && (e.preventDefault(), open({ kind: 'show', record: r }))}>
   <td>${time(r.at)}</td><td class="mono"><button type="button" class="link" onClick=${() => open({ kind: 'show', record: r })}>${r.partition}@${r.offset}</button></td><td>${r.order_id ? html`<${OrderID} id=${r.order_id} />` : '–'}</td><td>${r.status ?? r.type ?? '–'}</td>
-  ${published ? html`<td>${r.courier_id ? html`<a href=${'/ui/couriers/' + r.courier_id}>${r.courier_id}</a>` : '–'}</td><td class="num">${r.sequence ?? '–'}</td>` : html`<td><${Outcome} r=${r} />${r.applied_state && html` <small class="muted">${word('state.', r.applied_state)}</small>`}</td>`}<td class="mono preview muted">${utf8(r.value).slice(0, 120)}</td></tr>`, [r.partition, r.offset, r.outcome])
+  ${published ? html`<td>${r.courier_id ? html`<a href=${'/ui/couriers/' + r.courier_id}>${courier ?? t('courier.n', { id: r.courier_id })}</a>` : '–'}</td><td class="num">${r.sequence ?? '–'}</td>` : html`<td><${Outcome} r=${r} />${r.applied_state && html` <small class="muted">${word('state.', r.applied_state)}</small>`}</td>`}<td class="mono preview muted">${utf8(r.value).slice(0, 120)}</td></tr>`, [r.partition, r.offset, r.outcome, courier])
 
 function Group() {
   const consumer = useData(() => get('/api/v1/consumer'), [], 5)

@@ -43,10 +43,10 @@ export default function Order({ rest }) {
       ${o.state === 'held' && !o.no_courier && html`<div><dt>${t('reason')}</dt><dd>${o.held_reason}</dd></div>`}
       ${o.order_created_at && html`<div><dt>${t('created')}</dt><dd>${dateTime(o.order_created_at)}</dd></div>`}
       <div><dt>${t('first.seen')}</dt><dd>${dateTime(o.first_seen_at)}</dd></div>
-      ${o.missing_since && !o.no_courier && html`<div><dt>${t('missing.since')}</dt><dd>${dateTime(o.missing_since)}<br /><small class="muted">${t('missing.help')}</small></dd></div>`}
+      ${o.missing_since && !o.no_courier && html`<div><dt>${t('missing.since')}</dt><dd>${dateTime(o.missing_since)}<br /><small class="muted">${t(o.state === 'assigned' ? 'missing.assigned' : 'missing.help')}</small></dd></div>`}
       ${o.recheck && !o.no_courier && html`<div><dt>${t('recheck.next')}</dt><dd>${dateTime(o.recheck.at)}<br /><small class="muted">${word('recheck.', o.recheck.reason)}, ${t('attempts', { n: o.recheck.attempts })}${o.recheck.error && ': ' + o.recheck.error}</small></dd></div>`}
     </dl></section></div>
-    ${dialog === 'assign' && html`<${Assign} order=${{ id: o.order_id }} now=${now(o)} onClose=${close} couriers=${[...b.couriers?.values() ?? []]} />`}
+    ${dialog === 'assign' && html`<${Assign} order=${{ id: o.order_id }} now=${now(o)} onClose=${close} couriers=${b.couriers && [...b.couriers.values()]} />`}
     ${dialog === 'unassign' && html`<${Reason} id=${o.order_id} verb="unassign" now=${now(o)} done=${t('done.unassigned')} onClose=${close} />`}
     ${dialog === 'cancel' && html`<${Reason} id=${o.order_id} verb="cancel" now=${now(o)} done=${t('done.cancelled')} onClose=${close} />`}
     ${dialog === 'curl' && html`<${Curl} o=${o} onClose=${() => setDialog('')} />`}`
