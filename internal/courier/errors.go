@@ -1,6 +1,9 @@
 package courier
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors that callers distinguish.
 var (
@@ -40,6 +43,23 @@ var (
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
+
+// Explained is an error with what the caller needs besides: ids and states, no personal data.
+type Explained struct {
+	Err    error
+	Detail string
+}
+
+// Error implements error.
+func (e Explained) Error() string { return e.Err.Error() + ": " + e.Detail }
+
+// Unwrap returns the error without the detail.
+func (e Explained) Unwrap() error { return e.Err }
+
+// Explain returns err with a detail of ids and states, without personal data.
+func Explain(err error, format string, args ...any) error {
+	return Explained{err, fmt.Sprintf(format, args...)}
+}
 
 // Refused reports whether err means that a command is not allowed, not that it failed.
 func Refused(err error) bool {

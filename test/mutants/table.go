@@ -669,6 +669,12 @@ var mutants = []mutant{
 		"./internal/cli/doctor TestServerThatHangs",
 	},
 	{
+		"only ids and states in a refusal", "internal/transport/rest/problem.go",
+		"detail = explained.Error()",
+		"detail = err.Error()",
+		"./internal/transport/rest TestExchanges",
+	},
+	{
 		"a read has changed nothing", "internal/cli/client/errors.go",
 		"if e.read && e.Status == http.StatusServiceUnavailable {",
 		"if false {",

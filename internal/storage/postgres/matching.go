@@ -100,6 +100,7 @@ func (o ordersTx) Assign(
 // it locks the next available courier that no other transaction has locked.
 func (o ordersTx) lockAvailable(ctx context.Context, id int64) (int64, error) {
 	status := courier.StatusAvailable
+	var order courier.OrderID
 	var err error
 	absent := courier.ErrNotFound
 	if id == 0 {
@@ -107,15 +108,17 @@ func (o ordersTx) lockAvailable(ctx context.Context, id int64) (int64, error) {
 		err = o.tx.QueryRow(ctx, `SELECT id FROM couriers WHERE status = 'available'
 			ORDER BY deliveries, free_since, id LIMIT 1 FOR UPDATE SKIP LOCKED`).Scan(&id)
 	} else {
-		err = o.tx.QueryRow(ctx, `SELECT status FROM couriers WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, id).Scan(&status)
+		err = o.tx.QueryRow(ctx, `SELECT status, coalesce(order_id, '') FROM couriers WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, id).Scan(&status, &order)
 	}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return 0, absent
 	case err != nil:
 		return 0, fmt.Errorf("lock courier: %w", err)
+	case order != "":
+		return 0, courier.Explain(courier.ErrCourierNotAvailable, "courier %d is %s with order %s", id, status, order)
 	case status != courier.StatusAvailable:
-		return 0, fmt.Errorf("%w: status is %s", courier.ErrCourierNotAvailable, status)
+		return 0, courier.Explain(courier.ErrCourierNotAvailable, "courier %d is %s", id, status)
 	}
 	return id, nil
 }

@@ -263,7 +263,10 @@ func TestAssign(t *testing.T) {
 	if err != nil || a.OrderID != "a" || a.CourierID != 3 || a.Transport != courier.Scooter || a.Deadline.IsZero() {
 		t.Errorf("assigned %+v, %v; want courier 3, the next available one", a, err)
 	}
-	for id, want := range map[int64]error{1: courier.ErrCourierNotAvailable, 3: courier.ErrCourierNotAvailable, 99: courier.ErrNotFound} {
+	for id, want := range map[int64]error{
+		1: courier.Explain(courier.ErrCourierNotAvailable, "courier 1 is paused"), 3: courier.Explain(courier.ErrCourierNotAvailable, "courier 3 is busy with order a"),
+		99: courier.ErrNotFound,
+	} {
 		if _, err := f.assign("b", id); !errors.Is(err, want) {
 			t.Errorf("courier %d: err = %v, want %v", id, err, want)
 		}

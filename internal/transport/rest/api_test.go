@@ -182,6 +182,8 @@ func exchanges() []exchange {
 		refused("no such order", courier.ErrNoSuchOrder, 404, problemBody("order_not_found")),
 		refused("no courier available", courier.ErrNoCourierAvailable, 409, problemBody("no_courier_available")),
 		refused("courier not available", fmt.Errorf("%w: busy", courier.ErrCourierNotAvailable), 409, problemBody("courier_not_available")),
+		refused("courier busy", fmt.Errorf("secret: %w", courier.Explain(courier.ErrCourierNotAvailable, "courier 7 is paused")), 409,
+			problemBody("courier_not_available", "the courier is not available: courier 7 is paused")),
 		refused("assigned already", courier.ErrAlreadyAssigned, 409, problemBody("order_already_assigned")),
 		refused("ended", courier.ErrOrderEnded, 409, problemBody("order_ended")),
 		refused("unknown status", courier.ErrStatusUnknown, 409, problemBody("order_status_unknown")),

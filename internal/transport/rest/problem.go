@@ -8,6 +8,8 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"service-courier/internal/courier"
 )
 
 // Problem is the body of every error (RFC 9457). Code is the stable name of its kind,
@@ -58,15 +60,19 @@ func problem(code, detail string) *Problem {
 	return p
 }
 
-// problemOf returns the problem of err. Its detail is the text of the kind, never that
-// of a wrapping error, which may contain secrets.
+// problemOf returns the problem of err. Its detail is the text of the kind or of a
+// courier.Explained, never that of another error around it, which may contain secrets.
 func problemOf(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
 	for _, k := range kinds {
 		if k.err != nil && errors.Is(err, k.err) {
-			p := problem(k.code, "")
+			detail := ""
+			if explained, ok := errors.AsType[courier.Explained](err); ok && explained.Err == k.err { //nolint:errorlint // nothing is wrapped in it
+				detail = explained.Error()
+			}
+			p := problem(k.code, detail)
 			if k.status == http.StatusUnprocessableEntity || k.code == codeInvalidPhone {
 				p.Errors = leaves(err, k.err)
 			}

@@ -118,15 +118,28 @@ func (u *Couriers) Ensure(ctx context.Context, c courier.Courier) (registered co
 		if err == nil && registered.Name == c.Name && registered.Transport == c.Transport {
 			return registered, false, nil
 		}
-		if errors.Is(err, courier.ErrNotFound) { // deleted meanwhile
-			err = nil
-		}
-		return courier.Courier{}, false, errors.Join(courier.ErrPhoneRegistered, err)
+		return courier.Courier{}, false, registeredBy(registered, err)
 	case err != nil:
 		return courier.Courier{}, false, err
 	}
 	registered, err = u.Get(ctx, id)
 	return registered, true, err
+}
+
+// registeredBy refuses a phone that a courier has, which was read with the error err.
+func registeredBy(c courier.Courier, err error) error {
+	switch {
+	case err == nil:
+		return courier.Explain(courier.ErrPhoneRegistered, "courier %d has it", c.ID)
+	case errors.Is(err, courier.ErrNotFound): // deleted meanwhile
+		return courier.ErrPhoneRegistered
+	}
+	return errors.Join(courier.ErrPhoneRegistered, err)
+}
+
+// busyWith refuses to change a courier with an open delivery.
+func busyWith(c courier.Courier) error {
+	return courier.Explain(courier.ErrBusy, "order %s", c.OrderID)
 }
 
 func (u *Couriers) normalize(c courier.Courier) (courier.Courier, error) {
@@ -167,7 +180,7 @@ func (u *Couriers) Change(ctx context.Context, id int64, f Fields, expect Expect
 		}
 		f.Phone = &number
 	}
-	return u.change(ctx, id, expect, func(c courier.Courier) (courier.Courier, error) {
+	changed, err := u.change(ctx, id, expect, func(c courier.Courier) (courier.Courier, error) {
 		was := c.Status
 		set(&c.Name, f.Name)
 		set(&c.Phone, f.Phone)
@@ -179,10 +192,14 @@ func (u *Couriers) Change(ctx context.Context, id int64, f Fields, expect Expect
 		case c.Status == courier.StatusBusy:
 			return c, courier.ErrBusyNotSettable
 		case was == courier.StatusBusy:
-			return c, courier.ErrBusy
+			return c, busyWith(c)
 		}
 		return c, c.Validate()
 	})
+	if errors.Is(err, courier.ErrPhoneRegistered) && f.Phone != nil {
+		err = registeredBy(u.store.ByPhone(ctx, *f.Phone))
+	}
+	return changed, err
 }
 
 func set[T any](field, value *T) {
@@ -201,7 +218,7 @@ func (u *Couriers) Pause(ctx context.Context, id int64, afterDelivery bool, expe
 		case c.PauseAfter || afterDelivery:
 			c.PauseAfter = true
 		default:
-			return c, courier.ErrBusy
+			return c, busyWith(c)
 		}
 		return c, nil
 	})
@@ -227,7 +244,7 @@ func (u *Couriers) Delete(ctx context.Context, id int64, expect Expect) error {
 			return err
 		}
 		if c.Status == courier.StatusBusy {
-			return courier.ErrBusy
+			return busyWith(c)
 		}
 		return nil
 	})

@@ -63,6 +63,19 @@ func (s *store) Change(ctx context.Context, id int64, decide couriers.Decide) (c
 	return c, err
 }
 
+// TestBusyCourierNamesTheOrder: what has to be unassigned first.
+func TestBusyCourierNamesTheOrder(t *testing.T) {
+	c := of(courier.StatusBusy)
+	c.OrderID = "o-1"
+	u := couriers.New(&store{kept: []courier.Courier{c}}, phones, func() {})
+	_, paused := u.Pause(t.Context(), 1, false, nil)
+	for _, err := range []error{paused, u.Delete(t.Context(), 1, nil)} {
+		if want := courier.Explain(courier.ErrBusy, "order o-1"); !errors.Is(err, want) {
+			t.Errorf("err = %v, want %v", err, want)
+		}
+	}
+}
+
 func (s *store) Delete(ctx context.Context, id int64, allow func(courier.Courier) error) error {
 	c, err := s.Get(ctx, id)
 	if err == nil {
@@ -306,6 +319,12 @@ func TestEnsure(t *testing.T) {
 	} {
 		if _, _, err := u.Ensure(t.Context(), other); !errors.Is(err, courier.ErrPhoneRegistered) || errors.Is(err, courier.ErrNotFound) {
 			t.Errorf("other %s: err = %v, want ErrPhoneRegistered alone", what, err)
+		} else if who := "phone already registered: courier 1 has it"; (err.Error() == who) == (what == "deleted") {
+			t.Errorf("other %s: err = %v", what, err)
 		}
+	}
+	phone := "89000000001"
+	if _, err := u.Change(t.Context(), 1, couriers.Fields{Phone: &phone}, nil); err == nil || err.Error() != "phone already registered: courier 1 has it" {
+		t.Errorf("change: err = %v", err)
 	}
 }

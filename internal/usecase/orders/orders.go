@@ -98,6 +98,9 @@ func (o *Orders) EnsureAssigned(ctx context.Context, id courier.OrderID, courier
 		return order, err
 	}
 	if refusal != nil && (order.State != courier.StateAssigned || courierID != 0 && order.Delivery.CourierID != courierID) {
+		if order.State == courier.StateAssigned {
+			refusal = courier.Explain(courier.ErrAlreadyAssigned, "courier %d", order.Delivery.CourierID)
+		}
 		return order, refusal
 	}
 	return order, nil

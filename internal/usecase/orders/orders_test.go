@@ -169,7 +169,7 @@ func TestEnsureAssignedIsSafeToRepeat(t *testing.T) {
 		{"assigned", courier.StateWaiting, seven, nil, 7, nil},
 		{"repeated", courier.StateAssigned, seven, nil, 7, nil},
 		{"repeated with any courier", courier.StateAssigned, seven, nil, 0, nil},
-		{"another courier", courier.StateAssigned, seven, nil, 8, courier.ErrAlreadyAssigned},
+		{"another courier", courier.StateAssigned, seven, nil, 8, courier.Explain(courier.ErrAlreadyAssigned, "courier 7")},
 		{"unassigned meanwhile", courier.StateAssigned, waiting, nil, 0, courier.ErrAlreadyAssigned},
 		{"refused otherwise", courier.StateWaiting, seven, courier.ErrNoCourierAvailable, 7, courier.ErrNoCourierAvailable},
 	}
