@@ -154,6 +154,13 @@ func (r *remote) stats() *cobra.Command {
 	var q cli.StatisticsQuery
 	cmd := r.command("stats", "Show number, duration and overdue share of deliveries", cobra.NoArgs,
 		func(ctx context.Context, s *cli.Server, _ []string) error { return s.Statistics(ctx, q) })
+	cmd.Long = "Show the deliveries completed on each day (UTC), or with --couriers of each courier:\n" +
+		"DELIVERIES  completed ones; a cancelled order is none\n" +
+		"OVERDUE     share of those completed after their deadline\n" +
+		"AVERAGE     mean time from the last assignment to completion\n" +
+		"P95         time within which 95 % of them were completed; from a histogram, so up to 10 % off if there are several\n" +
+		"WAITING     mean time from when the order was first seen to its last assignment: of an order that was\n" +
+		"            reassigned it includes the time with the first courier"
 	cmd.Example = "  service-courier stats                               # the last 30 days, by day\n" +
 		"  service-courier stats --today\n" +
 		"  service-courier stats --by period --from 2026-01-01\n" +
@@ -250,7 +257,8 @@ func formatFlag(cmd *cobra.Command, format *output.Format) {
 // writer prints to standard output.
 func writer(cmd *cobra.Command, format output.Format) output.Writer {
 	out := cmd.OutOrStdout()
-	return output.Writer{Out: out, Format: format, Color: colored(cli.IsTerminal(out), os.Getenv("NO_COLOR"))}
+	terminal := cli.IsTerminal(out)
+	return output.Writer{Out: out, Format: format, Color: colored(terminal, os.Getenv("NO_COLOR")), Compact: terminal}
 }
 
 // colored implements https://no-color.org: any value of NO_COLOR but "" disables

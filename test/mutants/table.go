@@ -675,6 +675,12 @@ var mutants = []mutant{
 		"./internal/transport/rest TestExchanges",
 	},
 	{
+		"the p95 of one delivery is exact", "internal/usecase/statistics/statistics.go",
+		"if f.Deliveries == 1 {",
+		"if false {",
+		"./internal/usecase/statistics TestQuantileOfFewDeliveries",
+	},
+	{
 		"a read has changed nothing", "internal/cli/client/errors.go",
 		"if e.read && e.Status == http.StatusServiceUnavailable {",
 		"if false {",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -41,6 +42,8 @@ type Writer struct {
 	Out    io.Writer
 	Format Format
 	Color  bool // colours the states in a table
+
+	Compact bool // leaves out the columns of a list that are empty in every row
 }
 
 // Item prints one item. A table has a line per field, with its name.
@@ -134,7 +137,24 @@ func (w Writer) table(items []json.RawMessage, columns []Column) error {
 		}
 		rows = append(rows, row)
 	}
-	return w.aligned(rows, make([]int, len(columns)))
+	if w.Compact && len(items) > 0 {
+		rows = withoutEmpty(rows)
+	}
+	return w.aligned(rows, make([]int, len(rows[0])))
+}
+
+// withoutEmpty returns a header and rows without the columns that are empty in every row.
+func withoutEmpty(rows [][]cell) [][]cell {
+	kept := make([][]cell, len(rows))
+	for column := range rows[0] {
+		if !slices.ContainsFunc(rows[1:], func(row []cell) bool { return row[column].text != none }) {
+			continue
+		}
+		for i, row := range rows {
+			kept[i] = append(kept[i], row[column])
+		}
+	}
+	return kept
 }
 
 // Rows prints a table of texts, without colours.

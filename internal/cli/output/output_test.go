@@ -55,6 +55,19 @@ func TestNoItems(t *testing.T) {
 	}
 }
 
+// TestCompact: what no row has takes no room on a terminal.
+func TestCompact(t *testing.T) {
+	t.Parallel()
+	for want, given := range map[string][]string{
+		"ID  STATE\n2   seen\n3   -\n": {items[1], `{"id":3}`}, "ID  COURIER  STATE  OVERDUE\n": nil,
+	} {
+		var out strings.Builder
+		if _, err := (output.Writer{Out: &out, Format: output.Table, Compact: true}).List(answers(nil, given...), columns, 0); err != nil || out.String() != want {
+			t.Errorf("%q, %v; want %q", &out, err, want)
+		}
+	}
+}
+
 func TestLimitReportsMore(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[int]bool{1: true, 2: false, 3: false} {

@@ -161,11 +161,14 @@ func (f Figures) AverageDelivery() (float64, bool) {
 }
 
 // QuantileDelivery returns the nearest-rank quantile q of the delivery times in seconds;
-// false without a delivery. It is as exact as Histogram.Quantile. When the mean is above
-// that, in the same bucket, it is the better estimate: of one delivery it is exact.
+// false without a delivery. It is as exact as Histogram.Quantile, and exact for one delivery.
+// When the mean is above that, in the same bucket, it is the better estimate.
 func (f Figures) QuantileDelivery(q float64) (float64, bool) {
 	quantile, ok := f.Histogram.Quantile(q)
 	mean, _ := f.AverageDelivery()
+	if f.Deliveries == 1 {
+		return mean, true
+	}
 	if i, _ := f.Histogram.bucket(q); ok && mean > quantile && bucketOf(mean) == i {
 		return mean, true
 	}

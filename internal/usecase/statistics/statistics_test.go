@@ -57,6 +57,11 @@ func TestQuantileOfFewDeliveries(t *testing.T) {
 	if _, ok := (statistics.Figures{}).QuantileDelivery(0.95); ok {
 		t.Error("a p95 without a delivery")
 	}
+	one := statistics.Figures{Deliveries: 1, DeliveryTime: 75.2}
+	one.Histogram[12] = 1 // whose middle is 81.4 s
+	if p95, ok := one.QuantileDelivery(0.95); !ok || p95 != 75.2 {
+		t.Errorf("one delivery of 75.2 s: p95 %v", p95)
+	}
 	slow := statistics.Figures{Deliveries: 100, DeliveryTime: 99*20 + 9000} // mean 110 s, p95 20 s
 	slow.Histogram[bucket(20)], slow.Histogram[bucket(9000)] = 99, 1
 	if p95, _ := slow.QuantileDelivery(0.95); p95 > 25 {
