@@ -124,9 +124,9 @@ func (s *Server) lagOnce(ctx context.Context, most *int64) error {
 		}
 	}
 	if o := consumer.Outbox; o != nil && s.out.Format == output.Table {
-		line := fmt.Sprintf("outbox: %d transitions are not published to %s yet", o.Pending, o.Topic)
+		line := fmt.Sprintf("outbox: transitions not published to %s yet: %d", o.Topic, o.Pending)
 		if o.OldestAt != nil {
-			line += ", the oldest of " + o.OldestAt.Format(time.RFC3339)
+			line += ", the oldest of " + output.Clock(o.OldestAt.Format(time.RFC3339))
 		}
 		fmt.Fprintln(s.out.Out, output.Printable(line))
 	}

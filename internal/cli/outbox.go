@@ -81,7 +81,7 @@ func oldest(lag outbox.Lag) string {
 	if lag.Pending == 0 {
 		return ""
 	}
-	return ", the oldest of " + lag.OldestAt.UTC().Format(time.RFC3339)
+	return ", the oldest of " + output.Clock(lag.OldestAt.Format(time.RFC3339))
 }
 
 // outboxConns: one reads while no other is needed.

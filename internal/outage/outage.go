@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -30,7 +31,8 @@ func New(log *slog.Logger, component string) *Reporter {
 }
 
 // Failed reports a failed attempt. It logs the first failure of an outage, and the
-// first one with another fix: fixing one fault may reveal the next.
+// first one with another fix: fixing one fault may reveal the next. The error in the log
+// begins with its cause, if that is known; the operation that failed is another attribute.
 func (r *Reporter) Failed(ctx context.Context, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -45,13 +47,16 @@ func (r *Reporter) Failed(ctx context.Context, err error) {
 	if begins {
 		r.since, r.logged = time.Now(), make(map[string]bool)
 	}
-	fix := ""
+	fix, attrs := "", []any{slog.String("component", r.component), slog.Any("error", err)}
 	if f, ok := errors.AsType[Fixable](err); ok {
 		fix = f.Fix
+		if operation, ok := strings.CutSuffix(err.Error(), ": "+f.Error()); ok {
+			attrs = []any{slog.String("component", r.component), slog.Any("error", f), slog.String("operation", operation)}
+		}
 	}
 	if begins || fix != "" && !r.logged[fix] {
 		r.logged[fix] = true
-		r.log.WarnContext(ctx, "dependency unavailable, retrying", slog.String("component", r.component), slog.Any("error", err))
+		r.log.WarnContext(ctx, "dependency unavailable, retrying", attrs...)
 	}
 }
 

@@ -47,7 +47,7 @@ func TestNextFaultIsLogged(t *testing.T) {
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], "unknown authority; correct") || !strings.Contains(lines[1], "connect: refused; correct") {
+	if len(lines) != 2 || !strings.Contains(lines[0], "unknown authority; correct") || !strings.Contains(lines[1], `error="refused; correct KAFKA_SASL_PASSWORD" operation=connect`) {
 		t.Errorf("want one line for each of the two faults, got:\n%s", out.String())
 	}
 }

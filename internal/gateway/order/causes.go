@@ -18,7 +18,13 @@ func Explain(err error) error {
 		return nil
 	}
 	cause, fix := causeOf(err)
-	return outage.Fixable{Cause: cause, Err: errors.New(strings.TrimPrefix(err.Error(), ErrUnavailable.Error()+": ")), Fix: fix}
+	return outage.Fixable{Cause: cause, Err: detail(err), Fix: fix}
+}
+
+// detail is err without what its cause says already.
+func detail(err error) error {
+	text := strings.TrimPrefix(err.Error(), ErrNotServiceOrder.Error()+": ")
+	return errors.New(strings.TrimPrefix(text, ErrUnavailable.Error()+": "))
 }
 
 // ExplainGRPC is Explain for the gRPC API, whose errors say no more than their text does.
@@ -27,7 +33,7 @@ func ExplainGRPC(err error) error {
 		return nil
 	}
 	return outage.Fixable{
-		Cause: "service-order's gRPC API does not answer", Err: errors.New(strings.TrimPrefix(err.Error(), ErrUnavailable.Error()+": ")),
+		Cause: "service-order's gRPC API does not answer", Err: detail(err),
 		Fix: "start it, or correct ORDER_SERVICE_GRPC_ADDR and ORDER_SERVICE_GRPC_TLS; orders are fetched over HTTP meanwhile",
 	}
 }

@@ -68,6 +68,9 @@ func TestCauses(t *testing.T) {
 			t.Errorf("%s: %v, want %q and %q", what, err, c.cause, c.fix)
 			continue
 		}
+		if text := err.Error(); strings.Count(text, "look like") > 1 || strings.Contains(text, "unavailable") {
+			t.Errorf("%s: the cause is stated twice: %s", what, text)
+		}
 		t.Log(err)
 		if public := outage.Public(err, ""); strings.Contains(public, "sesame") || strings.Contains(public, "127.0.0.1") {
 			t.Errorf("%s: everyone reads %q", what, public)

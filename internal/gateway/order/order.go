@@ -42,7 +42,7 @@ type Lister interface {
 // Errors of OrderClient and Lister.
 var (
 	ErrNotFound    = errors.New("service-order does not have the order")
-	ErrUnavailable = errors.New("service-order unavailable")
+	ErrUnavailable = courier.ErrOrdersUnavailable
 	// ErrNotServiceOrder matches ErrUnavailable: the answer has not the form of
 	// service-order's, and proves nothing about an order.
 	ErrNotServiceOrder = fmt.Errorf("%w: the answer does not look like service-order's", ErrUnavailable)

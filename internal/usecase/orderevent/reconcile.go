@@ -65,13 +65,21 @@ func (r *Reconciler) Execute(ctx context.Context, id courier.OrderID, source str
 	observations, refused, err := r.fetch(ctx, []mergedHint{{orderID: id, hints: 1, command: true, source: source}}, nil)
 	switch {
 	case errors.Is(err, ErrPaused):
-		return fmt.Errorf("%w: %w", courier.ErrOrdersUnavailable, err)
+		return ordersUnavailable(err)
 	case err != nil || refused != nil:
 		return errors.Join(err, refused)
 	case observations[0].kind() == kindUnavailable:
-		return fmt.Errorf("%w: %w", courier.ErrOrdersUnavailable, observations[0].err)
+		return ordersUnavailable(observations[0].err)
 	}
 	return r.save(ctx, observations, nil, command)
+}
+
+// ordersUnavailable returns an error that matches courier.ErrOrdersUnavailable and says so once.
+func ordersUnavailable(err error) error {
+	if errors.Is(err, courier.ErrOrdersUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", courier.ErrOrdersUnavailable, err)
 }
 
 // save locks the orders, decides on each and writes what changed, in one transaction
