@@ -22,22 +22,27 @@ func TestUnknownLagIsNotZero(t *testing.T) {
 		partitions []rest.PartitionLag
 		total      *int64
 		kafkaError string
+		kafkaFix   string
 	}{
 		"all known": {
-			[]kafka.PartitionState{served, {ID: 1, Oldest: 7, Newest: 7, Committed: -1}}, []rest.PartitionLag{lag, untouched}, &total, "",
+			[]kafka.PartitionState{served, {ID: 1, Oldest: 7, Newest: 7, Committed: -1}}, []rest.PartitionLag{lag, untouched}, &total, "", "",
 		},
 		"no topic": {
-			nil, []rest.PartitionLag{}, nil, "the topic does not exist: t: kafka server: Request was for a topic or partition that does not exist on this broker; create it, or correct KAFKA_ORDER_TOPIC; the service does not create topics",
+			nil,
+			[]rest.PartitionLag{},
+			nil, "the topic does not exist: t: kafka server: Request was for a topic or partition that does not exist on this broker; create it, or correct KAFKA_ORDER_TOPIC; the service does not create topics",
+			"create it, or correct KAFKA_ORDER_TOPIC; the service does not create topics",
 		},
 		"no leader": {
 			[]kafka.PartitionState{served, {ID: 1, Leaderless: true, Committed: 7}},
 			[]rest.PartitionLag{lag},
 			nil,
 			"t: no broker serves partition 1; start the brokers that have these partitions",
+			"start the brokers that have these partitions",
 		},
 	} {
 		want := newConsumerStatus("t", "g")
-		want.Partitions, want.TotalLag, want.KafkaError = c.partitions, c.total, c.kafkaError
+		want.Partitions, want.TotalLag, want.KafkaError, want.KafkaFix = c.partitions, c.total, c.kafkaError, c.kafkaFix
 		if diff := cmp.Diff(want, withInspection(newConsumerStatus("t", "g"), kafka.Inspection{Partitions: c.in})); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
