@@ -663,6 +663,12 @@ var mutants = []mutant{
 		"./internal/cli/doctor TestComponentsThatFail",
 	},
 	{
+		"doctor waits longer than the server", "internal/cli/doctor/doctor.go",
+		"answerTimeout = 6 * time.Second",
+		"answerTimeout = 3 * time.Second",
+		"./test/operator TestDoctorOfServerWithHungKafka",
+	},
+	{
 		"a slow answer is not a stopped server", "internal/cli/doctor/server.go",
 		"case errors.Is(err, context.DeadlineExceeded):",
 		"case false:",

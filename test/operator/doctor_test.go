@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"service-courier/internal/app"
+	"service-courier/internal/cli"
 	"service-courier/internal/cli/doctor"
 	"service-courier/internal/cli/output"
 	"service-courier/internal/dev/pgtest"
@@ -168,6 +171,42 @@ func TestDoctorIsBounded(t *testing.T) {
 	d.exits(true)
 	if d.count(doctor.Fail) != 3 {
 		t.Errorf("want three failures:\n%s", d.printed)
+	}
+}
+
+// TestDoctorOfServerWithHungKafka: the server finds that Kafka hangs before doctor stops waiting
+// for it, so every other check is known, and the fix is Kafka's.
+func TestDoctorOfServerWithHungKafka(t *testing.T) {
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	s := newStack(t, silent.Addr().String())
+	a, err := app.New(t.Context(), s.cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Stop(t.Context()) })
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server, err := cli.NewClient("http://" + a.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := diagnosis{T: t}
+	d.printed, d.err = printed(func(out *bytes.Buffer) error {
+		return doctor.RunServer(t.Context(), server, output.Writer{Out: out, Format: output.JSON})
+	})
+	if err := json.Unmarshal([]byte(d.printed), &d); err != nil {
+		t.Fatalf("%v:\n%s", err, d.printed)
+	}
+	d.exits(true)
+	d.finds("lag", doctor.Fail, "no broker answers")
+	d.finds("waiting orders", doctor.Warn, "couriers create")
+	for _, check := range []string{"postgresql", "schema", "service-order", "rechecks", "missing orders", "dead letters"} {
+		d.finds(check, doctor.OK, "")
 	}
 }
 
