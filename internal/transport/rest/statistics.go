@@ -105,8 +105,8 @@ type StatisticsBody struct {
 	OverdueDeliveries int64    `json:"overdue_deliveries" minimum:"0" doc:"completed after their deadline" example:"13"`
 	OverdueShare      *float64 `json:"overdue_share" doc:"overdue_deliveries / deliveries" example:"0.031"`
 	AverageSeconds    *float64 `json:"average_delivery_seconds" doc:"from assignment to completion" example:"871.4"`
-	P95Seconds        *float64 `json:"p95_delivery_seconds" doc:"95th percentile from a histogram: at most 10 % off between 10 s and 2 h 50 min" example:"1530.2"`
-	AverageWaiting    *float64 `json:"average_waiting_seconds" doc:"from when this service first saw the order to its assignment; deliveries without that time are not included" example:"12.5"`
+	P95Seconds        *float64 `json:"p95_delivery_seconds" doc:"95th percentile from a histogram: at most 10 % off between 10 s and 2 h 50 min, exact for one delivery" example:"1530.2"`
+	AverageWaiting    *float64 `json:"average_waiting_seconds" doc:"from when this service first saw the order to its last assignment, which includes the time with an earlier courier; deliveries without that time are not included" example:"12.5"`
 }
 
 func newStatisticsBody(from, to time.Time, f statistics.Figures) StatisticsBody {
