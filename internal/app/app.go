@@ -168,6 +168,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, options ...Op
 	}
 	apiCouriers := couriers.New(postgres.NewCouriers(a.apiPool), phones, a.matcher.Trigger)
 	apiOrders := orders.New(postgres.NewOrderViews(a.apiPool), reconcile(postgres.NewOrders(a.apiPool)))
+	reported := outages{a.database, a.brokers, a.breaker}.reported
 	served := rest.Dependencies{
 		Callers:     callers,
 		Couriers:    apiCouriers,
@@ -180,10 +181,11 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, options ...Op
 		Requests:    a.metrics,
 		Trace:       traceRequests,
 		Log:         log,
+		Reported:    reported,
 		Consumption: consumerStatus{KafkaConfig(cfg), a.breaker, postgres.NewHealth(a.pool), cfg.KafkaAssignmentTopic, postgres.NewOutbox(a.pool)},
 		AsyncAPI:    kafka.AsyncAPI,
 		Web:         web.Handler(),
-		Plain:       web.NewPlain(apiOrders, apiCouriers, log),
+		Plain:       web.NewPlain(apiOrders, apiCouriers, log, reported),
 		Records:     records.New(recordReader, postgres.NewRecords(a.apiPool, cfg.KafkaTopic), assignments),
 		DeadLetters: redriver{deadletters.New(postgres.NewDeadLetters(a.apiPool)), KafkaConfig(cfg), log},
 	}

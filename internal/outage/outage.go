@@ -82,6 +82,13 @@ func (r *Reporter) On(dependencies ...*Dependency) *Reporter {
 	return r
 }
 
+// Lasts reports whether the log has the beginning of an outage, and not its end.
+func (r *Reporter) Lasts() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.since.IsZero()
+}
+
 // settle is how long after the end of an outage a failure may still belong to it.
 const settle = 5 * time.Second
 
@@ -115,6 +122,9 @@ func (d *Dependency) failed(ctx context.Context, err error) bool {
 	}
 	return true
 }
+
+// Lasts reports whether the log has the beginning of an outage, and not its end.
+func (d *Dependency) Lasts() bool { return d.reporter.Lasts() }
 
 func (d *Dependency) recovered(ctx context.Context) {
 	d.mu.Lock()

@@ -1419,6 +1419,18 @@ var mutants = []mutant{
 		"var err error = context.DeadlineExceeded",
 		"./internal/transport/kafka TestDelayedAnswerIsNoOutage",
 	},
+	{
+		"a reported outage is not logged by each request", "internal/transport/rest/api.go",
+		"if a.reported != nil && a.reported(err) {",
+		"if false {",
+		"./internal/transport/rest TestReportedOutageIsNotLoggedByRequests",
+	},
+	{
+		"a failed request belongs to the outage of its dependency", "internal/app/outages.go",
+		"return o.brokers.Lasts()",
+		"return o.database.Lasts()",
+		"./internal/app TestRequestsOfAReportedOutage",
+	},
 }
 
 // sources is the repository at root without what no test needs.

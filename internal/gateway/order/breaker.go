@@ -108,6 +108,9 @@ func (b *Breaker) get(ctx context.Context, client OrderClient, id courier.OrderI
 	return o, err
 }
 
+// Reported reports whether the log has the beginning of an outage, and not its end.
+func (b *Breaker) Reported() bool { return b.outage.Lasts() }
+
 // Tripped reports whether the breaker is open or half-open.
 func (b *Breaker) Tripped() bool { return !b.state.IsClosed() }
 

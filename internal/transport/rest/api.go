@@ -19,10 +19,11 @@ import (
 // api is what the handlers share.
 type api struct {
 	huma.API
-	log     *slog.Logger
-	timeout time.Duration // of a request
-	mux     *http.ServeMux
-	routes  map[string]route // by pattern
+	log      *slog.Logger
+	reported func(error) bool // as in Dependencies
+	timeout  time.Duration // of a request
+	mux      *http.ServeMux
+	routes   map[string]route // by pattern
 	// What one caller may have open.
 	requests, streams *shares
 	refusals          *refusals
@@ -42,7 +43,7 @@ const versioned = "/api/v1"
 func newHandler(cfg Config, deps Dependencies, conns *connections.Limit, stopping <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	a := &api{
-		API: humago.New(mux, humaConfig()), log: deps.Log, timeout: cfg.RequestTimeout, mux: mux, routes: make(map[string]route),
+		API: humago.New(mux, humaConfig()), log: deps.Log, reported: deps.Reported, timeout: cfg.RequestTimeout, mux: mux, routes: make(map[string]route),
 		requests: newShares(math.MaxInt, conns.Requests()/4), streams: newShares(conns.Requests()*2/3, conns.Requests()/6),
 		refusals: &refusals{log: deps.Log, observer: deps.Requests},
 	}
@@ -162,7 +163,11 @@ func (a *api) refuse(ctx context.Context, operation string, err error) *Problem 
 	case p.Status == http.StatusInternalServerError:
 		a.log.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
 	case p.Status == http.StatusServiceUnavailable && !errors.Is(err, context.Canceled): // a client that disconnects is no fault
-		a.log.LogAttrs(ctx, slog.LevelWarn, "request failed, dependency unavailable", attrs...)
+		level := slog.LevelWarn
+		if a.reported != nil && a.reported(err) {
+			level = slog.LevelDebug // a page repeats its requests every second
+		}
+		a.log.LogAttrs(ctx, level, "request failed, dependency unavailable", attrs...)
 	}
 	return p
 }

@@ -74,6 +74,19 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// TestReportedOutageIsNotLoggedByRequests: one open page would log a line every second.
+func TestReportedOutageIsNotLoggedByRequests(t *testing.T) {
+	for reported, level := range map[bool]string{true: "DEBUG", false: "WARN"} {
+		var log bytes.Buffer
+		deps := dependencies(&fake{err: courier.ErrUnavailable}, &log)
+		deps.Reported = func(err error) bool { return reported && errors.Is(err, courier.ErrUnavailable) }
+		do(rest.New(rest.Config{}, deps).Handler(), request(t, "POST /courier", anna))
+		if want := "level=" + level + ` msg="request failed, dependency unavailable"`; !strings.Contains(log.String(), want) {
+			t.Errorf("reported %t: want %s, got:\n%s", reported, want, &log)
+		}
+	}
+}
+
 func TestClientDisconnectIsNotLoggedAsWarning(t *testing.T) {
 	var log bytes.Buffer
 	r := request(t, "GET /couriers", "")

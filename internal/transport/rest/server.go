@@ -53,6 +53,7 @@ type Dependencies struct {
 	Requests    RequestObserver
 	Trace       func(http.Handler) http.Handler // wraps the handler of every request
 	Log         *slog.Logger
+	Reported    func(error) bool // whether the log has the outage that a request failed for; nil: never
 	Consumption Consumption
 	DeadLetters DeadLetters
 	Records     Records

@@ -40,10 +40,14 @@ type Plain struct {
 	orders   Orders
 	couriers Couriers
 	log      *slog.Logger
+	reported func(error) bool
 }
 
-// NewPlain returns the plain board of the use cases.
-func NewPlain(all Orders, people Couriers, log *slog.Logger) *Plain { return &Plain{all, people, log} }
+// NewPlain returns the plain board of the use cases. reported reports whether the log has the
+// outage that an error is of.
+func NewPlain(all Orders, people Couriers, log *slog.Logger, reported func(error) bool) *Plain {
+	return &Plain{all, people, log, reported}
+}
 
 // plainView is what the page shows.
 type plainView struct {
@@ -71,7 +75,11 @@ func (p *Plain) Board(w http.ResponseWriter, r *http.Request, signedIn bool) {
 	if err := p.read(r.Context(), &view); err != nil {
 		view.Failed, status = true, http.StatusServiceUnavailable
 		if !errors.Is(err, context.Canceled) {
-			p.log.WarnContext(r.Context(), "request failed, dependency unavailable", slog.String("operation", "plain board"), slog.Any("error", err))
+			level := slog.LevelWarn
+			if p.reported(err) {
+				level = slog.LevelDebug
+			}
+			p.log.Log(r.Context(), level, "request failed, dependency unavailable", slog.String("operation", "plain board"), slog.Any("error", err))
 		}
 	}
 	view.write(w, status)

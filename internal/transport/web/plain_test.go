@@ -50,7 +50,7 @@ func TestPlainBoard(t *testing.T) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody)
 		r.Header.Set("Accept-Language", language)
 		w := httptest.NewRecorder()
-		NewPlain(plainData{err}, plainCouriers{err}, slog.New(slog.DiscardHandler)).Board(w, r, true)
+		NewPlain(plainData{err}, plainCouriers{err}, slog.New(slog.DiscardHandler), func(error) bool { return false }).Board(w, r, true)
 		return w
 	}
 	w := board("/ui/plain", "en-GB", nil)
