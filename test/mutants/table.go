@@ -1024,6 +1024,12 @@ var mutants = []mutant{
 		"./test/faults TestHealthAndMetricsAnswerWithoutPostgres",
 	},
 	{
+		"a refused connection is an outage", "internal/storage/postgres/errors.go",
+		"if isConnect(err) { // whatever",
+		"if false { // whatever",
+		storage + "TestClosedDatabaseIsUnavailable",
+	},
+	{
 		"causes by the server's routine", "internal/storage/postgres/errors.go",
 		`causes[pg.Code+" "+pg.Routine]`,
 		`causes[""]`,

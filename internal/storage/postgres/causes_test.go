@@ -30,6 +30,8 @@ func TestCauses(t *testing.T) {
 		return with(t, database, func(u *neturl.URL) { u.User = neturl.UserPassword(prefix+name, "p") })
 	}
 	plain, limited := role("plain", "LOGIN"), role("limited", "LOGIN CONNECTION LIMIT 0")
+	closed := pgtest.NewDatabase(t, nil)
+	pgtest.Interrupt(t, closed)
 	checkSchema := func(url string) error { return postgres.CheckSchema(t.Context(), openPool(t, url, nil)) }
 	purge := func(url string) error {
 		_, err := postgres.NewDeadLetters(openPool(t, url, nil)).Purge(t.Context(), time.Hour, 1)
@@ -52,6 +54,7 @@ func TestCauses(t *testing.T) {
 		"no such database": {
 			checkSchema(with(t, database, func(u *neturl.URL) { u.Path = "/sesame" })), "the database does not exist", "create the database",
 		},
+		"closed database":  {checkSchema(closed), "the database accepts no connections", "ALLOW_CONNECTIONS true"},
 		"connection limit": {checkSchema(limited), "PostgreSQL has no free connection for this role", "CONNECTION LIMIT"},
 		"no server": {
 			checkSchema(with(t, database, func(u *neturl.URL) { u.Host = "127.0.0.1:1" })), "PostgreSQL does not answer", postgres.FixAbsent,

@@ -164,6 +164,24 @@ func TestLostConnectionIsUnavailable(t *testing.T) {
 	}
 }
 
+// TestClosedDatabaseIsUnavailable: a database that accepts no connections, as during
+// maintenance, is unavailable, whatever SQLSTATE says so.
+func TestClosedDatabaseIsUnavailable(t *testing.T) {
+	f := newFixture(t)
+	resume := pgtest.Interrupt(t, f.pool.Config().ConnString())
+	var err error
+	for range 2 { // the first may have a connection that was ended
+		_, err = postgres.NewCouriers(f.pool).Insert(f.Context(), boris)
+	}
+	if !errors.Is(err, courier.ErrUnavailable) || errors.Is(err, orderevent.ErrRefused) {
+		t.Errorf("err = %v, want ErrUnavailable", err)
+	}
+	resume()
+	if _, err := postgres.NewCouriers(f.pool).Insert(f.Context(), boris); err != nil {
+		t.Error(err)
+	}
+}
+
 func (f fixture) change(id int64, change func(*courier.Courier)) (courier.Courier, error) {
 	return postgres.NewCouriers(f.pool).Change(f.Context(), id, func(c courier.Courier) (courier.Courier, error) {
 		change(&c)

@@ -32,14 +32,14 @@ func unavailable(err error) bool {
 	if errors.Is(err, context.Canceled) {
 		return false
 	}
+	if isConnect(err) { // whatever SQLSTATE refuses the connection: no statement was run
+		return true
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return isTemporary(pg.Code) || sequenceBehind(pg)
 	}
-	var (
-		connect *pgconn.ConnectError
-		network net.Error // context.DeadlineExceeded is one as well
-	)
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, errUnusable) ||
+	var network net.Error // context.DeadlineExceeded is one as well
+	return errors.As(err, &network) || errors.Is(err, errUnusable) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		pgconn.SafeToRetry(err)
 }
@@ -88,12 +88,13 @@ var causes = map[string]cause{
 	"28000 InitializeSessionUserId": {
 		"the role does not exist or may not log in", "CREATE ROLE … LOGIN or ALTER ROLE … LOGIN, or correct the user of DATABASE_URL",
 	},
-	"53300": {"PostgreSQL has no free connection for this role", "raise max_connections, or the CONNECTION LIMIT of the role or the database; or lower pool_max_conns in DATABASE_URL"},
-	"25006": {"PostgreSQL is read-only", "connect to the primary: target_session_attrs=read-write in DATABASE_URL"},
-	"53100": {"PostgreSQL's disk is full", "free space on the disk of PostgreSQL"},
-	"3D000": {"the database does not exist", "create the database, or correct DATABASE_URL"},
-	"3F000": {"the schema does not exist", fixSearchPath},
-	"42501": {"a right is missing", fixGrant},
+	"53300":                 {"PostgreSQL has no free connection for this role", "raise max_connections, or the CONNECTION LIMIT of the role or the database; or lower pool_max_conns in DATABASE_URL"},
+	"25006":                 {"PostgreSQL is read-only", "connect to the primary: target_session_attrs=read-write in DATABASE_URL"},
+	"53100":                 {"PostgreSQL's disk is full", "free space on the disk of PostgreSQL"},
+	"3D000":                 {"the database does not exist", "create the database, or correct DATABASE_URL"},
+	"3F000":                 {"the schema does not exist", fixSearchPath},
+	"42501":                 {"a right is missing", fixGrant},
+	"55000 CheckMyDatabase": {"the database accepts no connections", "ALTER DATABASE … ALLOW_CONNECTIONS true, or correct DATABASE_URL"},
 	"42501 CheckMyDatabase": {
 		"the right to connect is missing", "as the owner of the database: GRANT CONNECT ON DATABASE … TO the role of DATABASE_URL",
 	},
