@@ -58,7 +58,7 @@ function end(o, fromFeed) {
 function fromAPI(o) {
   const d = o.delivery
   return {
-    id: o.order_id, state: o.state, at: o.updated_at, since: o.first_seen_at, position: o.queue_position, courier: d?.courier_id,
+    id: o.order_id, state: o.state, at: o.updated_at, since: o.first_seen_at, position: o.queue_position, courier: d?.courier_id, courierName: d?.courier_name,
     assignedAt: d?.assigned_at, deadline: d?.deadline, reason: o.held_reason, missing: o.missing_since, recheck: o.recheck, overdue: o.overdue,
   }
 }

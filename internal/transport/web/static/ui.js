@@ -95,7 +95,7 @@ export function Form({ onSubmit, submit, onClose, dismiss = t('cancel'), childre
 export function Connection() {
   const c = useStore(connection)
   useNow()
-  if (c.status === 'stale') return html`<p class="note warn conn" role="status" data-conn="stale"><${Icon} name="overdue" /> ${t('conn.stale', { time: duration((Date.now() - c.since) / 1000) })}${c.error && html` ${message(c.error)}. <${Cause} of=${c.error} />`}</p>`
+  if (c.status === 'stale') return html`<p class="note warn conn" role="status" data-conn="stale"><${Icon} name="overdue" /> <span>${t('conn.stale', { time: duration((Date.now() - c.since) / 1000) })}${c.error && html` ${message(c.error)}. <${Cause} of=${c.error} />`}</span></p>`
   return null
 }
 
@@ -142,7 +142,7 @@ export const Empty = ({ icon = 'check', title, children }) => html`<div class="e
 export const Loading = ({ rows = 3 }) => html`<div class="loading" role="status" aria-label=${t('loading')}>${Array.from({ length: rows }, () => html`<div class="bone" />`)}</div>`
 
 // Cause links to what explains an error: that a dependency is unavailable is explained by Health.
-export function Cause({ of, look }) {
+export function Cause({ of, look = 'link' }) {
   const page = /_unavailable$/.test(of.code) ? '/ui/health' : of.page
   return page && page !== location.pathname && html`<a class=${look} href=${page}>${t('failed.why')}</a>`
 }
@@ -157,7 +157,7 @@ export function Failure({ error, retry }) {
 // when the content is no longer fresh.
 export function Loaded({ of, children, rows }) {
   if (of.data === undefined) return of.error ? html`<${Failure} error=${of.error} retry=${of.reload} />` : html`<${Loading} rows=${rows} />`
-  return html`${of.error && html`<p class="note warn" role="status"><${Icon} name="overdue" /> ${t('stale.data', { at: dateTime(of.at) })} ${message(of.error)}. <${Cause} of=${of.error} /></p>`}${children(of.data)}`
+  return html`${of.error && html`<p class="note warn" role="status"><${Icon} name="overdue" /> <span>${t('stale.data', { at: dateTime(of.at) })} ${message(of.error)}. <${Cause} of=${of.error} /></span></p>`}${children(of.data)}`
 }
 
 // Ago is the time since then, which keeps counting.

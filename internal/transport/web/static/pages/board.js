@@ -99,7 +99,7 @@ export default function Board() {
         couriers=${b.couriers} loading=${!b.couriers && !b.couriersError} filtered=${Boolean(text || only)} stale=${conn.status === 'stale'} open=${setDialog} />`)}
       <${Couriers} all=${couriers} error=${b.couriersError} open=${setDialog} />
     </div>
-    <${Ended} orders=${b.ended} read=${b.endedRead} couriers=${b.couriers} />
+    <${Ended} orders=${b.ended} read=${b.endedRead} stale=${conn.status === 'stale'} couriers=${b.couriers} />
     ${dialog?.kind === 'assign' && html`<${Assign} order=${dialog.order} now=${now} onClose=${close} couriers=${couriers} />`}
     ${dialog?.kind === 'unassign' && html`<${Reason} id=${dialog.order.id} verb="unassign" now=${now} done=${t('done.unassigned')} onClose=${close} />`}
     ${dialog?.kind === 'cancel' && html`<${Reason} id=${dialog.order.id} verb="cancel" now=${now} done=${t('done.cancelled')} onClose=${close} />`}
@@ -230,9 +230,9 @@ const Person = ({ c }) => useMemo(() => html`<li class="person person-${c.status
   ${c.status === 'paused' || c.pause_after_delivery ? html`<${Action} small icon="play" label=${t('do.resume', { name: c.name })} onClick=${() => resume(c)} />` : html`<${Action} small icon="pause" label=${t('do.pause', { name: c.name })} onClick=${() => pause(c)} />`}
 </li>`, [c])
 
-function Ended({ orders, read, couriers }) {
+function Ended({ orders, read, stale, couriers }) {
   return html`<section class="ended" aria-labelledby="ended"><header><h2 id="ended">${t('ended')}</h2><span class="muted">${t('ended.lead')}</span></header>
-    ${orders.length === 0 ? read ? html`<${Empty} icon="completed" title=${t('empty.ended')} />` : html`<${Loading} />` : html`<div class="rows"><table><thead><tr><th>${t('order')}</th><th>${t('state')}</th><th>${t('courier')}</th><th>${t('when')}</th></tr></thead>
+    ${orders.length === 0 ? read ? html`<${Empty} icon="completed" title=${t(stale ? 'empty.stale' : 'empty.ended')} />` : html`<${Loading} />` : html`<div class="rows"><table><thead><tr><th>${t('order')}</th><th>${t('state')}</th><th>${t('courier')}</th><th>${t('when')}</th></tr></thead>
       <tbody>${orders.map(o => html`<tr key=${o.id}><td><${OrderID} id=${o.id} /></td><td><${State} state=${o.state} /></td><td>${o.courier ? html`<a href=${'/ui/couriers/' + o.courier}>${couriers?.get(o.courier)?.name ?? o.courierName ?? t('courier.n', { id: o.courier })}</a>` : '–'}</td><td>${t('ago.before')}<${Ago} at=${o.at} />${t('ago.after')}</td></tr>`)}</tbody></table></div>`}</section>`
 }
 

@@ -24,7 +24,7 @@ export default function Order({ rest }) {
     return html`<${PageHead} title=${t('order')} /><div class="panel"><${Empty} icon="search" title=${message(order.error)}><p class="id">${id}</p><a class="button" href="/ui/">${t('back')}</a><//></div>`
   }
   return html`<a class="crumb" href="/ui/"><${Icon} name="left" size=${16} />${t('back')}</a>${!order.data && html`<h1 class="sr">${t('order')} ${id}</h1>`}<${Loaded} of=${order} rows=${5}>${o => {
-    const name = b.couriers?.get(o.delivery?.courier_id)?.name
+    const name = b.couriers?.get(o.delivery?.courier_id)?.name ?? o.delivery?.courier_name
     return html`<${PageHead} title=${html`<span class="id big">${o.order_id}</span>`}>
       <${State} state=${o.state} />${o.overdue && html`<${Badge} kind="overdue" icon="overdue">${t('badge.overdue')}<//>`}${o.missing_since && html`<${Badge} kind="missing" icon="missing">${t('badge.missing')}<//>`}
       <span class="gap" />
@@ -100,7 +100,7 @@ function Timeline({ o, couriers }) {
     const all = []
     if (o.order_created_at) all.push({ at: o.order_created_at, icon: 'plus', kind: '', title: t('step.created') })
     for (const e of o.timeline) {
-      const name = e.courier_id && (couriers?.get(e.courier_id)?.name ?? t('courier.n', { id: e.courier_id }))
+      const name = e.courier_id && (couriers?.get(e.courier_id)?.name ?? e.courier_name ?? t('courier.n', { id: e.courier_id }))
       all.push({ at: e.at, icon: e.state, kind: e.state, title: t('step.' + e.state, { name: name ?? '' }), name, id: e.courier_id, source: e.source, reason: e.reason, deadline: e.deadline })
     }
     return all
