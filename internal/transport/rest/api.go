@@ -21,7 +21,7 @@ type api struct {
 	huma.API
 	log      *slog.Logger
 	reported func(error) bool // as in Dependencies
-	timeout  time.Duration // of a request
+	timeout  time.Duration    // of a request
 	mux      *http.ServeMux
 	routes   map[string]route // by pattern
 	// What one caller may have open.
