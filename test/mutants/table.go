@@ -303,6 +303,12 @@ var mutants = []mutant{
 		"./internal/usecase/orderevent TestWorkerSurvivesPanics",
 	},
 	{
+		"a stream ends with the end of its body", "internal/transport/rest/stream.go",
+		"return errors.Join(err, out.finish())",
+		"return err",
+		"./internal/transport/rest TestStreamOutlivesTheRequestTimeout",
+	},
+	{
 		"streams end while the journal cannot be read", "internal/usecase/livefeed/subscription.go",
 		"if err := h.outageError(); err != nil {",
 		"if err := h.outageError(); false {",

@@ -79,6 +79,12 @@ func (e *eventWriter) heartbeat() error {
 	return e.flush()
 }
 
+// finish lets net/http write the end of the body: the last deadline has passed in silence.
+func (e *eventWriter) finish() error {
+	e.begin()
+	return e.setDeadline()
+}
+
 func (e *eventWriter) events(messages iter.Seq[livefeed.Message]) error {
 	e.begin()
 	for m := range messages {

@@ -106,7 +106,7 @@ func (s streamAPI) next(r *http.Request, subscription *livefeed.Subscription, ou
 	silence := errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil
 	switch {
 	case err != nil && !silence:
-		return err
+		return errors.Join(err, out.finish())
 	case !s.allowed(r):
 		return errRevoked
 	case silence:

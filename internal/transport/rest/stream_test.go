@@ -133,6 +133,9 @@ data: ` + `
 		}
 		leave()
 		<-ended
+		if !w.write.After(time.Now()) { // fails without finish
+			t.Error("net/http has no time to write the end of the body")
+		}
 	})
 }
 
