@@ -56,7 +56,7 @@ func TestLagAboveOrUnknown(t *testing.T) {
 func TestLagOfTheOutbox(t *testing.T) {
 	t.Parallel()
 	out, _, code := invoke(t, "lag", "--server", consumers(t, lagOutbox))
-	if want := "outbox: 3 transitions are not published to events yet, the oldest of 2026-01-02T03:04:05Z\n"; code != cli.ExitOK || !strings.HasSuffix(out, want) {
+	if want := "outbox: transitions not published to events yet: 3, the oldest of 2026-01-02 03:04:05Z\n"; code != cli.ExitOK || !strings.HasSuffix(out, want) {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 }

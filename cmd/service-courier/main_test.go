@@ -108,7 +108,7 @@ func TestInterruptEndsDev(t *testing.T) {
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	dev := start(t, "dev", "--quiet")
-	banner := strings.Fields(dev.await(t, "/openapi.json"))
+	banner := strings.Fields(dev.await(t, "/readyz, /metrics"))
 	dev.await(t, "Press Ctrl-C to stop")
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(banner[1], "http://"))

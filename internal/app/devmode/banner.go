@@ -17,13 +17,13 @@ import (
 // banner shows the address of each component, where the data is, and commands to
 // try. They work as shown; with --quiet the user has to fill in an order id.
 func (e *environment) banner(firstOrder string) string {
-	orders := "simulated; an order every 14 s, and bursts"
+	orders := "an order every 14 s, and bursts"
 	if e.cfg.Quiet {
 		orders = "simulated; create orders yourself"
 	}
-	service := "couriers, /readyz, /metrics, /openapi.json"
+	service := "API at /docs, /readyz, /metrics"
 	if !e.ready {
-		service = "joining its consumer group; see /readyz"
+		service = "joining its group; see /readyz"
 	}
 	data := "temporary; --data DIR keeps it"
 	if e.cfg.DataDir != "" {
@@ -36,7 +36,7 @@ func (e *environment) banner(firstOrder string) string {
 	}
 	b.WriteString("\nservice-courier dev\n\n")
 	row("board", "http://"+e.service.Addr()+"/ui/", "orders and couriers, live, in the browser")
-	events := "records of the topic and their outcome"
+	events := "records and what became of each"
 	if e.cfg.EventsAddr == "" {
 		events = portTaken(e.service.EventsAddr(), 0, DefaultEventsPort) + events
 	}
