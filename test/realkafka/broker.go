@@ -153,7 +153,31 @@ func (b *Broker) zookeeperSessions(ctx context.Context) (string, error) {
 // Pause freezes the broker with SIGSTOP: its connections stay open without answers, as
 // those of a machine that hangs. After more than a second the controller may fence the
 // broker for a moment; clients must retry.
-func (b *Broker) Pause() error { return b.process.Signal(syscall.SIGSTOP) }
+func (b *Broker) Pause() error {
+	if err := b.process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	// A thread that runs on another processor may still answer: the signal only asks.
+	for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); <-time.After(time.Millisecond) {
+		if b.stopped() {
+			return nil
+		}
+	}
+	return errors.New("the broker does not stop on SIGSTOP")
+}
+
+// stopped reports whether every thread is stopped; true without /proc.
+func (b *Broker) stopped() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", b.process.Pid()))
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		// PID (NAME) STATE …
+		if _, state, _ := strings.Cut(string(stat), ") "); err == nil && !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
+}
 
 // Resume ends Pause.
 func (b *Broker) Resume() error { return b.process.Signal(syscall.SIGCONT) }
