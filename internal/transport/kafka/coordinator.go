@@ -20,12 +20,11 @@ const (
 // awaitCoordinator returns an error if the group has no coordinator for as long as patience.
 // sarama returns the same one after half a minute of retries.
 func awaitCoordinator(ctx context.Context, client sarama.Client, group string, patience time.Duration) error {
-	deadline := time.After(patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for hasNoCoordinator(client, group) {
 		select {
 		case <-time.After(coordinatorInterval):
-		case <-deadline:
-			return sarama.ErrConsumerCoordinatorNotAvailable
 		case <-ctx.Done():
 			return sarama.ErrConsumerCoordinatorNotAvailable
 		}
