@@ -117,7 +117,7 @@ func TestExitCodes(t *testing.T) {
 	}
 	for _, line := range []string{
 		"couriers get", "couriers get seven", "couriers get 0", "couriers change 7", "couriers create --name Lev",
-		"orders get ../7", "orders nope", "orders list -o xml", "lag --interval 1ms", "lag --fail-above -1", "lag --watch -o json", "nope", "stats --courier 1 --couriers",
+		"orders get ../7", "orders nope", "orders list -o xml", "lag --watch --interval 1ms", "lag --fail-above -1", "lag --watch -o json", "nope", "stats --courier 1 --couriers",
 		"couriers list --server localhost:8082", "couriers list --limit -1", "resync --since bad", "dev --data=",
 		"completion zhs", "completion zsh bash",
 	} {
@@ -127,6 +127,10 @@ func TestExitCodes(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"stats --couriers --by day": "--by and --couriers exclude each other", "stats --today --from 2026-01-01": "--today and --from exclude each other",
+		"outbox --since 24h -o json": "--since and --output exclude each other",
+		// Without the other flag they would be ignored.
+		"stats --limit 5": "--limit needs --couriers", "outbox --skip": "--skip needs --since", "lag --interval 5s": "--interval needs --watch",
+		"orders list --interval 5s": "--interval needs --watch", "couriers list --interval 5s": "--interval needs --watch",
 	} {
 		if _, talk, code := invoke(t, strings.Fields(line)...); code != cli.ExitUsage || !strings.Contains(talk, want) {
 			t.Errorf("%s: exit code %d, want %q:\n%s", line, code, want, talk)
@@ -193,7 +197,9 @@ func TestConfirmations(t *testing.T) {
 		{"orders assign a", `{"order_id":"a","state":"assigned","delivery":{"courier_id":7,"courier_name":"Anna"}}`, "order is assigned to courier 7 (Anna)\n"},
 		{"orders release a", `{"order_id":"a","state":"assigned","delivery":{"courier_id":7}}`, "order is assigned to courier 7\n"},
 		{"orders release a", `{"order_id":"a","state":"waiting"}`, "order is in the waiting queue\n"},
-		{"orders unassign a", `{"order_id":"a","state":"held","missing_since":"2026-01-01T00:00:00Z"}`, "order is on hold until a dispatcher assigns or releases it, or it ends; service-order answers 404\n"},
+		{"orders unassign a", `{"order_id":"a","state":"held","missing_since":"2026-01-01T00:00:00Z"}`, "order is on hold; service-order answers 404: recheck or cancel it\n"},
+		{"orders unassign a", `{"order_id":"a","state":"held"}`, "order is on hold until a dispatcher assigns or releases it, or it ends\n"},
+		{"orders recheck a", `{"order_id":"a","state":"held","missing_since":"2026-01-01T00:00:00Z","service_order":"not_found"}`, "order is on hold; service-order answers 404: recheck or cancel it\n"},
 		{"orders cancel a", `{"order_id":"a","state":"cancelled"}`, "order is cancelled\n"},
 		{"orders recheck a", `{"order_id":"a","state":"completed","service_order":"not_found"}`, "order is completed; service-order answers 404\n"},
 		{"orders recheck a", `{"order_id":"a","state":"waiting","service_order":"found"}`, "order is in the waiting queue; service-order has it\n"},

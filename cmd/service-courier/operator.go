@@ -115,7 +115,9 @@ func outboxCommand() *cobra.Command {
 	}
 	formatFlag(cmd, &format)
 	cmd.Flags().StringVar(&since, "since", "", "publish since a time (RFC 3339) or for a duration such as 24h")
-	cmd.Flags().BoolVar(&skip, "skip", false, "leave out earlier transitions that are not published yet")
+	cmd.Flags().BoolVar(&skip, "skip", false, "with --since, leave out earlier transitions that are not published yet")
+	needs(cmd, "skip", "since")
+	exclusive(cmd, "since", "output")
 	return cmd
 }
 

@@ -177,6 +177,8 @@ func (r *remote) stats() *cobra.Command {
 		exclusive(cmd, "today", flag)
 	}
 	limitFlag(cmd, &q.Limit)
+	cmd.Flags().Lookup("limit").Usage = "with --couriers, show at most this many; 0: all"
+	needs(cmd, "limit", "couriers")
 	return cmd
 }
 
@@ -239,6 +241,17 @@ func exclusive(cmd *cobra.Command, one, other string) {
 	}
 }
 
+// needs makes a flag an error without another one, without which it has no effect.
+func needs(cmd *cobra.Command, flag, other string) {
+	check := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed(flag) && !cmd.Flags().Changed(other) {
+			return fmt.Errorf("--%s needs --%s", flag, other)
+		}
+		return check(cmd, args)
+	}
+}
+
 func limitFlag(cmd *cobra.Command, limit *int) {
 	cmd.Flags().IntVar(limit, "limit", 50, "show at most this many; 0: all")
 }
@@ -246,6 +259,7 @@ func limitFlag(cmd *cobra.Command, limit *int) {
 func watchFlags(cmd *cobra.Command, w *cli.Watch) {
 	cmd.Flags().BoolVar(&w.On, "watch", false, "repeat until Ctrl-C; a terminal is redrawn")
 	cmd.Flags().DurationVar(&w.Interval, "interval", 2*time.Second, "interval of --watch")
+	needs(cmd, "interval", "watch")
 }
 
 func formatFlag(cmd *cobra.Command, format *output.Format) {

@@ -159,6 +159,14 @@ func (f *flags) arrivals(given func(string) bool, cfg *ordersim.Config) error {
 	if given("burst-size") || cfg.BurstMin == 0 {
 		cfg.BurstMin, cfg.BurstMax = f.burstSize, f.burstSize
 	}
+	if given("burst-size") && cfg.BurstEvery == 0 {
+		return errors.New("--burst-size needs --burst-every")
+	}
+	for _, flag := range []string{"jitter", "cancel-share"} {
+		if given(flag) && cfg.Every == 0 && cfg.BurstEvery == 0 {
+			return fmt.Errorf("--%s needs --rate, --every or --burst-every: it concerns generated orders", flag)
+		}
+	}
 	return nil
 }
 

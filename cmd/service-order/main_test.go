@@ -89,6 +89,9 @@ func TestBadFlags(t *testing.T) {
 		"--time-scale 0":                "--time-scale is 0",
 		"--rate 1 --every 1s":           "keep one of them",
 		"--rate -1":                     "--rate is -1",
+		"--jitter 0.2":                  "--jitter needs --rate, --every or --burst-every: it concerns generated orders",
+		"--rate 0 --cancel-share 0.5":   "--cancel-share needs --rate, --every or --burst-every",
+		"--rate 1 --burst-size 5":       "--burst-size needs --burst-every",
 		"--step baking=1s":              "--step baking: unknown status",
 		"--step cooking=long,pending=x": "--step cooking=long: want a duration such as 20s or 5m\n--step pending=x",
 	} {

@@ -151,21 +151,26 @@ func orderNow(answer client.Answer) string {
 	if name := o.Delivery.CourierName; name != "" {
 		assigned += " (" + output.Printable(name) + ")"
 	}
+	missing := o.ServiceOrder == "not_found" || o.ServiceOrder == "" && o.MissingSince != ""
+	held := "order is on hold until a dispatcher assigns or releases it, or it ends"
+	if missing {
+		held = "order is on hold"
+	}
 	note := map[courier.State]string{
 		courier.StateSeen:      "order is known, but not its status",
 		courier.StateWaiting:   "order is in the waiting queue",
 		courier.StateAssigned:  assigned,
-		courier.StateHeld:      "order is on hold until a dispatcher assigns or releases it, or it ends",
+		courier.StateHeld:      held,
 		courier.StateCompleted: "order is completed",
 		courier.StateCancelled: "order is cancelled",
 	}[o.State]
 	switch {
-	case o.ServiceOrder == "not_found":
+	case missing && o.State == courier.StateHeld:
+		note += "; service-order answers 404: recheck or cancel it"
+	case missing:
 		note += "; service-order answers 404"
 	case o.ServiceOrder == "found":
 		note += "; service-order has it"
-	case o.MissingSince != "":
-		note += "; service-order answers 404"
 	}
 	return note
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -38,6 +39,11 @@ func TestCourseRoutes(t *testing.T) {
 	s.want(200, `\{"id":2,.*"status":"paused".*\}`, "PUT /courier", `{"id":2,"status":"paused"}`)
 	s.want(404, "courier_not_found", "PUT /courier", `{"id":99,"name":"X"}`)
 	s.want(409, "phone_registered", "PUT /courier", `{"id":2,"phone":"+7 900 000 00 01"}`)
+	for line, body := range map[string]string{"POST /courier": anna, "PUT /courier": `{"id":2,"phone":"+79000000001"}`} {
+		if _, answer := s.call(line, body); !strings.Contains(answer, "phone already registered: courier 1 has it") {
+			s.Errorf("%s: %s", line, answer)
+		}
+	}
 	s.want(409, "busy_not_settable", "PUT /courier", `{"id":1,"status":"busy"}`)
 
 	id := s.order()

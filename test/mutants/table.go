@@ -1443,6 +1443,24 @@ var mutants = []mutant{
 		"return o.database.Lasts()",
 		"./internal/app TestRequestsOfAReportedOutage",
 	},
+	{
+		"an order on hold that is missing has no position", "internal/usecase/orders/no_courier.go",
+		"why.Cause = CauseHeldMissing",
+		"why.Cause = CauseMissing",
+		"./internal/usecase/orders TestWhyNoCourier",
+	},
+	{
+		"a flag without effect is refused", "cmd/service-courier/server.go",
+		"cmd.Flags().Changed(flag) && !cmd.Flags().Changed(other)",
+		"false",
+		"./cmd/service-courier TestExitCodes",
+	},
+	{
+		"the route of the course names who has the phone", "internal/usecase/couriers/couriers.go",
+		"	if errors.Is(err, courier.ErrPhoneRegistered) {",
+		"	if false {",
+		"./internal/usecase/couriers TestEnsure",
+	},
 }
 
 // sources is the repository at root without what no test needs.

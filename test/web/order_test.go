@@ -54,6 +54,13 @@ func TestOrderSaysWhyItHasNoCourier(t *testing.T) {
 	w.post("/api/v1/orders/" + id + "/unassign")
 	why("held", "dispatcher")
 	why("held", "unassigned by a dispatcher")
+	setMissing("now()")
+	b.do(chromedp.Reload())
+	why("held_missing", "only when service-order has it again")
+	b.sees(`!document.querySelector('[data-cause]').textContent.includes('position') && ![...document.querySelectorAll('.page-tools button')].some(x => x.textContent.includes('Release'))`)
+	setMissing("NULL")
+	b.do(chromedp.Reload())
+	why("held", "unassigned by a dispatcher")
 
 	b.focus(".page-tools .button:last-child")
 	b.keys("Enter")

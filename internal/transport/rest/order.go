@@ -225,7 +225,7 @@ type orderTimelineBody struct {
 }
 
 type noCourierBody struct {
-	Cause         string    `json:"cause" enum:"status_unknown,held,missing,no_free_courier,queued" doc:"queued: assigned within a second"`
+	Cause         string    `json:"cause" enum:"status_unknown,held,held_missing,missing,no_free_courier,queued" doc:"queued: assigned within a second"`
 	Explanation   string    `json:"explanation" doc:"the cause in a sentence" example:"the order waits at position 3 of the waiting queue; free couriers: 0, orders before it: 2"`
 	Position      int       `json:"queue_position,omitempty" minimum:"1" doc:"in the waiting queue, from 1" example:"3"`
 	OrdersBefore  *int      `json:"orders_before,omitempty" minimum:"0" doc:"waiting orders before it, missing ones included" example:"2"`

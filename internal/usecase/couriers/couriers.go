@@ -81,7 +81,11 @@ func (u *Couriers) Register(ctx context.Context, c courier.Courier) (int64, erro
 	if err != nil {
 		return 0, err
 	}
-	return u.register(ctx, c)
+	id, err := u.register(ctx, c)
+	if errors.Is(err, courier.ErrPhoneRegistered) {
+		err = registeredBy(u.store.ByPhone(ctx, c.Phone))
+	}
+	return id, err
 }
 
 func (u *Couriers) register(ctx context.Context, c courier.Courier) (int64, error) {

@@ -323,6 +323,9 @@ func TestEnsure(t *testing.T) {
 			t.Errorf("other %s: err = %v", what, err)
 		}
 	}
+	if _, err := u.Register(t.Context(), anna(func(*courier.Courier) {})); err == nil || err.Error() != "phone already registered: courier 1 has it" {
+		t.Errorf("register: err = %v", err)
+	}
 	phone := "89000000001"
 	if _, err := u.Change(t.Context(), 1, couriers.Fields{Phone: &phone}, nil); err == nil || err.Error() != "phone already registered: courier 1 has it" {
 		t.Errorf("change: err = %v", err)

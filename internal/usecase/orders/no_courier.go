@@ -23,6 +23,7 @@ type Cause string
 const (
 	CauseStatusUnknown Cause = "status_unknown"  // service-order has given no known status yet
 	CauseHeld          Cause = "held"            // on hold
+	CauseHeldMissing   Cause = "held_missing"    // on hold, and service-order does not have the order
 	CauseMissing       Cause = "missing"         // service-order does not have the order
 	CauseNoFreeCourier Cause = "no_free_courier" // waiting
 	CauseQueued        Cause = "queued"          // waiting, and matching is about to reach it
@@ -46,6 +47,9 @@ func (o *Orders) WhyNoCourier(ctx context.Context, order Order, timeline []Timel
 		why.Cause = CauseStatusUnknown
 	case courier.StateHeld:
 		why.Cause = CauseHeld
+		if !order.MissingSince.IsZero() {
+			why.Cause = CauseHeldMissing
+		}
 		for _, e := range timeline {
 			if e.State == courier.StateHeld {
 				why.HeldBy, why.HeldSince = e.Source, e.At
@@ -83,6 +87,8 @@ func (n *NoCourier) String() string {
 		return "service-order has given no known status of the order yet; it is rechecked"
 	case CauseHeld:
 		return "the order is on hold until a dispatcher assigns or releases it"
+	case CauseHeldMissing:
+		return "the order is on hold, and service-order does not have it: recheck or cancel it"
 	case CauseMissing:
 		return "service-order does not have the order: it stays " + queue + ", but no courier is sent; recheck or cancel it"
 	case CauseNoFreeCourier:

@@ -243,6 +243,12 @@ func TestWhyNoCourier(t *testing.T) {
 			orders.QueuePlace{Before: 3, FreeCouriers: 1},
 			&orders.NoCourier{QueuePlace: orders.QueuePlace{FreeCouriers: 1}, Cause: orders.CauseHeld, HeldBy: "dispatcher:anna", HeldSince: at}, "on hold",
 		},
+		"held and missing": { // no command but cancel succeeds
+			orders.Order{State: courier.StateHeld, MissingSince: at},
+			orders.QueuePlace{Before: 3, FreeCouriers: 1},
+			&orders.NoCourier{QueuePlace: orders.QueuePlace{FreeCouriers: 1}, Cause: orders.CauseHeldMissing, HeldBy: "dispatcher:anna", HeldSince: at},
+			"the order is on hold, and service-order does not have it: recheck or cancel it",
+		},
 		"missing": {
 			orders.Order{State: courier.StateWaiting, MissingSince: at},
 			orders.QueuePlace{FreeCouriers: 1},

@@ -153,7 +153,7 @@ function Card({ o, place, courier, loading, open }) {
       if (e.target !== e.currentTarget || e.ctrlKey || e.metaKey || e.altKey) return
       const act = {
         a: () => assignable(o) && open({ kind: 'assign', order: o }), u: () => o.state === 'assigned' && open({ kind: 'unassign', order: o }),
-        r: () => o.state === 'held' && run(o.id, 'release', undefined, t('done.released')), c: () => run(o.id, 'recheck', undefined, t('done.rechecked')),
+        r: () => releasable(o) && run(o.id, 'release', undefined, t('done.released')), c: () => run(o.id, 'recheck', undefined, t('done.rechecked')),
         Enter: () => e.currentTarget.querySelector('a').click(),
       }[e.key]
       if (!act || refusal && e.key !== 'Enter') return
@@ -171,7 +171,7 @@ function Card({ o, place, courier, loading, open }) {
         ${o.missing && html`<${Badge} kind="missing" icon="missing" title=${t('missing.why', { at: dateTime(o.missing) })}>${t('badge.missing')}<//>`}</span>
         <span class="actions">
           <${Action} small icon="recheck" label=${t('do.recheck')} onClick=${() => run(o.id, 'recheck', undefined, t('done.rechecked'))} />
-          ${o.state === 'held' && html`<${Action} small icon="release" label=${t('do.release')} onClick=${() => run(o.id, 'release', undefined, t('done.released'))}>${t('do.release')}<//>`}
+          ${releasable(o) && html`<${Action} small icon="release" label=${t('do.release')} onClick=${() => run(o.id, 'release', undefined, t('done.released'))}>${t('do.release')}<//>`}
           ${o.state === 'assigned' ? html`<${Action} small icon="unassign" label=${t('do.unassign')} onClick=${() => open({ kind: 'unassign', order: o })}>${t('do.unassign')}<//>`
             : assignable(o) && html`<${Action} small icon="assigned" label=${t('do.assign')} onClick=${() => open({ kind: 'assign', order: o })}>${t('do.assign')}<//>`}
           ${o.missing && html`<${Action} small danger icon="cancelled" label=${t('do.cancel')} onClick=${() => open({ kind: 'cancel', order: o })} />`}
@@ -181,8 +181,9 @@ function Card({ o, place, courier, loading, open }) {
   }, [o, place, courier, loading, refusal, open])
 }
 
-// assignable: service-order has to have the order, or no command but cancel succeeds.
+// service-order has to have the order, or no command but cancel succeeds.
 const assignable = o => o.state !== 'assigned' && !o.missing
+const releasable = o => o.state === 'held' && !o.missing
 
 const When = ({ o }) => o.state === 'assigned' && o.deadline ? html`<${Left} deadline=${o.deadline} />` : html`<${Ago} at=${o.state === 'held' ? o.at : o.since} />`
 

@@ -30,7 +30,7 @@ export default function Order({ rest }) {
       <span class="gap" />
       ${assignable(o) && html`<${Action} primary icon="assigned" onClick=${() => setDialog('assign')}>${t('do.assign')}<//>`}
       ${o.state === 'assigned' && html`<${Action} icon="unassign" onClick=${() => setDialog('unassign')}>${t('do.unassign')}<//>`}
-      ${o.state === 'held' && html`<${Action} icon="release" onClick=${() => then(run(o.order_id, 'release', undefined, t('done.released')))}>${t('do.release')}<//>`}
+      ${releasable(o) && html`<${Action} icon="release" onClick=${() => then(run(o.order_id, 'release', undefined, t('done.released')))}>${t('do.release')}<//>`}
       <${Action} icon="recheck" label=${t('do.recheck')} onClick=${() => then(run(o.order_id, 'recheck', undefined, t('done.rechecked')))} />
       ${cancellable(o) && html`<${Action} danger icon="cancelled" onClick=${() => setDialog('cancel')}>${t('do.cancel')}<//>`}
       <button type="button" class="button" onClick=${() => setDialog('curl')}><${Icon} name="copy" size=${16} />${t('copy.curl')}</button><//>
@@ -43,7 +43,7 @@ export default function Order({ rest }) {
       ${o.state === 'held' && !o.no_courier && html`<div><dt>${t('reason')}</dt><dd>${o.held_reason}</dd></div>`}
       ${o.order_created_at && html`<div><dt>${t('created')}</dt><dd>${dateTime(o.order_created_at)}</dd></div>`}
       <div><dt>${t('first.seen')}</dt><dd>${dateTime(o.first_seen_at)}</dd></div>
-      ${o.missing_since && !o.no_courier && html`<div><dt>${t('missing.since')}</dt><dd>${dateTime(o.missing_since)}<br /><small class="muted">${t(o.state === 'assigned' ? 'missing.assigned' : 'missing.help')}</small></dd></div>`}
+      ${o.missing_since && !o.no_courier && html`<div><dt>${t('missing.since')}</dt><dd>${dateTime(o.missing_since)}<br /><small class="muted">${word('missing.', o.state)}</small></dd></div>`}
       ${o.recheck && !o.no_courier && html`<div><dt>${t('recheck.next')}</dt><dd>${dateTime(o.recheck.at)}<br /><small class="muted">${word('recheck.', o.recheck.reason)}, ${t('attempts', { n: o.recheck.attempts })}${o.recheck.error && ': ' + o.recheck.error}</small></dd></div>`}
     </dl></section></div>
     ${dialog === 'assign' && html`<${Assign} order=${{ id: o.order_id }} now=${now(o)} onClose=${close} couriers=${b.couriers && [...b.couriers.values()]} />`}
@@ -54,18 +54,19 @@ export default function Order({ rest }) {
 }
 
 const assignable = o => ['waiting', 'held', 'seen'].includes(o.state) && !o.missing_since
+const releasable = o => o.state === 'held' && !o.missing_since
 const cancellable = o => o.missing_since && ['waiting', 'assigned', 'held'].includes(o.state)
 
 // Why says why the order has no courier, and what happens next.
 function Why({ o }) {
   const why = o.no_courier
   const fact = (name, value, more) => html`<div><dt>${t(name)}</dt><dd>${value}${more && html`<br /><small class="muted">${more}</small>`}</dd></div>`
-  return html`<section class="panel why" data-cause=${why.cause}><header><h2>${t('why')}</h2></header><p class="note ${why.cause === 'queued' ? 'good' : 'warn'}"><${Icon} name=${{ held: 'held', missing: 'missing', status_unknown: 'recheck' }[why.cause] ?? 'waiting'} />${word('why.', why.cause)}</p><dl class="facts">
+  return html`<section class="panel why" data-cause=${why.cause}><header><h2>${t('why')}</h2></header><p class="note ${why.cause === 'queued' ? 'good' : 'warn'}"><${Icon} name=${{ held: 'held', held_missing: 'missing', missing: 'missing', status_unknown: 'recheck' }[why.cause] ?? 'waiting'} />${word('why.', why.cause)}</p><dl class="facts">
     ${why.queue_position && fact('place', number(why.queue_position), `${t('why.before', { n: why.orders_before })}${why.missing_before ? ', ' + t('why.before.missing', { n: why.missing_before }) : ''}`)}
     ${fact('free.couriers', number(why.free_couriers))}
     ${why.held_by && fact('held.by', cause(why.held_by), html`<${Ago} at=${why.held_since} />${t('ago.after')}, ${dateTime(why.held_since)}`)}
     ${o.held_reason && fact('reason', o.held_reason)}
-    ${o.missing_since && fact('missing.since', dateTime(o.missing_since), t('missing.help'))}
+    ${o.missing_since && fact('missing.since', dateTime(o.missing_since), word('missing.', o.state))}
     ${o.recheck && fact('recheck.next', dateTime(o.recheck.at), `${word('recheck.', o.recheck.reason)}, ${t('attempts', { n: o.recheck.attempts })}${o.recheck.error ? ': ' + o.recheck.error : ''}`)}</dl></section>`
 }
 
@@ -79,7 +80,7 @@ function Curl({ o, onClose }) {
   if (who?.role === 'operate') {
     if (assignable(o)) all.push(post('assign', {}))
     if (o.state === 'assigned') all.push(post('unassign', { reason: '' }))
-    if (o.state === 'held') all.push(post('release', {}))
+    if (releasable(o)) all.push(post('release', {}))
     if (cancellable(o)) all.push(post('cancel', { reason: '' }))
     all.push(post('recheck', {}))
   }
