@@ -99,6 +99,12 @@ var mutants = []mutant{
 		"./internal/usecase/orderevent TestSmallBatchMatchesInItsTransaction",
 	},
 	{
+		"a batch that frees couriers asks whether an order waits", "internal/storage/postgres/order.go",
+		"effects.Matched = effects.Matched && !waits",
+		"_ = waits",
+		storage + "TestSmallBatchThatOnlyFreesCouriers",
+	},
+	{
 		"a match beside another replica's is repeated", useCase + "reconcile.go",
 		"result.Matched && len(result.Assignments) < smallBatch",
 		"len(result.Assignments) < smallBatch",

@@ -13,6 +13,9 @@ import (
 // MatchLock is the advisory lock of the replica that matches.
 const MatchLock = matchLock
 
+// OrderWaits asks whether an order waits.
+const OrderWaits = orderWaits
+
 // WithPatience returns the matching with a lock timeout that no test reaches.
 func WithPatience(m *Matching) *Matching { return &Matching{pool: m.pool, lockTimeout: "1min"} }
 

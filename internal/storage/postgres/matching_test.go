@@ -397,3 +397,32 @@ func TestSaveAndMatch(t *testing.T) {
 	}
 	f.expectNoViolations()
 }
+
+// TestSmallBatchThatOnlyFreesCouriers matches only if an order waits, after its COMMIT.
+func TestSmallBatchThatOnlyFreesCouriers(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateWaiting))
+	f.expectMatch(1, "a:1")
+	f.save(to("lost", courier.StateWaiting))
+	f.exec("UPDATE orders SET missing_since = now() WHERE order_id = 'lost'")
+	complete := func(id courier.OrderID) (saved orderevent.Effects) {
+		err := f.orders.InTx(t.Context(), func(tx orderevent.Tx) (err error) {
+			saved, err = tx.SaveAndCommit(t.Context(), []orderevent.Change{{From: courier.StateAssigned, Next: to(id, courier.StateCompleted), Source: "0@1"}}, nil, 1)
+			return err
+		})
+		if err != nil || len(saved.Transitions) != 1 || len(saved.Assignments) != 0 {
+			t.Fatalf("err %v, saved %+v", err, saved)
+		}
+		return saved
+	}
+	f.save(to("b", courier.StateWaiting))
+	if saved := complete("a"); saved.Matched {
+		t.Errorf("an order waits, and no match is requested: %+v", saved)
+	}
+	f.expectMatch(1, "b:1")
+	if saved := complete("b"); !saved.Matched {
+		t.Errorf("only a missing order waits, and a match is requested: %+v", saved)
+	}
+	f.expectNoViolations()
+}

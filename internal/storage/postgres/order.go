@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed" // for the statements
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,6 +28,9 @@ var (
 // ordersDelete removes orders whose rechecks are used up. The rows are locked; only an
 // order that is still seen may go.
 const ordersDelete = `DELETE FROM orders WHERE order_id = ANY ($1::text[]) AND state = 'seen'`
+
+// orderWaits reports whether match would find an order.
+const orderWaits = `SELECT EXISTS (SELECT FROM orders WHERE state = 'waiting' AND missing_since IS NULL)`
 
 // Orders stores orders, with the deliveries, couriers and journal rows that follow from
 // them.
@@ -117,7 +121,16 @@ func (o ordersTx) SaveAndCommit(
 	if match > 0 {
 		// Waiting for another replica here would keep the orders locked.
 		batch.Queue("SELECT pg_try_advisory_xact_lock($1)", matchLock).QueryRow(func(row pgx.Row) error { return row.Scan(&effects.Matched) })
-		queueMatch(&batch, match, &effects.Assignments)
+		if slices.ContainsFunc(changes, func(c orderevent.Change) bool { return c.Next.State == courier.StateWaiting }) {
+			queueMatch(&batch, match, &effects.Assignments)
+		} else { // mostly no order waits, and to ask costs a tenth of a match
+			batch.Queue(orderWaits).QueryRow(func(row pgx.Row) error {
+				var waits bool
+				err := row.Scan(&waits)
+				effects.Matched = effects.Matched && !waits
+				return err
+			})
+		}
 	}
 	batch.Queue(commit).Exec(committed)
 	if err := o.tx.SendBatch(ctx, &batch).Close(); err != nil {

@@ -117,6 +117,7 @@ func (f fixture) hotPlans(pass int) []planStep {
 	return []planStep{
 		{"insert", func() { f.save(planNew(pass)...) }, []string{"orders_pkey"}},
 		{"advance to completed", func() { f.save(planOpen(pass, courier.StateCompleted)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
+		{"an order waits", func() { f.orderWaits() }, []string{"orders_waiting_queue"}},
 		{"cancel completed", func() { f.save(planOpen(pass, courier.StateCancelled)...) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
 		{"list all", func() { f.listOrders(orders.All) }, []string{"courier_orders_pkey", "couriers_pkey", "orders_pkey"}},
 		{"list active", func() { f.listOrders(orders.Active) }, []string{
@@ -211,6 +212,7 @@ func (f fixture) plansOfEmptyTables() {
 	f.save(to("first", courier.StateWaiting))
 	f.save(to("first", courier.StateCompleted))
 	f.save(to("first", courier.StateCancelled))
+	f.orderWaits()
 	f.match(1)
 	f.claim(1, 0)
 	f.delete([]orderevent.Order{to("none", courier.StateNone)})
@@ -224,6 +226,14 @@ func (f fixture) makeHotPlans() {
 	f.save(to("second", courier.StateWaiting))
 	f.save(to("second", courier.StateCompleted))
 	f.match(1)
+}
+
+// orderWaits asks what a small batch asks that frees couriers.
+func (f fixture) orderWaits() {
+	f.Helper()
+	if _, err := f.pool.Exec(f.Context(), postgres.OrderWaits, pgx.QueryExecModeCacheStatement); err != nil {
+		f.Fatal(err)
+	}
 }
 
 func (f fixture) overdue() {

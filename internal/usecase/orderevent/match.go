@@ -27,7 +27,8 @@ const (
 // Matcher assigns waiting orders to free couriers. Batches only queue orders and free
 // couriers. Matching runs
 //
-//   - at the end of the transaction of a small batch, when no other match runs;
+//   - at the end of the transaction of a small batch that queued an order, when no other
+//     match runs;
 //   - in the worker of a batch that queued an order or freed a courier (Trigger, then
 //     MatchIfTriggered): for latency, and so that batches are not saved much faster than
 //     they are matched;

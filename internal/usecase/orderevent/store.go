@@ -24,8 +24,9 @@ type Tx interface {
 	// Save writes the changes with all that follows from them (deliveries, couriers,
 	// journal). It returns what the database really did.
 	Save(ctx context.Context, changes []Change) (Effects, error)
-	// SaveAndCommit is Save for a batch: it writes the dead letters too, then matches at
-	// most match orders, and commits. Nothing may follow it.
+	// SaveAndCommit is Save for a batch: it writes the dead letters too and commits. With
+	// match > 0 a batch that queues an order first matches at most so many; one that frees
+	// couriers only asks whether an order waits. Nothing may follow it.
 	SaveAndCommit(ctx context.Context, changes []Change, deadLetters []DeadLetter, match int) (Effects, error)
 	// Assign assigns a locked waiting or held order to the courier named, or with
 	// courierID 0 to the next free one. The error matches courier.ErrNotFound,
@@ -52,8 +53,8 @@ type Effects struct {
 	Transitions []Transition
 	DeadLetters int          // those not known before
 	Assignments []Assignment // those made by a command or by the match after Save
-	// Matched means that no other replica matched at the same time, whose rows the match
-	// after Save would have skipped.
+	// Matched means that the match after Save left nothing: no other replica matched at the
+	// same time, whose rows it would have skipped, and no order waits that it did not look for.
 	Matched bool
 }
 
