@@ -27,12 +27,7 @@ func TestHealthAndMetricsAnswerWithoutPostgres(t *testing.T) {
 			return func() { w.readOnly("off") }
 		},
 		"pool exhausted by foreign locks": func(w *world, _ *devpostgres.Server, url string) func() {
-			tx, err := w.pool.Begin(w.Context())
-			w.must(err)
-			_, err = tx.Exec(w.Context(), "LOCK TABLE orders, couriers IN ACCESS EXCLUSIVE MODE")
-			w.must(err)
-			unlock := sync.OnceFunc(func() { w.check(tx.Rollback(context.WithoutCancel(w.Context()))) })
-			w.Cleanup(unlock)
+			unlock := w.locked("orders, couriers")
 			leave := w.clients(url+"/couriers", 24)
 			w.sessionsWait(8)
 			return func() { unlock(); leave() }
@@ -104,12 +99,7 @@ func TestConsumptionDoesNotWaitForTheAPI(t *testing.T) {
 	w := newWorld(t, 10)
 	w.serve()
 	url := w.serviceURL()
-	tx, err := w.pool.Begin(t.Context())
-	w.must(err)
-	_, err = tx.Exec(t.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE daily_statistics") // the API reads it; only completed orders are counted
-	w.must(err)
-	unlock := sync.OnceFunc(func() { w.check(tx.Rollback(context.WithoutCancel(t.Context()))) })
-	t.Cleanup(unlock)
+	unlock := w.locked("daily_statistics") // the API reads it; only completed orders are counted
 	leave := w.clients(url+"/api/v1/statistics", 24)
 	w.sessionsWait(8)
 	w.create(5)
@@ -129,11 +119,7 @@ func TestAPIDoesNotWaitForConsumption(t *testing.T) {
 	w := newWorld(t, 10)
 	w.serve()
 	url := w.serviceURL()
-	tx, err := w.pool.Begin(t.Context())
-	w.must(err)
-	_, err = tx.Exec(t.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE orders")
-	w.must(err)
-	defer func() { w.check(tx.Rollback(context.WithoutCancel(t.Context()))) }()
+	defer w.locked("orders")()
 	w.create(50)
 	w.sessionsWait(1)
 	for range 10 {
@@ -178,7 +164,8 @@ func (w *world) serviceURL() (url string) {
 }
 
 // probesAnswer sends what a monitor requests: each must be answered within a second,
-// and /readyz, which waits up to two for its checks, within three.
+// and /readyz, which waits up to two for its checks, within three. One that waits for
+// PostgreSQL is late each time, on a busy machine a probe may be late twice.
 func (w *world) probesAnswer(url string) {
 	w.Helper()
 	for _, probe := range []struct {
@@ -191,10 +178,16 @@ func (w *world) probesAnswer(url string) {
 		{http.MethodGet, "/metrics", http.StatusOK, time.Second},
 		{http.MethodGet, "/readyz", 0, 3 * time.Second},
 	} {
-		began := time.Now()
-		status := w.get(probe.method, url+probe.path, 2*probe.within)
-		if took := time.Since(began); took > probe.within || status == 0 || (probe.status != 0 && status != probe.status) {
-			w.Fatalf("%s answered %d after %v, want %d within %v", probe.path, status, took, probe.status, probe.within)
+		for try := 1; ; try++ {
+			began := time.Now()
+			status := w.get(probe.method, url+probe.path, 2*probe.within)
+			took := time.Since(began)
+			if took <= probe.within && status != 0 && (probe.status == 0 || status == probe.status) {
+				break
+			}
+			if try == 3 || status != 0 && took <= probe.within {
+				w.Fatalf("%s answered %d after %v, want %d within %v", probe.path, status, took, probe.status, probe.within)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,13 +12,23 @@ import (
 	"service-courier/test/faults/wire"
 )
 
-// begin opens a transaction of the test.
+// begin opens a transaction of the test. PostgreSQL does not end it, however long the rest
+// of the test takes.
 func (w *world) begin() pgx.Tx {
 	w.Helper()
 	tx, err := w.pool.Begin(w.Context())
 	w.must(err)
 	w.Cleanup(func() { _ = tx.Rollback(context.Background()) }) // does nothing after Commit
+	w.in(tx, "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('lock_timeout', '0', true)")
 	return tx
+}
+
+// locked locks whole tables until unlock.
+func (w *world) locked(tables string) (unlock func()) {
+	w.Helper()
+	tx := w.begin()
+	w.in(tx, "LOCK TABLE "+tables)
+	return sync.OnceFunc(func() { w.check(tx.Rollback(context.WithoutCancel(w.Context()))) })
 }
 
 func (w *world) in(tx pgx.Tx, sql string, args ...any) {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Each error says what is wrong, why and how to fix it; all bad ports at once.
@@ -168,7 +167,7 @@ func TestDataDirectoryOfOthers(t *testing.T) {
 			victim := dataDir(t)
 			target := filepath.Join(victim, "target")
 			must(t, os.WriteFile(target, []byte("precious"), 0o600))
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // in case it starts
+			ctx, cancel := context.WithTimeout(t.Context(), patience) // in case it starts
 			defer cancel()
 			err := Run(ctx, Config{DataDir: tt.prepare(base, target)}, t.Output(), t.Output())
 			if err == nil || !strings.Contains(err.Error(), "--data: ") || !strings.Contains(err.Error(), tt.want) {
