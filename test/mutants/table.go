@@ -1183,7 +1183,7 @@ var mutants = []mutant{
 		"idle connections give way", "internal/transport/connections/connections.go",
 		"l.open >= l.most && longest != nil",
 		"false && longest != nil",
-		"./internal/transport/rest TestProbesHaveRoom",
+		"./internal/transport/rest TestProbesHaveRoom/^kept_alive$",
 	},
 	{
 		"requests leave room for probes", "internal/transport/connections/connections.go",

@@ -34,7 +34,7 @@ func TestForeignProtocolsAreRefused(t *testing.T) {
 		must(t, err)
 		must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
 		if n, err := conn.Read(make([]byte, 1)); n != 0 || isTimeout(err) {
-			t.Errorf("%q: %d bytes, %v; want the connection to be closed", request, n, err)
+			t.Fatalf("%q: %d bytes, %v; want the connection to be closed", request, n, err)
 		}
 		_ = conn.Close()
 	}
