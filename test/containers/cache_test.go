@@ -202,7 +202,11 @@ func (c cacheDir) downloadModules(ctx context.Context) error {
 
 func (c cacheDir) downloadKafka(ctx context.Context, version string) error {
 	return once(c.kafkaDir(version), func(part string) error {
-		return run(ctx, "standins", "mvn", "-B", "-q", "-Dkafka.version="+version, "dependency:copy-dependencies",
+		// A local repository of its own: Maven's is not made for two at a time, and tests on a
+		// real Kafka may fetch theirs.
+		repository := part + ".maven"
+		defer func() { _ = os.RemoveAll(repository) }()
+		return run(ctx, "standins", "mvn", "-B", "-q", "-Dmaven.repo.local="+repository, "-Dkafka.version="+version, "dependency:copy-dependencies",
 			"-DincludeScope=runtime", "-DoutputDirectory="+part)
 	})
 }
