@@ -61,6 +61,7 @@ type App struct {
 	log          *slog.Logger
 	database     *outage.Dependency
 	brokers      *outage.Dependency // Kafka
+	schema       *outage.Reporter   // of PostgreSQL, which the service waits for when it starts
 	pool         *pgxpool.Pool      // of consumption and the tasks, which do not wait for the API
 	apiPool      *pgxpool.Pool      // of the API's requests
 	httpClient   *order.HTTPClient
@@ -120,8 +121,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, options ...Op
 	if err != nil {
 		return nil, err
 	}
-	a.database = outage.NewDependency(outage.New(log, "postgresql"), postgres.Down)
+	a.database = outage.NewDependency(outage.New(log, "postgresql"), postgres.Down).OrImpaired(postgres.Impaired)
 	a.brokers = outage.NewDependency(outage.New(log, "kafka"), kafka.Down)
+	a.schema = outage.New(log, "database schema")
 	if a.pool, err = a.openPool(ctx, poolConns); err != nil {
 		return nil, err
 	}
@@ -168,7 +170,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger, options ...Op
 	}
 	apiCouriers := couriers.New(postgres.NewCouriers(a.apiPool), phones, a.matcher.Trigger)
 	apiOrders := orders.New(postgres.NewOrderViews(a.apiPool), reconcile(postgres.NewOrders(a.apiPool)))
-	reported := outages{a.database, a.brokers, a.breaker}.reported
+	reported := outages{a.database, a.brokers, a.schema, a.breaker}.reported
 	served := rest.Dependencies{
 		Callers:     callers,
 		Couriers:    apiCouriers,
@@ -354,7 +356,7 @@ var errPanicked = errors.New("panic recovered")
 // and reports whether the service has processed events before. It returns !ok when
 // ctx ends first.
 func (a *App) awaitSchema(ctx context.Context) (hasOrders, ok bool) {
-	database, schema := outage.New(a.log, "postgresql").On(a.database), outage.New(a.log, "database schema")
+	database := outage.New(a.log, "postgresql").On(a.database)
 	for {
 		err := postgres.CheckSchema(ctx, a.pool)
 		if err == nil {
@@ -365,11 +367,11 @@ func (a *App) awaitSchema(ctx context.Context) (hasOrders, ok bool) {
 			return false, false
 		case err == nil:
 			database.Recovered(ctx)
-			schema.Recovered(ctx)
+			a.schema.Recovered(ctx)
 			return hasOrders, true
 		case errors.Is(err, postgres.ErrSchema):
 			database.Recovered(ctx)
-			schema.Failed(ctx, err)
+			a.schema.Failed(ctx, err)
 		default:
 			database.Failed(ctx, err)
 		}

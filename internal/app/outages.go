@@ -14,6 +14,7 @@ import (
 // outages are those of the dependencies that requests need.
 type outages struct {
 	database, brokers *outage.Dependency
+	schema            *outage.Reporter
 	orderService      *order.Breaker
 }
 
@@ -22,7 +23,7 @@ type outages struct {
 func (o outages) reported(err error) bool {
 	switch {
 	case errors.Is(err, courier.ErrUnavailable):
-		return o.database.Lasts()
+		return o.database.Lasts() || o.schema.Lasts()
 	case errors.Is(err, courier.ErrOrdersUnavailable):
 		return o.orderService.Reported()
 	case errors.Is(err, records.ErrNotRead), errors.Is(err, deadletters.ErrNotPublished):

@@ -19,7 +19,7 @@ import (
 func TestRequestsOfAReportedOutage(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	down := func(error) bool { return true }
-	o := outages{outage.NewDependency(outage.New(log, "postgresql"), down), outage.NewDependency(outage.New(log, "kafka"), down), order.NewBreaker(nil, nil, log)}
+	o := outages{outage.NewDependency(outage.New(log, "postgresql"), down), outage.NewDependency(outage.New(log, "kafka"), down), outage.New(log, "database schema"), order.NewBreaker(nil, nil, log)}
 	ofDatabase, ofKafka := fmt.Errorf("x: %w", courier.ErrUnavailable), fmt.Errorf("x: %w", records.ErrNotRead)
 	expect := func(when string, database, kafka, timeout bool) {
 		t.Helper()
@@ -37,4 +37,7 @@ func TestRequestsOfAReportedOutage(t *testing.T) {
 	expect("after", false, false, false)
 	task.On(o.database).Failed(t.Context(), io.EOF)
 	expect("PostgreSQL is away", true, false, true)
+	task.Recovered(t.Context())
+	o.schema.Failed(t.Context(), errors.New("no schema"))
+	expect("the schema is missing", true, false, false)
 }

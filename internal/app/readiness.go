@@ -45,7 +45,11 @@ func (r readiness) Check(ctx context.Context) []rest.Component {
 func (r readiness) database(ctx context.Context) (database, schema rest.Component) {
 	database = rest.Component{Name: rest.ComponentPostgreSQL, OK: true, Detail: "answers"}
 	schema = rest.Component{Name: rest.ComponentSchema, OK: true, Detail: "up to date"}
-	switch err := postgres.CheckSchema(ctx, r.pool); {
+	err := postgres.CheckSchema(ctx, r.pool)
+	if err == nil {
+		err = postgres.CheckWritable(ctx, r.pool)
+	}
+	switch {
 	case errors.Is(err, postgres.ErrSchema):
 		schema.OK, schema.Detail, schema.Fix = false, err.Error(), outage.FixOf(err)
 	case err != nil:
@@ -57,7 +61,7 @@ func (r readiness) database(ctx context.Context) (database, schema rest.Componen
 
 func (r readiness) group(hasSchema bool) rest.Component {
 	switch err := r.consumer.Status(); {
-	case errors.Is(err, kafka.ErrNotJoined) && !hasSchema:
+	case errors.Is(err, kafka.ErrNotJoined) && !hasSchema && outage.FixOf(err) == "": // Kafka has no fault of its own
 		return rest.Component{Name: rest.ComponentConsumerGroup, Detail: "not joined: waits for PostgreSQL and its schema", DependsOn: rest.ComponentSchema}
 	case err != nil:
 		return rest.Component{Name: rest.ComponentConsumerGroup, Detail: err.Error(), Fix: outage.FixOf(err)}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -9,9 +10,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"service-courier/internal/config"
 	"service-courier/internal/dev/pgtest"
+	"service-courier/internal/storage/postgres"
 )
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
@@ -53,6 +56,56 @@ func TestWithoutSchema(t *testing.T) {
 	if metrics := string(get(t, a, "/metrics")); !strings.Contains(metrics, "courier_database_up 1\n") {
 		t.Error("courier_database_up is not 1, though PostgreSQL answers")
 	}
+}
+
+// TestReadyz: a read-only database is not ready, though it has the schema; and while PostgreSQL
+// is away too, the consumer's state is its own cause.
+func TestReadyz(t *testing.T) {
+	database := pgtest.NewDatabase(t, postgres.Migrate)
+	detail := func(a *App, component string) string {
+		var ready struct {
+			Components []struct{ Name, Detail string }
+		}
+		if err := json.Unmarshal(get(t, a, "/readyz"), &ready); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range ready.Components {
+			if c.Name == component {
+				return c.Detail
+			}
+		}
+		return ""
+	}
+	eventually := func(a *App, component, want string) {
+		t.Helper()
+		var got string
+		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
+			if got = detail(a, component); strings.HasPrefix(got, want) {
+				return
+			}
+		}
+		t.Errorf("%s: %q, want %q", component, got, want)
+	}
+	begin := func(parameters string) *App {
+		a, err := New(t.Context(), config.Config{
+			HTTPAddr: "127.0.0.1:0", DatabaseURL: database + parameters, KafkaBrokers: []string{"127.0.0.1:1"},
+			KafkaTopic: "t", KafkaGroupID: "g", OrderServiceURL: "http://127.0.0.1:1",
+		}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = a.Stop(context.WithoutCancel(t.Context())) })
+		if err := a.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	eventually(begin("&default_transaction_read_only=on"), "postgresql", "PostgreSQL is read-only; connect to the primary")
+	a := begin("")
+	eventually(a, "consumer_group", "not joined: Kafka refuses connections")
+	pgtest.Interrupt(t, database)
+	eventually(a, "postgresql", "the database accepts no connections")
+	eventually(a, "consumer_group", "not joined: Kafka refuses connections")
 }
 
 func get(t *testing.T, a *App, path string) []byte {

@@ -64,10 +64,7 @@ func (r *Reporter) Failed(ctx context.Context, err error) {
 func (r *Reporter) Recovered(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, d := range r.depends {
-		d.recovered(ctx)
-	}
-	r.depends = nil
+	r.depends = slices.DeleteFunc(r.depends, func(d *Dependency) bool { return d.recovered(ctx) })
 	if r.since.IsZero() {
 		return
 	}
@@ -97,10 +94,12 @@ const settle = 5 * time.Second
 type Dependency struct {
 	reporter *Reporter
 	down     func(error) bool
+	impaired func(error) bool // nil: none
 
-	mu    sync.Mutex
-	ended time.Time // the last outage
-	lasts bool
+	mu      sync.Mutex
+	ended   time.Time // the last outage
+	refused time.Time // the last failure that is one of impaired
+	lasts   bool
 }
 
 // NewDependency returns a Dependency whose outages r logs. down reports whether an error
@@ -109,13 +108,25 @@ func NewDependency(r *Reporter, down func(error) bool) *Dependency {
 	return &Dependency{reporter: r, down: down}
 }
 
+// OrImpaired returns d, whose outages are also the errors for which impaired returns true:
+// some attempts fail with them while others succeed. Such an outage ends when none has failed
+// for a while.
+func (d *Dependency) OrImpaired(impaired func(error) bool) *Dependency {
+	d.impaired = impaired
+	return d
+}
+
 // failed reports whether err is the outage of d.
 func (d *Dependency) failed(ctx context.Context, err error) bool {
-	if !d.down(err) {
+	impaired := d.impaired != nil && d.impaired(err)
+	if !impaired && !d.down(err) {
 		return false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if impaired {
+		d.refused = time.Now()
+	}
 	if d.lasts || d.ended.IsZero() || time.Since(d.ended) > settle {
 		d.lasts = true
 		d.reporter.Failed(ctx, err)
@@ -126,13 +137,18 @@ func (d *Dependency) failed(ctx context.Context, err error) bool {
 // Lasts reports whether the log has the beginning of an outage, and not its end.
 func (d *Dependency) Lasts() bool { return d.reporter.Lasts() }
 
-func (d *Dependency) recovered(ctx context.Context) {
+// recovered reports whether the outage has ended.
+func (d *Dependency) recovered(ctx context.Context) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.lasts {
+		if time.Since(d.refused) < settle {
+			return false
+		}
 		d.lasts, d.ended = false, time.Now()
 		d.reporter.Recovered(ctx)
 	}
+	return true
 }
 
 // Fixable is an error that an operator can fix.

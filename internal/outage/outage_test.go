@@ -88,6 +88,31 @@ func TestOutageOfADependencyIsLoggedOnce(t *testing.T) {
 	})
 }
 
+// TestImpairedDependencyIsLoggedOnce: while a dependency refuses some attempts and allows
+// others, its outage lasts.
+func TestImpairedDependencyIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&out, nil))
+		full := errors.New("too many connections")
+		d := outage.NewDependency(outage.New(log, "postgresql"), func(error) bool { return false }).
+			OrImpaired(func(err error) bool { return errors.Is(err, full) })
+		first, second := outage.New(log, "first").On(d), outage.New(log, "second").On(d)
+		for range 30 {
+			first.Failed(t.Context(), full)
+			second.Failed(t.Context(), full)
+			first.Recovered(t.Context())
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute)
+		first.Recovered(t.Context())
+		second.Recovered(t.Context())
+		if text := out.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, `recovered" component=postgresql downtime=1m30s`) {
+			t.Errorf("want its beginning and its end, got:\n%s", text)
+		}
+	})
+}
+
 // TestOutagesOfTwoDependencies: each is logged by its own, and both end with a success.
 func TestOutagesOfTwoDependencies(t *testing.T) {
 	var out bytes.Buffer

@@ -802,6 +802,12 @@ var mutants = []mutant{
 		"./internal/outage TestNextFaultIsLogged",
 	},
 	{
+		"an impaired dependency is one outage", "internal/outage/outage.go",
+		"if time.Since(d.refused) < settle {",
+		"if false {",
+		"./internal/outage TestImpairedDependencyIsLoggedOnce",
+	},
+	{
 		"pause after a delivery", sql + "orders_advance.sql",
 		"WHEN c.pause_after_delivery THEN 'paused' ELSE 'available' END,",
 		"ELSE 'available' END,",

@@ -64,6 +64,9 @@ func checkDatabase(ctx context.Context, cfg config.Config) []Finding {
 	if !answers {
 		return absent(server)
 	}
+	if server.Status == OK {
+		server = within(ctx, checkPostgreSQL, func(ctx context.Context) (Finding, error) { return server, postgres.CheckWritable(ctx, pool) })
+	}
 	schema := within(ctx, checkSchema, func(ctx context.Context) (Finding, error) {
 		err := postgres.CheckSchema(ctx, pool)
 		if f, ok := errors.AsType[outage.Fixable](err); ok && errors.Is(err, postgres.ErrSchema) {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"net"
 	neturl "net/url"
 	"strings"
 	"testing"
@@ -76,6 +77,21 @@ func TestCauses(t *testing.T) {
 			migrate(with(t, pgtest.NewDatabase(t, nil), func(u *neturl.URL) { u.User = neturl.UserPassword(prefix+"plain", "p") })),
 			"this role may not change the schema", "GRANT CREATE, USAGE ON SCHEMA",
 		},
+		"a standby, or a read-only database": {
+			postgres.CheckWritable(t.Context(), openPool(t, with(t, database, func(u *neturl.URL) { u.RawQuery += "&default_transaction_read_only=on" }), nil)),
+			"PostgreSQL is read-only", "connect to the primary",
+		},
+		"the schema was dropped meanwhile": {
+			purge(pgtest.NewDatabase(t, nil)), "a part of the schema is missing", "run 'service-courier doctor'",
+		},
+		"a locked table": {
+			locked(t, database), "another session holds a lock", "find and end it",
+		},
+		"a session that an administrator ended": {ended(t, database), "PostgreSQL ended the connection", postgres.FixAbsent},
+		"a hung server": {
+			checkSchema(with(t, database, func(u *neturl.URL) { u.Host, u.RawQuery = silent(t), "connect_timeout=1&sslmode=disable" })),
+			"PostgreSQL does not answer in time", "check that it runs at DATABASE_URL",
+		},
 		"no rights": {checkSchema(plain), "this role has no right to SELECT on service_courier_schema", "migrate grant ROLE"},
 	} {
 		f, ok := errors.AsType[outage.Fixable](c.err)
@@ -87,6 +103,41 @@ func TestCauses(t *testing.T) {
 			t.Errorf("%s: everyone reads %q", what, public)
 		}
 	}
+}
+
+// ended returns the error of a statement whose session is terminated.
+func ended(t *testing.T, database string) error {
+	t.Helper()
+	pool := openPool(t, database, nil)
+	_, err := pool.Exec(t.Context(), "SELECT pg_terminate_backend(pg_backend_pid())")
+	return postgres.ExplainError(err)
+}
+
+// locked returns the error of a statement that waits for the lock of another session.
+func locked(t *testing.T, database string) error {
+	t.Helper()
+	holder, err := open(t, database).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := holder.Exec(t.Context(), "LOCK TABLE resync"); err != nil {
+		t.Fatal(err)
+	}
+	waiting := with(t, database, func(u *neturl.URL) { u.RawQuery += "&lock_timeout=1" })
+	_, err = openPool(t, waiting, nil).Exec(t.Context(), "SELECT FROM resync")
+	return postgres.ExplainError(err)
+}
+
+// silent returns the address of a server that accepts connections and answers nothing.
+func silent(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener.Addr().String()
 }
 
 // TestAttempts: without sslmode a connection is tried with TLS and without. The log shows

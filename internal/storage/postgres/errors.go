@@ -48,8 +48,8 @@ func unavailable(err error) bool {
 func isTemporary(code string) bool {
 	switch code {
 	case "55P03", // lock_not_available
-		"25006",          // read_only_sql_transaction: a standby, before or after a failover
-		"42P01", "42703", // undefined table or column: the schema is missing or out of date
+		"25006",                   // read_only_sql_transaction: a standby, before or after a failover
+		"42P01", "42703", "42883", // undefined table, column or function: the schema is missing or out of date
 		"42501": // insufficient_privilege: an operator has to fix it
 		return true
 	}
@@ -89,7 +89,14 @@ var causes = map[string]cause{
 		"the role does not exist or may not log in", "CREATE ROLE … LOGIN or ALTER ROLE … LOGIN, or correct the user of DATABASE_URL",
 	},
 	"53300":                 {"PostgreSQL has no free connection for this role", "raise max_connections, or the CONNECTION LIMIT of the role or the database; or lower pool_max_conns in DATABASE_URL"},
-	"25006":                 {"PostgreSQL is read-only", "connect to the primary: target_session_attrs=read-write in DATABASE_URL"},
+	"25006":                 readOnly,
+	"57P01":                 {"PostgreSQL ended the connection", FixAbsent},
+	"57P02":                 {"PostgreSQL ended the connection", FixAbsent},
+	"57P03":                 {"PostgreSQL starts, stops or recovers", "wait until it accepts connections; its log has the reason"},
+	"42P01":                 incomplete,
+	"42703":                 incomplete,
+	"42883":                 incomplete,
+	"55P03":                 {"another session holds a lock", "find and end it: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity"},
 	"53100":                 {"PostgreSQL's disk is full", "free space on the disk of PostgreSQL"},
 	"3D000":                 {"the database does not exist", "create the database, or correct DATABASE_URL"},
 	"3F000":                 {"the schema does not exist", fixSearchPath},
@@ -99,6 +106,11 @@ var causes = map[string]cause{
 		"the right to connect is missing", "as the owner of the database: GRANT CONNECT ON DATABASE … TO the role of DATABASE_URL",
 	},
 }
+
+var (
+	readOnly   = cause{"PostgreSQL is read-only", "connect to the primary (target_session_attrs=read-write in DATABASE_URL), or set default_transaction_read_only to off"}
+	incomplete = cause{"a part of the schema is missing", "run 'service-courier doctor', which names the migration or the right that is missing"}
+)
 
 // poolerCauses are by the text of PgBouncer, which has one SQLSTATE and no translations.
 var poolerCauses = map[string]cause{
@@ -145,6 +157,8 @@ func explain(err error) error {
 	case c.fix != "":
 	case refusesTLS(err):
 		c = cause{"PostgreSQL offers no TLS", "enable ssl on the server, or set sslmode=disable in DATABASE_URL"}
+	case errors.Is(err, context.DeadlineExceeded):
+		c = cause{"PostgreSQL does not answer in time", "check that it runs at DATABASE_URL, its load, and what blocks it in pg_stat_activity"}
 	case errors.As(err, &host) && host.IsNotFound:
 		c = cause{"the host of DATABASE_URL does not resolve", "correct it, or the entry in DNS"}
 	case isDown(err):
@@ -220,6 +234,20 @@ func ExplainError(err error) error { return explain(err) }
 func Down(err error) bool {
 	_, down := errors.AsType[downError](err)
 	return down
+}
+
+// Impaired reports an error that some statements have at present while others succeed: no
+// session is free, PostgreSQL is read-only, or a part of the schema is missing.
+func Impaired(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return false
+	}
+	switch pg.Code {
+	case "53300", "25006", "42P01", "42703", "42883":
+		return true
+	}
+	return false
 }
 
 // downError marks the errors for Down: others, such as those of service-order's client,

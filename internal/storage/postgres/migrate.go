@@ -238,6 +238,18 @@ func CheckSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	return outage.Fixable{Err: fmt.Errorf("%w is missing", ErrSchema), Fix: fixMigrate}
 }
 
+// CheckWritable returns an error when sessions may only read, as on a standby.
+func CheckWritable(ctx context.Context, pool *pgxpool.Pool) error {
+	var only bool
+	if err := pool.QueryRow(ctx, "SELECT current_setting('transaction_read_only')::bool").Scan(&only); err != nil {
+		return fmt.Errorf("read whether PostgreSQL is read-only: %w", explain(err))
+	}
+	if only {
+		return outage.Fixable{Cause: readOnly.text, Err: errors.New("transaction_read_only is on"), Fix: readOnly.fix}
+	}
+	return nil
+}
+
 // recognise returns the version of our schema, 0 when it can be created, and an error
 // that matches ErrSchema when another schema is in its place.
 func recognise(ctx context.Context, pool *pgxpool.Pool) (version int64, err error) {

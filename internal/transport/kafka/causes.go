@@ -29,6 +29,7 @@ var causes = map[sarama.KError]cause{
 	sarama.ErrUnknownTopicOrPartition:         {"the topic does not exist", fixTopic},
 	sarama.ErrConsumerCoordinatorNotAvailable: noCoordinator,
 	sarama.ErrNotCoordinatorForConsumer:       noCoordinator,
+	sarama.ErrOffsetsLoadInProgress:           noCoordinator,
 	sarama.ErrUnsupportedVersion:              {"this Kafka listener is a controller's, or Kafka is too old", "set a port for clients in KAFKA_BROKERS"},
 	sarama.ErrInconsistentGroupProtocol:       {"the consumer group has members of another kind", "set another KAFKA_GROUP_ID, or stop those members, which 'service-courier doctor' lists"},
 	sarama.ErrMessageSizeTooLarge:             {"the record is too large for the topic", "raise max.message.bytes of the topic, or edit or discard the dead letter"},
@@ -41,11 +42,13 @@ var noCoordinator = cause{"the coordinator of the consumer group is not availabl
 
 // Causes that a broker does not state, see diagnose.
 var (
-	noSASL  = cause{"this Kafka listener uses no SASL", "unset KAFKA_SASL_MECHANISM, or set a listener with SASL in KAFKA_BROKERS"}
-	noTLS   = cause{"this Kafka listener uses no TLS", "unset KAFKA_TLS, or set a TLS port in KAFKA_BROKERS"}
-	isTLS   = cause{"this Kafka listener uses TLS", "set KAFKA_TLS=true, or a port without TLS in KAFKA_BROKERS"}
-	silence = cause{"no broker answers", "check that KAFKA_BROKERS are Kafka brokers, and their log"}
-	closed  = cause{"Kafka closed the connection", "check that KAFKA_BROKERS are Kafka brokers, KAFKA_TLS and KAFKA_SASL_MECHANISM; see the log of the brokers"}
+	noSASL   = cause{"this Kafka listener uses no SASL", "unset KAFKA_SASL_MECHANISM, or set a listener with SASL in KAFKA_BROKERS"}
+	noTLS    = cause{"this Kafka listener uses no TLS", "unset KAFKA_TLS, or set a TLS port in KAFKA_BROKERS"}
+	isTLS    = cause{"this Kafka listener uses TLS", "set KAFKA_TLS=true, or a port without TLS in KAFKA_BROKERS"}
+	silence  = cause{"no broker answers", "check that KAFKA_BROKERS are Kafka brokers, and their log"}
+	slow     = cause{"Kafka does not answer in time", "check the load and the log of the brokers"}
+	unusable = cause{"no broker can be used", "check again in a few seconds; then see the log of the brokers"}
+	closed   = cause{"Kafka closed the connection", "check that KAFKA_BROKERS are Kafka brokers, KAFKA_TLS and KAFKA_SASL_MECHANISM; see the log of the brokers"}
 )
 
 var tlsSettings = outage.TLS{
@@ -65,7 +68,7 @@ func explain(err error) error {
 	switch c {
 	case cause{}:
 		return err
-	case closed, silence:
+	case closed, silence, unusable:
 		err = downError{err}
 	}
 	return outage.Fixable{Cause: c.text, Err: err, Fix: c.fix}
@@ -85,6 +88,8 @@ func causeOf(err error) cause {
 		return closed
 	case errors.Is(err, os.ErrDeadlineExceeded): // of sarama's requests: a connection without an answer
 		return silence
+	case errors.Is(err, sarama.ErrOutOfBrokers): // brokers that cannot be reached have a cause
+		return unusable
 	}
 	return cause{}
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"service-courier/internal/outage"
 )
 
 // Config of the clients.
@@ -155,7 +156,7 @@ func (c *boundConn) Close() error {
 // explainTimeout returns the end of ctx if that is the cause, else explain.
 func explainTimeout(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("no answer in time: %w", ctx.Err())
+		return outage.Fixable{Cause: slow.text, Err: ctx.Err(), Fix: slow.fix}
 	}
 	return explain(err)
 }
