@@ -36,6 +36,7 @@ var wallClockReads = map[string]string{
 	"internal/metrics/tasks.go InvariantsChecked":         "as TaskFinished",
 	"internal/outage/outage.go recovered":                 "a duration: monotonic",
 	"internal/outage/outage.go Failed":                    "a duration: monotonic",
+	"internal/outage/outage.go failed":                    "a duration: monotonic",
 	"internal/transport/rest/observe.go logRequests":      "a duration: monotonic",
 	"internal/tracing/tracing.go Begin":                   "when a span began, for a person",
 	"internal/transport/rest/observe.go measureRequests":  "a duration: monotonic",

@@ -92,7 +92,6 @@ var causes = map[string]cause{
 	"25006":                 readOnly,
 	"57P01":                 {"PostgreSQL ended the connection", FixAbsent},
 	"57P02":                 {"PostgreSQL ended the connection", FixAbsent},
-	"57P03":                 {"PostgreSQL starts, stops or recovers", "wait until it accepts connections; its log has the reason"},
 	"42P01":                 incomplete,
 	"42703":                 incomplete,
 	"42883":                 incomplete,
