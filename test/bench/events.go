@@ -14,6 +14,11 @@ type orderRange struct{ from, to int }
 
 func (r orderRange) len() int { return r.to - r.from }
 
+func (r orderRange) halves() (first, second orderRange) {
+	middle := r.from + r.len()/2
+	return orderRange{r.from, middle}, orderRange{middle, r.to}
+}
+
 func (r orderRange) ids() []string {
 	ids := make([]string, 0, r.len())
 	for i := r.from; i < r.to; i++ {

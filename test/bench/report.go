@@ -44,6 +44,24 @@ func (r result) then(next result) result {
 	return sum
 }
 
+// and returns the whole of a load whose halves are r and other.
+func (r result) and(other result) result {
+	whole, mean := r, func(a, b float64) float64 { return (a + b) / 2 }
+	whole.Seconds = r.Seconds + other.Seconds
+	whole.Rate = (r.Rate*r.Seconds + other.Rate*other.Seconds) / whole.Seconds
+	whole.Events = (r.Events*r.Seconds + other.Events*other.Seconds) / whole.Seconds
+	whole.Start, whole.PeakMB = mean(r.Start, other.Start), max(r.PeakMB, other.PeakMB)
+	whole.GETs, whole.GETsPerChange = mean(r.GETs, other.GETs), mean(r.GETsPerChange, other.GETsPerChange)
+	whole.WAL, whole.Commits, whole.RolledBack = mean(r.WAL, other.WAL), mean(r.Commits, other.Commits), mean(r.RolledBack, other.RolledBack)
+	whole.Allocations, whole.CPU = mean(r.Allocations, other.Allocations), make(map[string]float64)
+	for _, half := range []result{r, other} {
+		for program, us := range half.CPU {
+			whole.CPU[program] += us / 2
+		}
+	}
+	return whole
+}
+
 const resultHeading = "                        per second  of GETs  of 1-by-1  events/s  GETs/event  GETs/change  WAL B  rolled back   allocs  peak MB   CPU µs per change\n"
 
 func (r result) row() string {
@@ -75,7 +93,8 @@ one by one the same code and statements, one transaction per event and one more 
 created    events published beforehand; from the moment the service has its partitions until every order is
            assigned (committed, fsync on)
 completed  the same, service restarted, until every delivery is completed
-gRPC first ORDER_SERVICE_PREFER=grpc: a fetch is a call over gRPC, and a GET only if that fails
+gRPC first ORDER_SERVICE_PREFER=grpc: a fetch is a call over gRPC, and a GET only if that fails. Created and
+           completed run with half of the orders each: over HTTP, gRPC first twice, over HTTP
 mixed      created and completed interleaved, three events each, shuffled over the partitions
 change     an order assigned or completed
 CPU        of each program, including the service's start; "others" is the rest of the machine: unless it is
