@@ -113,6 +113,52 @@ func (x *GetOrderByIdResponse) GetOrder() *Order {
 	return nil
 }
 
+// GetOrderStatusResponse is GetOrderByIdResponse without the fields that are not needed to
+// assign couriers: a client that reads it does not decode them.
+type GetOrderStatusResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         *OrderStatus           `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetOrderStatusResponse) Reset() {
+	*x = GetOrderStatusResponse{}
+	mi := &file_orders_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetOrderStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetOrderStatusResponse) ProtoMessage() {}
+
+func (x *GetOrderStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetOrderStatusResponse.ProtoReflect.Descriptor instead.
+func (*GetOrderStatusResponse) Descriptor() ([]byte, []int) {
+	return file_orders_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetOrderStatusResponse) GetOrder() *OrderStatus {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
 type GetOrdersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	From          *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
@@ -122,7 +168,7 @@ type GetOrdersRequest struct {
 
 func (x *GetOrdersRequest) Reset() {
 	*x = GetOrdersRequest{}
-	mi := &file_orders_proto_msgTypes[2]
+	mi := &file_orders_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -134,7 +180,7 @@ func (x *GetOrdersRequest) String() string {
 func (*GetOrdersRequest) ProtoMessage() {}
 
 func (x *GetOrdersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_proto_msgTypes[2]
+	mi := &file_orders_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -147,7 +193,7 @@ func (x *GetOrdersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrdersRequest.ProtoReflect.Descriptor instead.
 func (*GetOrdersRequest) Descriptor() ([]byte, []int) {
-	return file_orders_proto_rawDescGZIP(), []int{2}
+	return file_orders_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetOrdersRequest) GetFrom() *timestamppb.Timestamp {
@@ -166,7 +212,7 @@ type GetOrdersResponse struct {
 
 func (x *GetOrdersResponse) Reset() {
 	*x = GetOrdersResponse{}
-	mi := &file_orders_proto_msgTypes[3]
+	mi := &file_orders_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -178,7 +224,7 @@ func (x *GetOrdersResponse) String() string {
 func (*GetOrdersResponse) ProtoMessage() {}
 
 func (x *GetOrdersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_proto_msgTypes[3]
+	mi := &file_orders_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -191,7 +237,7 @@ func (x *GetOrdersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrdersResponse.ProtoReflect.Descriptor instead.
 func (*GetOrdersResponse) Descriptor() ([]byte, []int) {
-	return file_orders_proto_rawDescGZIP(), []int{3}
+	return file_orders_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetOrdersResponse) GetOrders() []*Order {
@@ -221,7 +267,7 @@ type Order struct {
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_orders_proto_msgTypes[4]
+	mi := &file_orders_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -233,7 +279,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_proto_msgTypes[4]
+	mi := &file_orders_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -246,7 +292,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_orders_proto_rawDescGZIP(), []int{4}
+	return file_orders_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Order) GetId() string {
@@ -333,6 +379,67 @@ func (x *Order) GetEstimatedDelivery() *timestamppb.Timestamp {
 	return nil
 }
 
+// OrderStatus is a part of Order.
+type OrderStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Status        string                 `protobuf:"bytes,9,opt,name=status,proto3" json:"status,omitempty"`
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderStatus) Reset() {
+	*x = OrderStatus{}
+	mi := &file_orders_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderStatus) ProtoMessage() {}
+
+func (x *OrderStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_orders_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderStatus.ProtoReflect.Descriptor instead.
+func (*OrderStatus) Descriptor() ([]byte, []int) {
+	return file_orders_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *OrderStatus) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *OrderStatus) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *OrderStatus) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
 type Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -344,7 +451,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_orders_proto_msgTypes[5]
+	mi := &file_orders_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -356,7 +463,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_proto_msgTypes[5]
+	mi := &file_orders_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -369,7 +476,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_orders_proto_rawDescGZIP(), []int{5}
+	return file_orders_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Item) GetName() string {
@@ -406,7 +513,7 @@ type Address struct {
 
 func (x *Address) Reset() {
 	*x = Address{}
-	mi := &file_orders_proto_msgTypes[6]
+	mi := &file_orders_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +525,7 @@ func (x *Address) String() string {
 func (*Address) ProtoMessage() {}
 
 func (x *Address) ProtoReflect() protoreflect.Message {
-	mi := &file_orders_proto_msgTypes[6]
+	mi := &file_orders_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +538,7 @@ func (x *Address) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Address.ProtoReflect.Descriptor instead.
 func (*Address) Descriptor() ([]byte, []int) {
-	return file_orders_proto_rawDescGZIP(), []int{6}
+	return file_orders_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Address) GetStreet() string {
@@ -477,7 +584,9 @@ const file_orders_proto_rawDesc = "" +
 	"\x13GetOrderByIdRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\">\n" +
 	"\x14GetOrderByIdResponse\x12&\n" +
-	"\x05order\x18\x01 \x01(\v2\x10.orders.v1.OrderR\x05order\"B\n" +
+	"\x05order\x18\x01 \x01(\v2\x10.orders.v1.OrderR\x05order\"F\n" +
+	"\x16GetOrderStatusResponse\x12,\n" +
+	"\x05order\x18\x01 \x01(\v2\x16.orders.v1.OrderStatusR\x05order\"B\n" +
 	"\x10GetOrdersRequest\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\"=\n" +
 	"\x11GetOrdersResponse\x12(\n" +
@@ -498,7 +607,13 @@ const file_orders_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
 	"updated_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12I\n" +
-	"\x12estimated_delivery\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x11estimatedDelivery\"L\n" +
+	"\x12estimated_delivery\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x11estimatedDelivery\"p\n" +
+	"\vOrderStatus\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06status\x18\t \x01(\tR\x06status\x129\n" +
+	"\n" +
+	"created_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"L\n" +
 	"\x04Item\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05price\x18\x02 \x01(\x03R\x05price\x12\x1a\n" +
@@ -525,35 +640,39 @@ func file_orders_proto_rawDescGZIP() []byte {
 	return file_orders_proto_rawDescData
 }
 
-var file_orders_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_orders_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_orders_proto_goTypes = []any{
-	(*GetOrderByIdRequest)(nil),   // 0: orders.v1.GetOrderByIdRequest
-	(*GetOrderByIdResponse)(nil),  // 1: orders.v1.GetOrderByIdResponse
-	(*GetOrdersRequest)(nil),      // 2: orders.v1.GetOrdersRequest
-	(*GetOrdersResponse)(nil),     // 3: orders.v1.GetOrdersResponse
-	(*Order)(nil),                 // 4: orders.v1.Order
-	(*Item)(nil),                  // 5: orders.v1.Item
-	(*Address)(nil),               // 6: orders.v1.Address
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*GetOrderByIdRequest)(nil),    // 0: orders.v1.GetOrderByIdRequest
+	(*GetOrderByIdResponse)(nil),   // 1: orders.v1.GetOrderByIdResponse
+	(*GetOrderStatusResponse)(nil), // 2: orders.v1.GetOrderStatusResponse
+	(*GetOrdersRequest)(nil),       // 3: orders.v1.GetOrdersRequest
+	(*GetOrdersResponse)(nil),      // 4: orders.v1.GetOrdersResponse
+	(*Order)(nil),                  // 5: orders.v1.Order
+	(*OrderStatus)(nil),            // 6: orders.v1.OrderStatus
+	(*Item)(nil),                   // 7: orders.v1.Item
+	(*Address)(nil),                // 8: orders.v1.Address
+	(*timestamppb.Timestamp)(nil),  // 9: google.protobuf.Timestamp
 }
 var file_orders_proto_depIdxs = []int32{
-	4,  // 0: orders.v1.GetOrderByIdResponse.order:type_name -> orders.v1.Order
-	7,  // 1: orders.v1.GetOrdersRequest.from:type_name -> google.protobuf.Timestamp
-	4,  // 2: orders.v1.GetOrdersResponse.orders:type_name -> orders.v1.Order
-	5,  // 3: orders.v1.Order.items:type_name -> orders.v1.Item
-	6,  // 4: orders.v1.Order.address:type_name -> orders.v1.Address
-	7,  // 5: orders.v1.Order.created_at:type_name -> google.protobuf.Timestamp
-	7,  // 6: orders.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
-	7,  // 7: orders.v1.Order.estimated_delivery:type_name -> google.protobuf.Timestamp
-	0,  // 8: orders.v1.OrdersService.GetOrderById:input_type -> orders.v1.GetOrderByIdRequest
-	2,  // 9: orders.v1.OrdersService.GetOrders:input_type -> orders.v1.GetOrdersRequest
-	1,  // 10: orders.v1.OrdersService.GetOrderById:output_type -> orders.v1.GetOrderByIdResponse
-	3,  // 11: orders.v1.OrdersService.GetOrders:output_type -> orders.v1.GetOrdersResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	5,  // 0: orders.v1.GetOrderByIdResponse.order:type_name -> orders.v1.Order
+	6,  // 1: orders.v1.GetOrderStatusResponse.order:type_name -> orders.v1.OrderStatus
+	9,  // 2: orders.v1.GetOrdersRequest.from:type_name -> google.protobuf.Timestamp
+	5,  // 3: orders.v1.GetOrdersResponse.orders:type_name -> orders.v1.Order
+	7,  // 4: orders.v1.Order.items:type_name -> orders.v1.Item
+	8,  // 5: orders.v1.Order.address:type_name -> orders.v1.Address
+	9,  // 6: orders.v1.Order.created_at:type_name -> google.protobuf.Timestamp
+	9,  // 7: orders.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
+	9,  // 8: orders.v1.Order.estimated_delivery:type_name -> google.protobuf.Timestamp
+	9,  // 9: orders.v1.OrderStatus.created_at:type_name -> google.protobuf.Timestamp
+	0,  // 10: orders.v1.OrdersService.GetOrderById:input_type -> orders.v1.GetOrderByIdRequest
+	3,  // 11: orders.v1.OrdersService.GetOrders:input_type -> orders.v1.GetOrdersRequest
+	1,  // 12: orders.v1.OrdersService.GetOrderById:output_type -> orders.v1.GetOrderByIdResponse
+	4,  // 13: orders.v1.OrdersService.GetOrders:output_type -> orders.v1.GetOrdersResponse
+	12, // [12:14] is the sub-list for method output_type
+	10, // [10:12] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_orders_proto_init() }
@@ -567,7 +686,7 @@ func file_orders_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_orders_proto_rawDesc), len(file_orders_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

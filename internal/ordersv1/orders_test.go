@@ -47,8 +47,10 @@ func TestContract(t *testing.T) {
 		"Order": "1 id string, 2 user_id string, 3 order_number string, 4 fio string, 5 restaurant_id string, " +
 			"6 items []orders.v1.Item, 7 total_price int64, 8 address orders.v1.Address, 9 status string, " +
 			"10 created_at google.protobuf.Timestamp, 11 updated_at google.protobuf.Timestamp, 12 estimated_delivery google.protobuf.Timestamp",
-		"Item":    "1 name string, 2 price int64, 3 quantity int64",
-		"Address": "1 street string, 2 house string, 3 apartment string, 4 floor string, 5 comment string",
+		"GetOrderStatusResponse": "1 order orders.v1.OrderStatus",
+		"OrderStatus":            "1 id string, 9 status string, 10 created_at google.protobuf.Timestamp",
+		"Item":                   "1 name string, 2 price int64, 3 quantity int64",
+		"Address":                "1 street string, 2 house string, 3 apartment string, 4 floor string, 5 comment string",
 	}
 	messages := ordersv1.File_orders_proto.Messages()
 	for i := range messages.Len() {

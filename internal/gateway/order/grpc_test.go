@@ -66,13 +66,22 @@ func dialGRPC(t *testing.T, c order.GRPCConfig) *order.GRPCClient {
 
 func TestGRPCGet(t *testing.T) {
 	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	addr := listenGRPC(t, func(_ context.Context, id string) (*ordersv1.Order, error) {
-		return &ordersv1.Order{Id: id, Status: "deleted", CreatedAt: timestamppb.New(created)}, nil
-	})
-	got, err := dialGRPC(t, order.GRPCConfig{Addr: addr}).Get(t.Context(), "42")
-	if want := (order.Order{ID: "42", Status: "deleted", CreatedAt: created}); err != nil || got != want {
-		t.Errorf("Get = %+v, %v; want %+v", got, err, want)
+	for name, o := range map[string]*ordersv1.Order{
+		"all fields": {Id: "42", UserId: "u", Fio: "x", Items: []*ordersv1.Item{{Name: "x"}}, TotalPrice: 1, Address: &ordersv1.Address{}, Status: "deleted", CreatedAt: timestamppb.New(created)},
+		"fields of later versions, a name that is not UTF-8": withFields(&ordersv1.Order{Id: "42", Status: "deleted", CreatedAt: timestamppb.New(created)}, "\x22\x01\xff\xa2\x06\x01x"),
+	} {
+		addr := listenGRPC(t, func(context.Context, string) (*ordersv1.Order, error) { return o, nil })
+		got, err := dialGRPC(t, order.GRPCConfig{Addr: addr}).Get(t.Context(), "42")
+		if want := (order.Order{ID: "42", Status: "deleted", CreatedAt: created}); err != nil || got != want {
+			t.Errorf("%s: Get = %+v, %v; want %+v", name, got, err, want)
+		}
 	}
+}
+
+// withFields returns o with encoded fields added.
+func withFields(o *ordersv1.Order, encoded string) *ordersv1.Order {
+	o.ProtoReflect().SetUnknown([]byte(encoded))
+	return o
 }
 
 // TestGRPCErrors: no answer over gRPC says that an order does not exist.
@@ -93,6 +102,8 @@ func TestGRPCErrors(t *testing.T) {
 		"another order":       {listenGRPC(t, of(&ordersv1.Order{Id: "43", Status: "cooking"}, nil)), order.ErrUnavailable},
 		"no order":            {listenGRPC(t, of(nil, nil)), order.ErrUnavailable},
 		"too large":           {listenGRPC(t, of(&ordersv1.Order{Id: "42", Fio: strings.Repeat("x", 65<<10)}, nil)), order.ErrUnavailable},
+		"cut":                 {listenGRPC(t, of(withFields(&ordersv1.Order{Id: "42"}, "\x4a\x7f"), nil)), order.ErrUnavailable},
+		"status not UTF-8":    {listenGRPC(t, of(withFields(&ordersv1.Order{Id: "42"}, "\x4a\x01\xff"), nil)), order.ErrUnavailable},
 		"never answers":       {listenGRPC(t, hang), order.ErrUnavailable},
 		"HTTP server":         {page, order.ErrUnavailable},
 		"nothing listens":     {"127.0.0.1:1", order.ErrUnavailable},
@@ -108,6 +119,27 @@ func TestGRPCErrors(t *testing.T) {
 				t.Errorf("Get: %v, want %v", err, c.want)
 			}
 		})
+	}
+}
+
+// TestGRPCTimeoutEndsTheCall: service-order is not sent the deadline, but the call that has
+// timed out ends there too.
+func TestGRPCTimeoutEndsTheCall(t *testing.T) {
+	ended := make(chan error, 1)
+	addr := listenGRPC(t, func(ctx context.Context, _ string) (*ordersv1.Order, error) {
+		_, sent := ctx.Deadline()
+		<-ctx.Done()
+		if sent {
+			ended <- errors.New("the deadline was sent")
+		}
+		ended <- nil
+		return nil, ctx.Err()
+	})
+	if _, err := dialGRPC(t, order.GRPCConfig{Addr: addr, Timeout: time.Second}).Get(t.Context(), "42"); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("Get: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

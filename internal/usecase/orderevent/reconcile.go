@@ -187,7 +187,7 @@ func (p *savePhases) committed(err error) {
 // decideAll decides on every order as it was locked.
 func decideAll(locked map[courier.OrderID]Order, observations []observation) ([]decision, []Change) {
 	decisions := make([]decision, len(observations))
-	var changes []Change
+	changes := make([]Change, 0, len(observations))
 	for i, obs := range observations {
 		current, known := locked[obs.orderID]
 		if !known {
