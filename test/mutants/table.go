@@ -1473,6 +1473,12 @@ var mutants = []mutant{
 		"	if false {",
 		"./internal/usecase/couriers TestEnsure",
 	},
+	{
+		"one line a minute for orders with the same cause", useCase + "summary.go",
+		"!has && now.Sub(last.logged) >= summaryInterval",
+		"!has",
+		"./internal/usecase/orderevent TestOneLinePerCause",
+	},
 }
 
 // sources is the repository at root without what no test needs.

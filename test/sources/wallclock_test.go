@@ -53,6 +53,7 @@ var wallClockReads = map[string]string{
 	"internal/transport/kafka/event_connection.go send":   "the time of a record, as each client of Kafka sets it",
 	"internal/transport/kafka/records.go Read":            "a duration: monotonic",
 	"internal/transport/web/plain.go Board":               "ages and the time left, for a person, as the other pages show them",
+	"internal/usecase/orderevent/summary.go report":       "a duration: monotonic",
 	"internal/usecase/orderevent/queue.go fetchStarting":  "compared within the process only: monotonic",
 	"internal/transport/kafka/consumer.go allow":          "a duration: monotonic",
 	"cmd/service-courier/main.go awaitSecond":             "a duration: monotonic",

@@ -242,7 +242,7 @@ func (e *environment) startOrderService(ctx context.Context) error {
 }
 
 func (e *environment) startFeed(ctx context.Context) (err error) {
-	if e.feed, err = newFeed(ctx, e.databaseURL()); err != nil {
+	if e.feed, err = newFeed(ctx, e.databaseURL(), e.cfg.Verbose); err != nil {
 		return err
 	}
 	e.closers.Add("feed", e.feed.stop)

@@ -2,7 +2,6 @@ package devmode
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -31,18 +30,20 @@ type feed struct {
 	deadLetters    *postgres.DeadLetters
 	lastDeadLetter int64
 	failing        bool // the last read failed, which was printed
+	logged         bool // the log of the service is printed too, and has each outage
 
 	quit chan struct{}
 	done chan struct{} // nil before start
 }
 
-// newFeed starts at the end of the journal.
-func newFeed(ctx context.Context, url string) (*feed, error) {
+// newFeed starts at the end of the journal. logged means that the log of the service is
+// printed too.
+func newFeed(ctx context.Context, url string, logged bool) (*feed, error) {
 	pool, err := postgres.Open(ctx, url, 1)
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{pool: pool, deadLetters: postgres.NewDeadLetters(pool), quit: make(chan struct{})}
+	f := &feed{pool: pool, deadLetters: postgres.NewDeadLetters(pool), logged: logged, quit: make(chan struct{})}
 	f.journal, err = livefeed.BeginReader(ctx, postgres.NewJournal(pool), 0)
 	if err == nil {
 		f.lastDeadLetter, err = f.deadLetters.Last(ctx)
@@ -85,13 +86,20 @@ func (f *feed) run(ctx context.Context, out io.Writer) {
 	}
 }
 
-// print reports a database that cannot be read once, until it works again.
 func (f *feed) print(ctx context.Context, out io.Writer) {
 	ctx, cancel := context.WithTimeout(ctx, feedTimeout)
 	defer cancel()
-	err := errors.Join(f.printChanges(ctx, out), f.printDeadLetters(ctx, out))
-	if err != nil && !f.failing {
-		fmt.Fprintln(out, "reading the database failed, retrying:", err)
+	err := f.printChanges(ctx, out)
+	if err == nil {
+		err = f.printDeadLetters(ctx, out)
+	}
+	f.report(out, err)
+}
+
+// report prints one line per outage of the database, unless the log has it.
+func (f *feed) report(out io.Writer, err error) {
+	if err != nil && !f.failing && !f.logged {
+		fmt.Fprintln(out, "reading the database failed, retrying:", strings.Join(strings.Fields(err.Error()), " "))
 	}
 	f.failing = err != nil
 }

@@ -1,6 +1,8 @@
 package devmode
 
 import (
+	"bytes"
+	"errors"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -46,5 +48,21 @@ func TestFeedLines(t *testing.T) {
 	got := deadLetterLine(deadletters.Summary{CreatedAt: at, Partition: 2, Offset: 17, Reason: "bad_order_id"})
 	if want := "15:06:07  dead letter  partition 2, offset 17                bad_order_id; psql: table dead_letters"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestFeedPrintsAnOutageOnce: it is one line, and none beside the log.
+func TestFeedPrintsAnOutageOnce(t *testing.T) {
+	t.Parallel()
+	down := errors.New("connect:\n\tdial error")
+	for logged, want := range map[bool]string{true: "", false: "reading the database failed, retrying: connect: dial error\n"} {
+		var out bytes.Buffer
+		f := &feed{logged: logged}
+		for _, err := range []error{nil, down, errors.Join(down, down), nil} {
+			f.report(&out, err)
+		}
+		if out.String() != want {
+			t.Errorf("logged %t: %q, want %q", logged, out.String(), want)
+		}
 	}
 }

@@ -44,7 +44,7 @@ func explain(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_ = problemPage.Execute(w, map[string]any{ // fails only when the client has disconnected
 				"Title": k.title, "Code": k.code, "Status": k.status,
-				"Detail": strings.TrimSuffix(k.detail, "."), "Remedy": k.remedy,
+				"Detail": strings.TrimSuffix(k.detail, "."), "Remedy": k.remedy, "Command": k.command,
 			})
 			return
 		}

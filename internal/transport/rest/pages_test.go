@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"html"
 	"io"
 	"net/http"
 	"regexp"
@@ -41,8 +42,12 @@ func TestEveryProblemHasAPage(t *testing.T) {
 	h := handler(new(fake), io.Discard)
 	for _, k := range rest.Kinds() {
 		w := do(h, request(t, "GET /problems/"+strings.ReplaceAll(k.Code, "_", "-"), ""))
-		if !strings.Contains(w.Body.String(), k.Code) || !strings.Contains(w.Body.String(), k.Remedy) {
+		text := html.UnescapeString(w.Body.String())
+		if !strings.Contains(text, k.Code) || !strings.Contains(text, k.Remedy) {
 			t.Errorf("%s: %s", k.Code, w.Body)
+		}
+		if command := "On the command line: "; strings.Contains(text, command) != (k.Command != "") || !strings.Contains(text, k.Command) {
+			t.Errorf("%s: want the remedy of the command line %q: %s", k.Code, k.Command, w.Body)
 		}
 	}
 	if w := do(h, request(t, "GET /problems/none", "")); w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != problemType {

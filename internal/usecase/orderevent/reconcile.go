@@ -23,6 +23,7 @@ type Reconciler struct {
 	observer    Observer
 	log         *slog.Logger
 	concurrency int
+	summaries   *summaries
 }
 
 // NewReconciler returns a Reconciler that fetches at most concurrency orders of a
@@ -30,7 +31,7 @@ type Reconciler struct {
 func NewReconciler(
 	orders OrderService, store Store, matcher *Matcher, observer Observer, log *slog.Logger, concurrency int,
 ) *Reconciler {
-	return &Reconciler{orders, store, matcher, observer, log, concurrency}
+	return &Reconciler{orders, store, matcher, observer, log, concurrency, &summaries{log: log, lines: make(map[line]summary)}}
 }
 
 // Reconcile processes one batch. After nil, every hint and dead letter is saved in a
@@ -219,17 +220,8 @@ func (r *Reconciler) report(ctx context.Context, result BatchResult, observation
 	for i, d := range decisions {
 		result.Hints += observations[i].hints
 		result.Outcomes[d.outcome]++
-		recheck := d.next.Recheck
-		id, reason := slog.String("order_id", string(d.next.OrderID)), slog.String("reason", d.reason)
-		switch begins := recheck.In > 0 && recheck.Count+recheck.Failures == 1; {
-		case d.outcome == Ignored, d.outcome == Superseded:
-			r.log.InfoContext(ctx, "event ignored", id, slog.String("outcome", string(d.outcome)), reason)
-		case begins && recheck.Reason == ReasonUnknownStatus:
-			r.log.WarnContext(ctx, "unknown order status", id, reason)
-		case begins:
-			r.log.InfoContext(ctx, "recheck scheduled", id, slog.String("recheck_reason", string(recheck.Reason)), reason)
-		}
 	}
+	r.summaries.report(ctx, decisions)
 	r.observer.Reconciled(result)
 	if len(result.Assignments) > 0 {
 		r.observer.Matched(result.Assignments)

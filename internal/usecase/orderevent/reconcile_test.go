@@ -31,6 +31,7 @@ type fakeOrderService struct {
 	down   bool // GETs fail and the breaker is open
 	ready  error
 	panics map[courier.OrderID]int // how many GETs of an order panic
+	fails  error                   // of the orders whose id begins with "bad"
 }
 
 func (f *fakeOrderService) Ready(context.Context) error { return f.ready }
@@ -56,6 +57,8 @@ func (f *fakeOrderService) Get(ctx context.Context, id courier.OrderID) (order.O
 	switch {
 	case f.down:
 		return order.Order{}, order.ErrUnavailable
+	case f.fails != nil && strings.HasPrefix(string(id), "bad"):
+		return order.Order{}, f.fails
 	case !known:
 		return order.Order{}, order.ErrNotFound
 	}
@@ -395,6 +398,51 @@ func TestUnexpectedAnswersAreLogged(t *testing.T) {
 			t.Errorf("the log lacks %q:\n%s", want, f.logged)
 		}
 	}
+}
+
+// TestOneLinePerCause: while some orders fail for minutes, the log has a line a minute, with
+// their number and one of them, not one per order.
+func TestOneLinePerCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(map[courier.OrderID]string{"good": "created", "odd-1": "refunded", "odd-2": "refunded"})
+		f.service.fails = fmt.Errorf("%w: HTTP status 500", order.ErrUnavailable)
+		lines := func(ids ...courier.OrderID) []string {
+			t.Helper()
+			f.logged.Reset()
+			if err := f.reconcile(t, ids...); err != nil {
+				t.Fatal(err)
+			}
+			all := slices.Sorted(strings.Lines(f.logged.String()))
+			for i, text := range all {
+				_, all[i], _ = strings.Cut(strings.TrimSpace(text), "level=")
+			}
+			return all
+		}
+		for _, step := range []struct {
+			ids  []courier.OrderID
+			want []string
+		}{
+			{
+				[]courier.OrderID{"bad-1", "good", "bad-2", "absent", "odd-1", "odd-2"},
+				[]string{
+					`INFO msg="recheck scheduled" order_id=absent reason="not found in service-order" count=1 recheck_reason=missing`,
+					`INFO msg="recheck scheduled" order_id=bad-1 reason="service-order is unavailable: HTTP status 500" count=2 recheck_reason=unavailable`,
+					`WARN msg="unknown order status" order_id=odd-1 reason="service-order reports the unknown status \"refunded\"" count=2`,
+				},
+			},
+			{[]courier.OrderID{"bad-3", "bad-4"}, nil},
+			{
+				[]courier.OrderID{"bad-5"},
+				[]string{`INFO msg="recheck scheduled" order_id=bad-5 reason="service-order is unavailable: HTTP status 500" count=3 recheck_reason=unavailable`},
+			},
+			{[]courier.OrderID{"good"}, nil},
+		} {
+			if got := lines(step.ids...); !slices.Equal(got, step.want) {
+				t.Errorf("%v: logged\n%s\nwant\n%s", step.ids, strings.Join(got, "\n"), strings.Join(step.want, "\n"))
+			}
+			<-time.After(summaryInterval / 2)
+		}
+	})
 }
 
 // execute runs a command that records its arguments.
