@@ -18,7 +18,8 @@ const (
 	ResyncOverlap = 15 * time.Minute
 	// firstResync is how far the first resync reaches back.
 	firstResync = 24 * time.Hour
-	// resyncRetry is the pause after which a requested resync that failed is tried again.
+	// resyncRetry is the pause after which a resync that failed, or for which service-order is
+	// away, is tried again; while it fails the pause doubles, unless it was requested.
 	resyncRetry = 5 * time.Second
 	resyncBatch = 200
 	// resyncSource is the source of these hints in the journal.

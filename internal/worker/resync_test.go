@@ -210,13 +210,16 @@ func TestResyncContinuesFromTheLastFinished(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); w.run(ctx, &log) }()
-		<-time.After(time.Minute + time.Second) // the second resync is whole
+		<-time.After(resyncRetry + time.Second) // the second resync is whole
 		<-time.After(time.Minute)
 		synctest.Wait()
 		cancel()
 		<-done
 		if len(w.at) != 3 {
-			t.Fatalf("%d resyncs in two minutes, want 3", len(w.at))
+			t.Fatalf("%d resyncs in a minute, want 3", len(w.at))
+		}
+		if pause := w.at[1].Sub(w.at[0]); pause != resyncRetry {
+			t.Errorf("tried again after %v, want %v", pause, resyncRetry)
 		}
 		want := []time.Time{w.at[0].Add(-firstResync), w.at[1].Add(-firstResync), w.at[1].Add(-ResyncOverlap)}
 		if !slices.EqualFunc(w.from, want, time.Time.Equal) {
@@ -300,6 +303,54 @@ func TestTriggeredResyncIsRetried(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestResyncSoonAfterServiceOrderReturns: at the start it may not be there yet, and the
+// interval may be hours.
+func TestResyncSoonAfterServiceOrderReturns(t *testing.T) {
+	for name, w := range map[string]*world{
+		"no answer": {leader: true, cut: 1 << 30, silent: order.ErrUnavailable}, "breaker open": {leader: true, down: true}, "paused": {leader: true, paused: true, listed: []order.Order{{ID: "lost", Status: "created"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					Run(ctx, &results{}, slog.New(slog.DiscardHandler), w.resyncer(&bytes.Buffer{}).Task(24*time.Hour, w, w))
+				}()
+				<-time.After(10 * time.Minute)
+				synctest.Wait()
+				w.mu.Lock()
+				w.cut, w.silent, w.down, w.paused = 0, nil, false, false
+				w.mu.Unlock()
+				<-time.After(resyncRetry + time.Second)
+				synctest.Wait()
+				cancel()
+				<-done
+				if w.until.IsZero() {
+					t.Errorf("not resynced within %v of the end of the outage", resyncRetry)
+				}
+			})
+		})
+	}
+}
+
+// TestRetriesOfTheResyncSlowDown: while only the list fails, it is read seldom.
+func TestRetriesOfTheResyncSlowDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{leader: true, cut: 1 << 30}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		w.run(ctx, &bytes.Buffer{})
+		var after []time.Duration
+		for i := 1; i < len(w.at); i++ {
+			after = append(after, w.at[i].Sub(w.at[i-1]).Round(10*time.Second))
+		}
+		if want := []time.Duration{10, 10, 20, 40, 60}; len(after) < 5 || !slices.EqualFunc(after[:5], want, func(a, b time.Duration) bool { return a == b*time.Second }) {
+			t.Errorf("tried again after %v, want 5, 10, 20, 40 s, then the interval", after)
+		}
+	})
 }
 
 // TestPauseIsNotAFailureOfTheResync: the breaker logs that service-order is down. It fails

@@ -23,7 +23,7 @@ type Task struct {
 	Name     string                      // in the log and in the metrics
 	Interval time.Duration               // maximum time between the starts of two rounds
 	Delay    time.Duration               // before the first round
-	Retry    time.Duration               // pause before a failed round is repeated; 0 means a second
+	Retry    time.Duration               // pause before a failed round, or one skipped for service-order, is repeated; 0 means a second
 	Leader   Leader                      // optional: a round runs on one replica at a time
 	Gate     Gate                        // optional: no round while service-order is unavailable
 	Needs    []*outage.Dependency        // each logs the failures that are its outage
@@ -90,6 +90,7 @@ func (t Task) loop(ctx context.Context, observer Observer, log *slog.Logger) {
 		retry = defaultRetry
 	}
 	sleep(ctx, t.Delay)
+	pause := retry // doubles while rounds fail, up to the interval
 	for triggered := false; ctx.Err() == nil; {
 		began := time.Now()
 		result, err := t.containRound(ctx, log)
@@ -102,11 +103,18 @@ func (t Task) loop(ctx context.Context, observer Observer, log *slog.Logger) {
 		switch result {
 		case Succeeded:
 			reporter.Recovered(ctx)
-			triggered = false
-		case Failed, Panicked:
+			triggered, pause = false, retry
+		case Failed:
+			reporter.Failed(ctx, err)
+			next = min(pause, max(next, retry))
+			pause = min(2*pause, max(t.Interval, retry))
+		case Panicked:
 			reporter.Failed(ctx, err)
 			next = max(next, retry)
 		case Skipped:
+			if err != nil { // service-order is away: soon after its return
+				next = min(next, retry)
+			}
 		}
 		if triggered {
 			sleep(ctx, retry)
@@ -133,10 +141,13 @@ func (t Task) containRound(ctx context.Context, log *slog.Logger) (result Result
 	return result, err
 }
 
-// round runs the task once, unless it has to be skipped.
+// round runs the task once, unless it has to be skipped: with an error if that is for
+// service-order.
 func (t Task) round(ctx context.Context, log *slog.Logger) (Result, error) {
-	if t.Gate != nil && t.Gate.Ready(ctx) != nil {
-		return Skipped, nil //nolint:nilerr // the circuit breaker logs it
+	if t.Gate != nil {
+		if err := t.Gate.Ready(ctx); err != nil { // the circuit breaker logs it
+			return Skipped, err
+		}
 	}
 	run := func(ctx context.Context) error { return contain(ctx, log, t.Name, t.Run) }
 	led, err := true, error(nil)
@@ -148,10 +159,12 @@ func (t Task) round(ctx context.Context, log *slog.Logger) (Result, error) {
 	switch {
 	case errors.Is(err, errPanicked):
 		return Panicked, err
-	case errors.Is(err, orderevent.ErrPaused), errors.Is(err, ErrNotChecked), err == nil && !led:
+	case errors.Is(err, ErrNotChecked), err == nil && !led:
 		return Skipped, nil
-	case errors.Is(err, order.ErrUnavailable) && t.Gate != nil && t.Gate.Answers(ctx) != nil:
-		return Skipped, nil //nolint:nilerr // Answers has reported it
+	case errors.Is(err, orderevent.ErrPaused):
+		return Skipped, err
+	case errors.Is(err, order.ErrUnavailable) && t.Gate != nil && t.Gate.Answers(ctx) != nil: // which has reported it
+		return Skipped, err
 	case errors.Is(err, order.ErrUnavailable):
 		return Failed, order.Explain(err)
 	case err != nil:

@@ -152,11 +152,15 @@ func TestRoundIsSkipped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
-				task.Name, task.Interval = name, time.Minute
+				task.Name, task.Interval, task.Retry = name, time.Minute, 40*time.Second
+				want := []Result{Skipped, Skipped, Skipped}
+				if name == "leader" { // its round counts for all replicas
+					want = want[1:]
+				}
 				if task.Run == nil {
 					task.Run = func(context.Context) error { t.Error("it runs"); return nil }
 				}
-				if got := runFor(t, 90*time.Second, logTo(&log), task); !slices.Equal(got, []Result{Skipped, Skipped}) || log.Len() > 0 {
+				if got := runFor(t, 90*time.Second, logTo(&log), task); !slices.Equal(got, want) || log.Len() > 0 {
 					t.Errorf("results %v, log:\n%s", got, log.String())
 				}
 			})

@@ -101,7 +101,7 @@ const orderServiceInterval = 2 * time.Second
 // OrderServiceHTTP checks service-order, so that an outage is noticed while no order is
 // fetched. A round is skipped while check fails: the circuit breaker logs that.
 func OrderServiceHTTP(check func(context.Context) error) Task {
-	return Task{Name: "order_service_http", Interval: orderServiceInterval, Run: func(ctx context.Context) error {
+	return Task{Name: "order_service_http", Interval: orderServiceInterval, Retry: orderServiceInterval, Run: func(ctx context.Context) error {
 		if check(ctx) != nil {
 			return orderevent.ErrPaused
 		}

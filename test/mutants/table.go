@@ -1474,6 +1474,18 @@ var mutants = []mutant{
 		"./internal/usecase/couriers TestEnsure",
 	},
 	{
+		"the resync runs soon after service-order returns", "internal/worker/task.go",
+		"next = min(next, retry)",
+		"_ = next",
+		"./internal/worker TestResyncSoonAfterServiceOrderReturns",
+	},
+	{
+		"a failed round is repeated before the interval ends", "internal/worker/task.go",
+		"next = min(pause, max(next, retry))",
+		"next = max(next, retry)",
+		"./internal/worker TestRetriesOfTheResyncSlowDown",
+	},
+	{
 		"one line a minute for orders with the same cause", useCase + "summary.go",
 		"!has && now.Sub(last.logged) >= summaryInterval",
 		"!has",
