@@ -314,6 +314,33 @@ func TestStaleChangeHasNoEffect(t *testing.T) {
 	f.expect("available 1", "SELECT status || ' ' || deliveries FROM couriers")
 }
 
+// TestStaleChangeLeavesTheDelivery: a batch may be committed although one of its changes was
+// stale, and then the delivery and the courier of that order stay.
+func TestStaleChangeLeavesTheDelivery(t *testing.T) {
+	f := newFixture(t)
+	f.couriers(1)
+	f.save(to("a", courier.StateWaiting))
+	f.match(1)
+	for _, state := range []courier.State{courier.StateCompleted, courier.StateCancelled} {
+		short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // it is tried again until then
+		err := f.orders.InTx(short, func(tx orderevent.Tx) error {
+			if _, err := tx.LockOrders(short, []courier.OrderID{"a"}); err != nil {
+				return err
+			}
+			_, err := tx.SaveAndCommit(short, []orderevent.Change{{From: courier.StateWaiting, Next: to("a", state)}}, nil, 0)
+			return err
+		})
+		cancel()
+		if err == nil {
+			t.Error("the stale change was saved")
+		}
+		f.expect("assigned", "SELECT state FROM orders")
+		f.expect("a", "SELECT order_id FROM courier_orders WHERE completed_at IS NULL")
+		f.expect("busy 0", "SELECT status || ' ' || deliveries FROM couriers")
+	}
+	f.expectNoViolations()
+}
+
 // TestLockReadsWhatTheOtherBatchSaved: a batch waits for an order that another batch has
 // locked, and then reads the cancel hint that the other has stored. Without the row lock
 // it would read the order as it was before and overwrite the hint (tried).

@@ -2,15 +2,12 @@
 -- meanwhile is not changed and not returned: the caller starts again. Queue positions
 -- follow the order of arrival; rows are inserted by id.
 WITH input AS MATERIALIZED (
+    -- Rows in the order of the arrays.
     SELECT a.*, CASE WHEN a.state = 'waiting' THEN nextval('queue_positions') END AS queue_position
-    FROM (
-        SELECT *
-        FROM unnest($1::text[], $2::text[]::order_state[], $3::timestamptz[], $4::text[]::order_ending[], $5::bool[],
-                    $6::text[]::recheck_reason[], $7::int[], $8::int[], $9::text[], $10::float8[], $11::text[], $12::text[])
-             WITH ORDINALITY AS t(order_id, state, created_at, hinted, missing,
-                    recheck_reason, recheck_count, recheck_failures, recheck_error, recheck_in, reason, source, arrival)
-        ORDER BY arrival
-    ) a
+    FROM unnest($1::text[], $2::text[]::order_state[], $3::timestamptz[], $4::text[]::order_ending[], $5::bool[],
+                $6::text[]::recheck_reason[], $7::int[], $8::int[], $9::text[], $10::float8[], $11::text[], $12::text[])
+         AS a(order_id, state, created_at, hinted, missing,
+              recheck_reason, recheck_count, recheck_failures, recheck_error, recheck_in, reason, source)
 ), inserted AS (
     INSERT INTO orders (order_id, state, order_created_at, queue_position, hinted, missing_since,
                         recheck_at, recheck_reason, recheck_count, recheck_failures, recheck_error, recheck_token)
