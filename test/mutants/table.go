@@ -1503,6 +1503,12 @@ var mutants = []mutant{
 		"!has",
 		"./internal/usecase/orderevent TestOneLinePerCause",
 	},
+	{
+		"lines of the log are bounded", useCase + "summary.go",
+		"!known && len(s.lines) >= maxLines",
+		"false && !known",
+		"./internal/usecase/orderevent TestLinesAreBounded",
+	},
 }
 
 // sources is the repository at root without what no test needs.

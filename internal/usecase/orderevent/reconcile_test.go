@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -443,6 +444,24 @@ func TestOneLinePerCause(t *testing.T) {
 			<-time.After(summaryInterval / 2)
 		}
 	})
+}
+
+// TestLinesAreBounded: each order has another unknown status.
+func TestLinesAreBounded(t *testing.T) {
+	statuses, ids := make(map[courier.OrderID]string), make([]courier.OrderID, 10*maxLines)
+	for i := range ids {
+		ids[i] = courier.OrderID(strconv.Itoa(i))
+		statuses[ids[i]] = "odd-" + strconv.Itoa(i)
+	}
+	f := newFixture(statuses)
+	for batch := range slices.Chunk(ids, maxBatch) {
+		if err := f.reconcile(t, batch...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(f.logged.String(), "unknown order status"); n != maxLines+1 || len(f.summaries.lines) != maxLines+1 {
+		t.Errorf("%d lines, %d remembered, want %d", n, len(f.summaries.lines), maxLines+1)
+	}
 }
 
 // execute runs a command that records its arguments.

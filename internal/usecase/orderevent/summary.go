@@ -12,6 +12,10 @@ import (
 // some orders fail, each batch may have one of them.
 const summaryInterval = time.Minute
 
+// maxLines bounds the lines that are remembered: service-order may report another unknown
+// status for each order. Beyond it, reasons are not told apart.
+const maxLines = 100
+
 // line is what the log has of orders that have the same cause.
 type line struct {
 	outcome Outcome
@@ -60,6 +64,9 @@ func (s *summaries) report(ctx context.Context, decisions []decision) {
 		l, ok := lineOf(d)
 		if !ok {
 			continue
+		}
+		if _, known := s.lines[l]; !known && len(s.lines) >= maxLines {
+			l.reason = ""
 		}
 		last := s.lines[l]
 		last.orders++
