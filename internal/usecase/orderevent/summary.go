@@ -13,7 +13,7 @@ import (
 const summaryInterval = time.Minute
 
 // maxLines bounds the lines that are remembered: service-order may report another unknown
-// status for each order. Beyond it, reasons are not told apart.
+// status for each order. Beyond it, lines do not differ by their reasons.
 const maxLines = 100
 
 // line is what the log has of orders that have the same cause.
