@@ -1133,8 +1133,8 @@ var mutants = []mutant{
 	},
 	{
 		"a dependency ends with each user's success", "internal/outage/outage.go",
-		"d.recovered(ctx)",
-		"_ = d",
+		"{ return d.recovered(ctx) }",
+		"{ return true }",
 		"./internal/outage TestOutagesOfTwoDependencies",
 	},
 	{
