@@ -75,7 +75,7 @@ var mutants = []mutant{
 		"./test/faults TestDeletedWhileServiceOrderIsUnavailable",
 	},
 	{
-		"by-order freeing", sql + "deliveries_delete.sql",
+		"by-order freeing", sql + "orders_advance.sql",
 		"order_id   = CASE WHEN c.order_id = ANY (t.order_ids) THEN NULL ELSE c.order_id END,",
 		"order_id   = NULL,",
 		storage + "TestFreeingIsByOrder",
@@ -85,18 +85,6 @@ var mutants = []mutant{
 		"AND o.state = i.was",
 		"",
 		storage + "TestStaleChangeHasNoEffect",
-	},
-	{
-		"completed only if moved", sql + "deliveries_complete.sql",
-		"AND (SELECT o.state FROM orders o WHERE o.order_id = d.order_id) = 'completed'",
-		"",
-		storage + "TestStaleChangeLeavesTheDelivery",
-	},
-	{
-		"deleted only if moved", sql + "deliveries_delete.sql",
-		"AND (SELECT o.state FROM orders o WHERE o.order_id = d.order_id) IN ('cancelled', 'held')",
-		"",
-		storage + "TestStaleChangeLeavesTheDelivery",
 	},
 	{
 		"RETURNING", sql + "match.sql",
@@ -573,9 +561,9 @@ var mutants = []mutant{
 		"./internal/gateway/order TestGetUnusable",
 	},
 	{
-		"held frees the courier", sql + "deliveries_delete.sql",
-		"= d.order_id) IN ('cancelled', 'held')",
-		"= d.order_id) = 'cancelled'",
+		"held frees the courier", sql + "orders_advance.sql",
+		"FROM moved WHERE state IN ('cancelled', 'held')",
+		"FROM moved WHERE state = 'cancelled'",
 		storage + "TestHoldFreesCourierAndKeepsPosition",
 	},
 	{
@@ -820,7 +808,7 @@ var mutants = []mutant{
 		"./internal/outage TestImpairedDependencyIsLoggedOnce",
 	},
 	{
-		"pause after a delivery", sql + "deliveries_complete.sql",
+		"pause after a delivery", sql + "orders_advance.sql",
 		"WHEN c.pause_after_delivery THEN 'paused' ELSE 'available' END,",
 		"ELSE 'available' END,",
 		storage + "TestPauseAfterDelivery",
@@ -1312,7 +1300,7 @@ var mutants = []mutant{
 		"./internal/storage/postgres TestSequencesAfterLogicalReplication",
 	},
 	{
-		"completed after its assignment", "internal/storage/postgres/sql/deliveries_complete.sql",
+		"completed after its assignment", "internal/storage/postgres/sql/orders_advance.sql",
 		"greatest(now(), least(assigned_at, clock_timestamp()))",
 		"now()",
 		"./internal/storage/postgres TestCompletedAfterItsAssignment",

@@ -21,12 +21,6 @@ var (
 	ordersInsert string
 	//go:embed sql/orders_advance.sql
 	ordersAdvance string
-	//go:embed sql/deliveries_lock.sql
-	deliveriesLock string
-	//go:embed sql/deliveries_complete.sql
-	deliveriesComplete string
-	//go:embed sql/deliveries_delete.sql
-	deliveriesDelete string
 	//go:embed sql/orders_claim_due.sql
 	ordersClaimDue string
 )
@@ -145,10 +139,10 @@ func (o ordersTx) SaveAndCommit(
 	return effects, nil
 }
 
-// queueChanges queues the set-based statements that changes need.
+// queueChanges queues up to three set-based statements.
 func queueChanges(batch *pgx.Batch, changes []orderevent.Change, effects *orderevent.Effects) {
 	var inserted, advanced columns
-	var deleted, completed, undone []courier.OrderID
+	var deleted []courier.OrderID
 	for _, c := range changes {
 		switch {
 		case c.From == courier.StateNone:
@@ -157,13 +151,6 @@ func queueChanges(batch *pgx.Batch, changes []orderevent.Change, effects *ordere
 			deleted = append(deleted, c.Next.OrderID)
 		default:
 			advanced.add(c)
-			moved := c.Next.State != c.From
-			if moved && c.Next.State == courier.StateCompleted {
-				completed = append(completed, c.Next.OrderID)
-			}
-			if moved && (c.Next.State == courier.StateCancelled || c.Next.State == courier.StateHeld) {
-				undone = append(undone, c.Next.OrderID)
-			}
 		}
 	}
 	if n := len(inserted.orderID); n > 0 {
@@ -171,15 +158,6 @@ func queueChanges(batch *pgx.Batch, changes []orderevent.Change, effects *ordere
 	}
 	if n := len(advanced.orderID); n > 0 {
 		batch.Queue(ordersAdvance, append(advanced.args(), advanced.from)...).Query(func(rows pgx.Rows) error { return addTransitions(effects, rows, n) })
-	}
-	if ended := slices.Concat(completed, undone); len(ended) > 1 { // a single one takes a single lock
-		batch.Queue(deliveriesLock, ended)
-	}
-	if len(completed) > 0 {
-		batch.Queue(deliveriesComplete, completed)
-	}
-	if len(undone) > 0 {
-		batch.Queue(deliveriesDelete, undone)
 	}
 	if len(deleted) > 0 {
 		batch.Queue(ordersDelete, deleted)

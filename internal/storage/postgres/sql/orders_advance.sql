@@ -1,8 +1,7 @@
--- Moves locked orders one step, and appends to the journal, with the courier whose delivery
--- the next statements of the transaction end (deliveries_complete.sql, deliveries_delete.sql).
--- All effects follow from the rows that really moved (RETURNING), never from what the caller
--- expected. Changed rows are named by an array of keys, so that even a plan made for empty
--- tables finds them by the primary key.
+-- Moves locked orders one step: the order, its delivery, its courier and the journal in
+-- one statement. All effects follow from the rows that really moved (RETURNING), never from
+-- what the caller expected. Changed rows are named by an array of keys, so that even a plan
+-- made for empty tables finds them by the primary key.
 WITH input AS MATERIALIZED (
     -- Rows in the order of the arrays.
     SELECT a.*, CASE WHEN a.state = 'waiting' THEN nextval('queue_positions') END AS queue_position
@@ -32,16 +31,62 @@ WITH input AS MATERIALIZED (
     WHERE o.order_id = ANY ($1::text[])
       AND o.order_id = i.order_id
       AND o.state = i.was
-    RETURNING o.order_id, o.number, i.was, o.state, i.source, i.reason,
-              -- coalesce() instead of IS NULL, so that no partial index matches.
-              CASE WHEN i.state IN ('completed', 'cancelled', 'held') THEN (
-                  SELECT d.courier_id FROM courier_orders d
-                  WHERE d.order_id = o.order_id AND (i.state <> 'completed' OR coalesce(d.completed_at, 'infinity') = 'infinity')
-              ) END AS courier_id
+    RETURNING o.order_id, o.number, i.was, o.state, i.source, i.reason
+), completed AS (
+    -- coalesce() instead of IS NULL, so that no partial index matches.
+    UPDATE courier_orders
+    -- The assignment may have committed after this transaction began.
+    SET completed_at = greatest(now(), least(assigned_at, clock_timestamp()))
+    WHERE order_id = ANY (ARRAY(SELECT order_id FROM moved WHERE state = 'completed' AND was <> 'completed'))
+      AND coalesce(completed_at, 'infinity') = 'infinity'
+    RETURNING order_id, courier_id
+), undone AS (
+    DELETE FROM courier_orders
+    WHERE order_id = ANY (ARRAY(SELECT order_id FROM moved WHERE state IN ('cancelled', 'held')))
+    RETURNING order_id, courier_id, completed_at IS NOT NULL AS was_counted
+), closed AS (
+    SELECT order_id, courier_id, 1 AS counts FROM completed
+    UNION ALL
+    SELECT order_id, courier_id, CASE WHEN was_counted THEN -1 ELSE 0 END FROM undone
+), tally AS (
+    SELECT courier_id, sum(counts) AS counts, array_agg(order_id) AS order_ids
+    FROM closed
+    GROUP BY courier_id
+), locked AS MATERIALIZED (
+    SELECT id
+    FROM couriers
+    WHERE id = ANY (ARRAY(SELECT courier_id FROM tally))
+    ORDER BY id
+    FOR UPDATE
+), freed AS (
+    -- A courier is freed of that order, never by courier id alone: by now the courier may
+    -- have another order.
+    UPDATE couriers c
+    SET deliveries = c.deliveries + t.counts,
+        status     = CASE WHEN c.order_id <> ALL (t.order_ids) OR c.order_id IS NULL THEN c.status
+                          WHEN c.pause_after_delivery THEN 'paused' ELSE 'available' END,
+        pause_after_delivery = c.pause_after_delivery AND c.order_id <> ALL (t.order_ids),
+        free_since = CASE WHEN c.order_id = ANY (t.order_ids) THEN now() ELSE c.free_since END,
+        order_id   = CASE WHEN c.order_id = ANY (t.order_ids) THEN NULL ELSE c.order_id END,
+        updated_at = now()
+    FROM tally t
+    WHERE c.id = ANY (ARRAY(SELECT id FROM locked))
+      AND c.id = t.courier_id
+), saved AS MATERIALIZED (
+    -- moved LEFT JOIN closed, as a GROUP BY: the planner does not know how long a batch is,
+    -- and would compare every row with every other.
+    SELECT order_id, max(number) AS number, max(was) AS was, max(state) AS state, max(courier_id) AS courier_id,
+           max(source) AS source, max(reason) AS reason
+    FROM (
+        SELECT order_id, number, was, state, NULL::bigint AS courier_id, source, reason FROM moved
+        UNION ALL
+        SELECT order_id, NULL, NULL, NULL, courier_id, NULL, NULL FROM closed
+    ) both_sides
+    GROUP BY order_id
 ), journalled AS (
     INSERT INTO journal (order_id, order_number, was, state, courier_id, source, reason)
     SELECT order_id, number, was, state, courier_id, source, reason
-    FROM moved
+    FROM saved
     WHERE state <> was
 )
-SELECT order_id, was AS "from", state AS "to", coalesce(courier_id, 0) AS courier_id FROM moved
+SELECT order_id, was AS "from", state AS "to", coalesce(courier_id, 0) AS courier_id FROM saved
