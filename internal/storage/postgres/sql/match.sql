@@ -1,6 +1,6 @@
 -- Assigns the first orders of the waiting queue to the available couriers with the fewest
--- deliveries. Rows are locked in one step and numbered in the next, since FOR UPDATE and
--- numbering cannot be combined; locked rows are skipped. Effects follow from what the
+-- deliveries. Rows are locked in one step and paired in the next, since FOR UPDATE and
+-- pairing cannot be combined; locked rows are skipped. Effects follow from what the
 -- INSERT returns, so that one bad row does not stop the queue. The scalar subselects leave
 -- out a row that would be refused again, which would otherwise be first for ever; they
 -- remain index lookups in a table of any size. Changed rows are named by an array of keys,
@@ -20,7 +20,7 @@ WITH demand AS (
         ORDER BY deliveries, free_since, id LIMIT (SELECT waiting FROM demand)
     ) a
 ), queue AS MATERIALIZED (
-    SELECT o.order_id, o.queue_position, o.created_at
+    SELECT o.order_id, o.created_at
     FROM orders o
     WHERE o.state = 'waiting'
       AND o.missing_since IS NULL
@@ -30,7 +30,7 @@ WITH demand AS (
     LIMIT (SELECT available FROM supply)
     FOR UPDATE OF o SKIP LOCKED
 ), free AS MATERIALIZED (
-    SELECT c.id, c.transport_type, c.deliveries, c.free_since
+    SELECT c.id, c.transport_type
     FROM couriers c
     WHERE c.status = 'available'
       AND (SELECT d.order_id FROM courier_orders d WHERE d.courier_id = c.id AND d.completed_at IS NULL) IS NULL
@@ -38,14 +38,11 @@ WITH demand AS (
     LIMIT (SELECT count(*) FROM queue)
     FOR UPDATE OF c SKIP LOCKED
 ), pairs AS (
-    -- Paired as arrays: for a join by number the planner, which does not know how many
-    -- rows there are, may compare every order with every courier.
+    -- Paired as arrays, which have the order of their lists: for a join by number the planner,
+    -- which does not know how many rows there are, may compare every order with every courier.
     SELECT p.*
-    FROM (SELECT array_agg(order_id ORDER BY queue_position) AS order_ids,
-                 array_agg(created_at ORDER BY queue_position) AS known_since FROM queue) q,
-         (SELECT array_agg(id ORDER BY deliveries, free_since, id) AS courier_ids,
-                 array_agg(transport_type ORDER BY deliveries, free_since, id) AS transport_types FROM free) f,
-         unnest(q.order_ids, q.known_since, f.courier_ids, f.transport_types) AS p(order_id, known_since, courier_id, transport_type)
+    FROM unnest(ARRAY(SELECT order_id FROM queue), ARRAY(SELECT created_at FROM queue),
+                ARRAY(SELECT id FROM free), ARRAY(SELECT transport_type FROM free)) AS p(order_id, known_since, courier_id, transport_type)
     WHERE p.order_id IS NOT NULL AND p.courier_id IS NOT NULL
 ), delivered AS (
     INSERT INTO courier_orders (order_id, courier_id, deadline, waiting_since)
