@@ -86,7 +86,7 @@ func TestNoDatabase(t *testing.T) {
 	t.Setenv("KAFKA_BROKERS", "127.0.0.1:1")
 	for _, line := range []string{"migrate status", "migrate up", "migrate down", "migrate grant me", "resync", "outbox", "outbox --since 1h", "deadletters list", "deadletters redrive 1"} {
 		_, talk, code := invoke(t, strings.Fields(line)...)
-		if code != cli.ExitFailed || strings.Count(talk, "start PostgreSQL, or correct DATABASE_URL") != 1 || strings.Contains(talk, "sesame") {
+		if code != cli.ExitFailed || strings.Count(talk, "start PostgreSQL, wait until it has started, or correct DATABASE_URL") != 1 || strings.Contains(talk, "sesame") {
 			t.Errorf("%s: exit code %d:\n%s", line, code, talk)
 		}
 	}

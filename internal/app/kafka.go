@@ -90,7 +90,7 @@ func (c consumerStatus) Status(ctx context.Context) (rest.ConsumerStatus, error)
 	}
 	switch err := c.database(ctx, &status); { // the lag is in Kafka
 	case errors.Is(err, courier.ErrUnavailable), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		status.DatabaseError = courier.ErrUnavailable.Error()
+		status.DatabaseError = outage.Public(err, courier.ErrUnavailable.Error())
 	case err != nil:
 		return status, err
 	}

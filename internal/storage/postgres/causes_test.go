@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/outage"
 	"service-courier/internal/storage/postgres"
@@ -88,6 +90,10 @@ func TestCauses(t *testing.T) {
 			locked(t, database), "another session holds a lock", "find and end it",
 		},
 		"a session that an administrator ended": {ended(t, database), "PostgreSQL ended the connection", postgres.FixAbsent},
+		"a server that starts": {
+			postgres.ExplainError(&pgconn.PgError{Severity: "FATAL", Code: "57P03", Message: "the database system is starting up"}),
+			"PostgreSQL starts, recovers or shuts down", "wait until it has started",
+		},
 		"a hung server": {
 			checkSchema(with(t, database, func(u *neturl.URL) { u.Host, u.RawQuery = silent(t), "connect_timeout=1&sslmode=disable" })),
 			"PostgreSQL does not answer in time", "check that it runs at DATABASE_URL",

@@ -92,6 +92,7 @@ var causes = map[string]cause{
 	"25006":                 readOnly,
 	"57P01":                 {"PostgreSQL ended the connection", FixAbsent},
 	"57P02":                 {"PostgreSQL ended the connection", FixAbsent},
+	"57P03":                 {"PostgreSQL starts, recovers or shuts down", FixAbsent},
 	"42P01":                 incomplete,
 	"42703":                 incomplete,
 	"42883":                 incomplete,
@@ -222,8 +223,9 @@ func (e attemptsError) Error() string {
 // Unwrap returns the underlying error.
 func (e attemptsError) Unwrap() error { return e.error }
 
-// FixAbsent is what to do when no server answers.
-const FixAbsent = "start PostgreSQL, or correct DATABASE_URL"
+// FixAbsent is what to do when no server answers, or not yet: one text, since the log
+// repeats an outage whose fix changes.
+const FixAbsent = "start PostgreSQL, wait until it has started, or correct DATABASE_URL"
 
 // ExplainError adds cause and fix to an error that an operator can fix.
 func ExplainError(err error) error { return explain(err) }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/outage"
 	"service-courier/internal/transport/rest"
 )
 
@@ -136,6 +137,12 @@ func exchanges() []exchange {
 			want: invalid(`{"location":"path.id","message":"expected number >= 1"}`),
 		},
 		{name: "get, broken", line: "GET /courier/3", fake: fake{err: broken}, status: 500, is: problemType, want: problemBody("internal")},
+		{
+			name: "get, unavailable, its cause without the host", line: "GET /courier/3", fake: fake{err: fmt.Errorf("%w: %w", courier.ErrUnavailable, outage.Fixable{
+				Cause: "a part of the schema is missing", Err: errors.New("dial 10.0.0.5: secret"), Fix: "run 'service-courier doctor'",
+			})}, status: 503, is: problemType, retry: "2",
+			want: problemBody("storage_unavailable", "the database is unavailable: a part of the schema is missing; run 'service-courier doctor'"),
+		},
 		{name: "get, unavailable", line: "GET /courier/3", fake: fake{err: down}, status: 503, is: problemType, want: problemBody("storage_unavailable"), retry: "2"},
 		{
 			name: "get, out of time", line: "GET /courier/3", fake: fake{err: fmt.Errorf("get: %w", context.DeadlineExceeded)},

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"service-courier/internal/courier"
+	"service-courier/internal/outage"
 )
 
 // Problem is the body of every error (RFC 9457). Code is the stable name of its kind,
@@ -61,7 +62,8 @@ func problem(code, detail string) *Problem {
 }
 
 // problemOf returns the problem of err. Its detail is the text of the kind or of a
-// courier.Explained, never that of another error around it, which may contain secrets.
+// courier.Explained, with the public cause of an outage, never the text of another error
+// around it, which may contain secrets.
 func problemOf(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
@@ -73,6 +75,9 @@ func problemOf(err error) *Problem {
 				detail = explained.Error()
 			}
 			p := problem(k.code, detail)
+			if cause := outage.Public(err, ""); cause != "" && k.status == http.StatusServiceUnavailable {
+				p.Detail += ": " + cause
+			}
 			if k.status == http.StatusUnprocessableEntity || k.code == codeInvalidPhone {
 				p.Errors = leaves(err, k.err)
 			}
