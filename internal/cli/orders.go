@@ -33,7 +33,7 @@ var (
 	// noCourierColumns are why an order has no courier.
 	noCourierColumns = []output.Column{
 		{Title: "no courier", Path: "no_courier.explanation"},
-		{Title: "queue position", Path: "no_courier.queue_position"},
+		{Title: "position", Path: "no_courier.position"},
 		{Title: "orders before", Path: "no_courier.orders_before"},
 		{Title: "of them missing", Path: "no_courier.missing_before"},
 		{Title: "free couriers", Path: "no_courier.free_couriers"},

@@ -170,7 +170,7 @@ func TestCancelAMissingOrder(t *testing.T) {
 	path := "/api/v1/orders/" + id
 	s.want(409, "order_not_missing", "POST "+path+"/cancel", "")
 	s.want(409, "order_not_missing", "POST /api/v1/orders/"+waiting+"/cancel", "")
-	s.want(200, `.*"no_courier":\{"cause":"no_free_courier",.*"queue_position":1,"orders_before":0,"missing_before":0,"free_couriers":0\},.*`, "GET /api/v1/orders/"+waiting, "")
+	s.want(200, `.*"no_courier":\{"cause":"no_free_courier",.*"position":1,"orders_before":0,"missing_before":0,"free_couriers":0\},.*`, "GET /api/v1/orders/"+waiting, "")
 
 	s.sim.Mute(true) // the deletion is never published
 	s.must(s.sim.Delete(id))

@@ -124,7 +124,7 @@ type OrderBody struct {
 	OrderID        string        `json:"order_id" example:"8e1eda8f-7b6b-41a9-9b9c-66a2d6592647"`
 	State          string        `json:"state" enum:"seen,waiting,assigned,held,completed,cancelled" doc:"seen: an event named the order, its status is not known yet"`
 	OrderCreatedAt time.Time     `json:"order_created_at,omitzero" doc:"according to service-order"`
-	QueuePosition  *int64        `json:"queue_position,omitempty" doc:"of a waiting order; lower is first"`
+	QueuePosition  *int64        `json:"queue_position,omitempty" doc:"of a waiting order: given once in order of arrival, with gaps; lower is first"`
 	FirstSeenAt    time.Time     `json:"first_seen_at" doc:"when this service first saw the order"`
 	UpdatedAt      time.Time     `json:"updated_at"`
 	Overdue        bool          `json:"overdue" doc:"the delivery is open past its deadline, or was completed after it"`
@@ -225,9 +225,9 @@ type orderTimelineBody struct {
 }
 
 type noCourierBody struct {
-	Cause         string    `json:"cause" enum:"status_unknown,held,held_missing,missing,no_free_courier,queued" doc:"queued: assigned within a second"`
+	Cause         string    `json:"cause" enum:"status_unknown,not_found,held,held_missing,missing,no_free_courier,queued" doc:"not_found: service-order does not have the order, which was never active here; missing: it no longer has it; queued: assigned within a second"`
 	Explanation   string    `json:"explanation" doc:"the cause in a sentence" example:"the order waits at position 3 of the waiting queue; free couriers: 0, orders before it: 2"`
-	Position      int       `json:"queue_position,omitempty" minimum:"1" doc:"in the waiting queue, from 1" example:"3"`
+	Position      int       `json:"position,omitempty" minimum:"1" doc:"place in the waiting queue, from 1" example:"3"`
 	OrdersBefore  *int      `json:"orders_before,omitempty" minimum:"0" doc:"waiting orders before it, missing ones included" example:"2"`
 	MissingBefore *int      `json:"missing_before,omitempty" minimum:"0" doc:"those of them that are missing and passed over" example:"0"`
 	FreeCouriers  int       `json:"free_couriers" minimum:"0" example:"0"`

@@ -67,7 +67,7 @@ type recordBody struct {
 	Partition    int32          `json:"partition" minimum:"0"`
 	Offset       int64          `json:"offset" minimum:"0"`
 	At           time.Time      `json:"at"`
-	Key          []byte         `json:"key" nullable:"true"`
+	Key          []byte         `json:"key" nullable:"true" doc:"in base64"`
 	Value        []byte         `json:"value" nullable:"true" doc:"the first 4 KiB, in base64"`
 	ValueBytes   int            `json:"value_bytes" minimum:"0" doc:"length of the whole value"`
 	Headers      []recordHeader `json:"headers" nullable:"false"`
@@ -110,7 +110,7 @@ func (r recordsAPI) list(ctx context.Context, in *recordsInput) (*output[records
 
 type newRecord struct {
 	Key   string `json:"key,omitempty" maxLength:"1024"`
-	Value string `json:"value" maxLength:"16384" example:"{\"order_id\":\"o-1\",\"status\":\"created\"}"`
+	Value string `json:"value" maxLength:"16384" doc:"as text, not in base64 as listed" example:"{\"order_id\":\"o-1\",\"status\":\"created\"}"`
 }
 
 type recordPosition struct {

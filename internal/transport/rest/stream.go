@@ -128,7 +128,7 @@ type changeBody struct {
 	Courier   string    `json:"courier_name,omitempty" doc:"the courier's name"`
 	Transport string    `json:"transport_type,omitempty" enum:"on_foot,scooter,car" doc:"of the courier"`
 	FirstSeen time.Time `json:"first_seen_at,omitzero" doc:"when this service first saw the order"`
-	Position  *int64    `json:"queue_position,omitempty" doc:"in the waiting queue, if the order has been in it; lower is first"`
+	Position  *int64    `json:"queue_position,omitempty" doc:"if the order has been in the waiting queue: given once in order of arrival, with gaps; lower is first"`
 	Deadline  time.Time `json:"deadline,omitzero" doc:"of the delivery that began, unless it has ended by now"`
 	Source    string    `json:"source" example:"3@1742" doc:"cause: partition@offset of an order event, match, recheck, resync, deadline, dispatcher or dispatcher:NAME"`
 	Reason    string    `json:"reason,omitempty"`
@@ -179,7 +179,7 @@ type activeOrdersBody struct {
 type activeOrderBody struct {
 	OrderID        string    `json:"order_id"`
 	CourierID      int64     `json:"courier_id,omitempty"`
-	Position       *int64    `json:"queue_position,omitempty" doc:"in the waiting queue; lower is first"`
+	Position       *int64    `json:"queue_position,omitempty" doc:"in the waiting queue: given once in order of arrival, with gaps; lower is first"`
 	Since          time.Time `json:"since" doc:"when the order was assigned, else when this service first saw it"`
 	Deadline       time.Time `json:"deadline,omitzero"`
 	Overdue        bool      `json:"overdue"`

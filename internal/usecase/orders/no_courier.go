@@ -22,6 +22,7 @@ type Cause string
 // The causes.
 const (
 	CauseStatusUnknown Cause = "status_unknown"  // service-order has given no known status yet
+	CauseNotFound      Cause = "not_found"       // service-order does not have the order, which was never active
 	CauseHeld          Cause = "held"            // on hold
 	CauseHeldMissing   Cause = "held_missing"    // on hold, and service-order does not have the order
 	CauseMissing       Cause = "missing"         // service-order does not have the order
@@ -45,6 +46,9 @@ func (o *Orders) WhyNoCourier(ctx context.Context, order Order, timeline []Timel
 	switch order.State {
 	case courier.StateSeen:
 		why.Cause = CauseStatusUnknown
+		if !order.MissingSince.IsZero() {
+			why.Cause = CauseNotFound
+		}
 	case courier.StateHeld:
 		why.Cause = CauseHeld
 		if !order.MissingSince.IsZero() {
@@ -85,6 +89,8 @@ func (n *NoCourier) String() string {
 	switch n.Cause {
 	case CauseStatusUnknown:
 		return "service-order has given no known status of the order yet; it is rechecked"
+	case CauseNotFound:
+		return "service-order does not have the order, which was never active here: it is rechecked a few times, and then removed"
 	case CauseHeld:
 		return "the order is on hold until a dispatcher assigns or releases it"
 	case CauseHeldMissing:
@@ -92,7 +98,11 @@ func (n *NoCourier) String() string {
 	case CauseMissing:
 		return "service-order does not have the order: it stays " + queue + ", but no courier is sent; recheck or cancel it"
 	case CauseNoFreeCourier:
-		return fmt.Sprintf("the order waits %s; free couriers: %d, orders before it: %d", queue, n.FreeCouriers, n.Before-n.BeforeMissing)
+		text := fmt.Sprintf("the order waits %s; free couriers: %d, orders before it: %d", queue, n.FreeCouriers, n.Before)
+		if n.BeforeMissing > 0 {
+			text += fmt.Sprintf(", of them missing: %d", n.BeforeMissing)
+		}
+		return text
 	default:
 		return fmt.Sprintf("the order waits %s and is assigned within a second; free couriers: %d", queue, n.FreeCouriers)
 	}

@@ -157,7 +157,7 @@ func (o *Orders) Cancel(ctx context.Context, id courier.OrderID, reason string) 
 		case order.State == courier.StateCancelled:
 			return orderevent.Effects{}, nil
 		case isUnknownEverywhere(order, missing):
-			return orderevent.Effects{}, courier.ErrNoSuchOrder
+			return orderevent.Effects{}, courier.Explain(courier.ErrNoSuchOrder, "it was never active here, so there is nothing to cancel")
 		case !missing:
 			return orderevent.Effects{}, courier.ErrNotMissing
 		case order.State == courier.StateCompleted:

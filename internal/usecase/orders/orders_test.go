@@ -238,6 +238,11 @@ func TestWhyNoCourier(t *testing.T) {
 			orders.QueuePlace{},
 			&orders.NoCourier{Cause: orders.CauseStatusUnknown}, "no known status",
 		},
+		"seen and missing": { // no recheck has found it
+			orders.Order{State: courier.StateSeen, MissingSince: at},
+			orders.QueuePlace{},
+			&orders.NoCourier{Cause: orders.CauseNotFound}, "never active here",
+		},
 		"held": {
 			orders.Order{State: courier.StateHeld, HeldReason: "ill"},
 			orders.QueuePlace{Before: 3, FreeCouriers: 1},
@@ -258,7 +263,7 @@ func TestWhyNoCourier(t *testing.T) {
 			orders.Order{State: courier.StateWaiting},
 			orders.QueuePlace{Before: 3, BeforeMissing: 1, FreeCouriers: 2},
 			&orders.NoCourier{QueuePlace: orders.QueuePlace{Before: 3, BeforeMissing: 1, FreeCouriers: 2}, Cause: orders.CauseNoFreeCourier, Position: 4},
-			"position 4 of the waiting queue; free couriers: 2, orders before it: 2",
+			"position 4 of the waiting queue; free couriers: 2, orders before it: 3, of them missing: 1",
 		},
 		"queued": {
 			orders.Order{State: courier.StateWaiting},

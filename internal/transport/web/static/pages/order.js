@@ -62,7 +62,7 @@ function Why({ o }) {
   const why = o.no_courier
   const fact = (name, value, more) => html`<div><dt>${t(name)}</dt><dd>${value}${more && html`<br /><small class="muted">${more}</small>`}</dd></div>`
   return html`<section class="panel why" data-cause=${why.cause}><header><h2>${t('why')}</h2></header><p class="note ${why.cause === 'queued' ? 'good' : 'warn'}"><${Icon} name=${{ held: 'held', held_missing: 'missing', missing: 'missing', status_unknown: 'recheck' }[why.cause] ?? 'waiting'} />${word('why.', why.cause)}</p><dl class="facts">
-    ${why.queue_position && fact('place', number(why.queue_position), `${t('why.before', { n: why.orders_before })}${why.missing_before ? ', ' + t('why.before.missing', { n: why.missing_before }) : ''}`)}
+    ${why.position && fact('place', number(why.position), `${t('why.before', { n: why.orders_before })}${why.missing_before ? ', ' + t('why.before.missing', { n: why.missing_before }) : ''}`)}
     ${fact('free.couriers', number(why.free_couriers))}
     ${why.held_by && fact('held.by', cause(why.held_by), html`<${Ago} at=${why.held_since} />${t('ago.after')}, ${dateTime(why.held_since)}`)}
     ${o.held_reason && fact('reason', o.held_reason)}
