@@ -106,11 +106,11 @@ export const message = e => {
   return (own === 'error.' + e.code ? e.message : own) + (fields ? ` (${fields})` : '')
 }
 
-// attempt runs a command and reports its result.
+// attempt runs a command and reports its result; done is the text, or makes it of the answer.
 export async function attempt(run, done) {
   try {
     const result = await run()
-    if (done) toast(done)
+    if (done) toast(typeof done === 'function' ? done(result) : done)
     return result ?? true
   } catch (e) {
     toast(message(e), 'failed')

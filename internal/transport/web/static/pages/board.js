@@ -17,8 +17,9 @@ const order = {
 // run executes a command on an order. After a conflict the card shows what happened.
 export async function run(id, verb, body, done) {
   try {
-    take(await command(id, verb, body))
-    toast(done)
+    const o = await command(id, verb, body)
+    take(o)
+    verb === 'recheck' ? reportRecheck(o) : toast(done)
     return true
   } catch (e) {
     toast(message(e), 'failed')
@@ -28,6 +29,16 @@ export async function run(id, verb, body, done) {
     }
     return false
   }
+}
+
+// recheck fetches an order from service-order now.
+export const recheck = id => run(id, 'recheck')
+
+// reportRecheck says what the order is now, and whether service-order has it.
+function reportRecheck(o) {
+  const d = o.delivery
+  const now = t('now.' + o.state, { name: d?.courier_name ?? t('courier.n', { id: d?.courier_id }) })
+  toast(`${now}; ${t('fetched.' + o.service_order)}`, o.service_order === 'found' ? 'done' : 'failed')
 }
 
 export function useBoard() {
@@ -101,8 +112,7 @@ export default function Board() {
     </div>
     <${Ended} orders=${b.ended} read=${b.endedRead} stale=${conn.status === 'stale'} couriers=${b.couriers} />
     ${dialog?.kind === 'assign' && html`<${Assign} order=${dialog.order} now=${now} onClose=${close} couriers=${couriers} />`}
-    ${dialog?.kind === 'unassign' && html`<${Reason} id=${dialog.order.id} verb="unassign" now=${now} done=${t('done.unassigned')} onClose=${close} />`}
-    ${dialog?.kind === 'cancel' && html`<${Reason} id=${dialog.order.id} verb="cancel" now=${now} done=${t('done.cancelled')} onClose=${close} />`}
+    ${(dialog?.kind === 'unassign' || dialog?.kind === 'cancel') && html`<${Reason} id=${dialog.order.id} verb=${dialog.kind} now=${now} courier=${b.couriers?.get((b.orders.get(dialog.order.id) ?? dialog.order).courier)} onClose=${close} />`}
   </section>`
 }
 
@@ -153,7 +163,7 @@ function Card({ o, place, courier, loading, open }) {
       if (e.target !== e.currentTarget || e.ctrlKey || e.metaKey || e.altKey) return
       const act = {
         a: () => assignable(o) && open({ kind: 'assign', order: o }), u: () => o.state === 'assigned' && open({ kind: 'unassign', order: o }),
-        r: () => releasable(o) && run(o.id, 'release', undefined, t('done.released')), c: () => run(o.id, 'recheck', undefined, t('done.rechecked')),
+        r: () => releasable(o) && run(o.id, 'release', undefined, t('done.released')), c: () => recheck(o.id),
         Enter: () => e.currentTarget.querySelector('a').click(),
       }[e.key]
       if (!act || refusal && e.key !== 'Enter') return
@@ -170,7 +180,7 @@ function Card({ o, place, courier, loading, open }) {
       <div class="card-foot"><span class="badges"><${Overdue} o=${o} />
         ${o.missing && html`<${Badge} kind="missing" icon="missing" title=${t('missing.why', { at: dateTime(o.missing) })}>${t('badge.missing')}<//>`}</span>
         <span class="actions">
-          <${Action} small icon="recheck" label=${t('do.recheck')} onClick=${() => run(o.id, 'recheck', undefined, t('done.rechecked'))} />
+          <${Action} small icon="recheck" label=${t('do.recheck')} onClick=${() => recheck(o.id)} />
           ${releasable(o) && html`<${Action} small icon="release" label=${t('do.release')} onClick=${() => run(o.id, 'release', undefined, t('done.released'))}>${t('do.release')}<//>`}
           ${o.state === 'assigned' ? html`<${Action} small icon="unassign" label=${t('do.unassign')} onClick=${() => open({ kind: 'unassign', order: o })}>${t('do.unassign')}<//>`
             : assignable(o) && html`<${Action} small icon="assigned" label=${t('do.assign')} onClick=${() => open({ kind: 'assign', order: o })}>${t('do.assign')}<//>`}
@@ -215,13 +225,14 @@ function Couriers({ all, error, open }) {
     </div></section>`
 }
 
+// The texts depend on the answer: a delivery may have ended meanwhile, and goes on after a resume.
 export async function pause(c) {
-  const result = await attempt(() => post(`/api/v1/couriers/${c.id}/pause`, c.status === 'busy' ? { after_delivery: true } : {}), t(c.status === 'busy' ? 'done.pause.later' : 'done.paused', { name: c.name }))
+  const result = await attempt(() => post(`/api/v1/couriers/${c.id}/pause`, c.status === 'busy' ? { after_delivery: true } : {}), now => t(now.status === 'busy' ? 'done.pause.later' : 'done.paused', { name: c.name }))
   if (result) takeCourier(result)
 }
 
 export async function resume(c) {
-  const result = await attempt(() => post(`/api/v1/couriers/${c.id}/resume`), t('done.resumed', { name: c.name }))
+  const result = await attempt(() => post(`/api/v1/couriers/${c.id}/resume`), now => t(now.status === 'busy' ? 'done.resumed.busy' : 'done.resumed', { name: c.name }))
   if (result) takeCourier(result)
 }
 
@@ -260,21 +271,22 @@ export function Assign({ order: o, now, couriers, onClose }) {
   if (passed) return html`<${Passed} title=${t('assign.title', { id: o.id })} now=${now} onClose=${onClose} />`
   return html`<${Dialog} title=${t('assign.title', { id: o.id })} onClose=${onClose}>
     ${(!couriers || free.length > 0) && html`<${Action} class="button primary block" data-first icon="check" onClick=${() => to(null)}>${t('assign.next')}<//>`}
-    ${!couriers ? html`<${Loading} rows=${1} />` : html`<p class="muted">${free.length ? t('assign.or', { n: free.length }) : t(now === 'held' ? 'assign.none.held' : 'assign.none')}</p>`}
+    ${!couriers ? html`<${Loading} rows=${1} />` : html`<p class="muted">${free.length ? t('assign.or', { n: free.length }) : t({ waiting: 'assign.none', held: 'assign.none.held' }[now] ?? 'error.no_courier_available')}</p>`}
     ${free.length > 8 && html`<input type="search" value=${text} placeholder=${t('search.courier')} aria-label=${t('search.courier')} onInput=${e => setText(e.target.value)} />`}
     <ul class="choices">${shown.map(c => html`<li key=${c.id}><${Action} class="choice" icon=${c.transport_type} onClick=${() => to(c)}><span>${c.name}</span><small class="muted">${word('transport.', c.transport_type)} · ${t('deliveries.n', { n: c.deliveries })}</small><//></li>`)}</ul><//>`
 }
 
-// Reason runs a command on an order that may have a reason.
-export function Reason({ id, verb, now, done, onClose }) {
+// Reason runs a command on an order that may have a reason, and says what becomes of the order's
+// courier: there is none unless it is assigned.
+export function Reason({ id, verb, now, courier, onClose }) {
   const [passed, send] = usePassed(verb === 'cancel' ? ['waiting', 'assigned', 'held'] : ['assigned'], now)
   const submit = form => send(async () => {
     const reason = form.elements.reason.value.trim()
-    await run(id, verb, reason ? { reason } : {}, done)
+    await run(id, verb, reason ? { reason } : {}, t({ unassign: 'done.unassigned', cancel: 'done.cancelled' }[verb]))
     onClose()
   })
   if (passed) return html`<${Passed} title=${t(verb + '.title', { id })} now=${now} onClose=${onClose} />`
   return html`<${Dialog} title=${t(verb + '.title', { id })} onClose=${onClose}><${Form} onSubmit=${submit} submit=${t('do.' + verb)} dismiss=${t(verb === 'cancel' ? 'close' : 'cancel')} onClose=${onClose}>
-    <p class="muted">${t(verb + '.lead')}</p>
+    <p class="muted">${t(verb + '.lead')}${now === 'assigned' && courier && ' ' + t(courier.pause_after_delivery ? 'frees.paused' : 'frees.available')}</p>
     <label class="field"><span>${t('reason.optional')}</span><input data-first name="reason" maxlength="200" autocomplete="off" /><small class="muted">${t('reason.hint')}</small></label><//><//>`
 }

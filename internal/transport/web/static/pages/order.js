@@ -4,7 +4,7 @@ import { get } from '../api.js'
 import { useData, useStore, session, instant } from '../state.js'
 import { board, follow } from '../live.js'
 import { Icon, State, Badge, Action, Dialog, Loaded, PageHead, Ago, Left, Empty, copy, message } from '../ui.js'
-import { Assign, Reason, run, stateNow } from './board.js'
+import { Assign, Reason, recheck, run, stateNow } from './board.js'
 
 export default function Order({ rest }) {
   const id = decodeURIComponent(rest)
@@ -31,7 +31,7 @@ export default function Order({ rest }) {
       ${assignable(o) && html`<${Action} primary icon="assigned" onClick=${() => setDialog('assign')}>${t('do.assign')}<//>`}
       ${o.state === 'assigned' && html`<${Action} icon="unassign" onClick=${() => setDialog('unassign')}>${t('do.unassign')}<//>`}
       ${releasable(o) && html`<${Action} icon="release" onClick=${() => then(run(o.order_id, 'release', undefined, t('done.released')))}>${t('do.release')}<//>`}
-      <${Action} icon="recheck" label=${t('do.recheck')} onClick=${() => then(run(o.order_id, 'recheck', undefined, t('done.rechecked')))} />
+      <${Action} icon="recheck" label=${t('do.recheck')} onClick=${() => then(recheck(o.order_id))} />
       ${cancellable(o) && html`<${Action} danger icon="cancelled" onClick=${() => setDialog('cancel')}>${t('do.cancel')}<//>`}
       <button type="button" class="button" onClick=${() => setDialog('curl')}><${Icon} name="copy" size=${16} />${t('copy.curl')}</button><//>
     ${o.no_courier && html`<${Why} o=${o} />`}
@@ -47,8 +47,7 @@ export default function Order({ rest }) {
       ${o.recheck && !o.no_courier && html`<div><dt>${t('recheck.next')}</dt><dd>${dateTime(o.recheck.at)}<br /><small class="muted">${word('recheck.', o.recheck.reason)}, ${t('attempts', { n: o.recheck.attempts })}${o.recheck.error && ': ' + o.recheck.error}</small></dd></div>`}
     </dl></section></div>
     ${dialog === 'assign' && html`<${Assign} order=${{ id: o.order_id }} now=${now(o)} onClose=${close} couriers=${b.couriers && [...b.couriers.values()]} />`}
-    ${dialog === 'unassign' && html`<${Reason} id=${o.order_id} verb="unassign" now=${now(o)} done=${t('done.unassigned')} onClose=${close} />`}
-    ${dialog === 'cancel' && html`<${Reason} id=${o.order_id} verb="cancel" now=${now(o)} done=${t('done.cancelled')} onClose=${close} />`}
+    ${(dialog === 'unassign' || dialog === 'cancel') && html`<${Reason} id=${o.order_id} verb=${dialog} now=${now(o)} courier=${b.couriers?.get(live?.courier ?? o.delivery?.courier_id)} onClose=${close} />`}
     ${dialog === 'curl' && html`<${Curl} o=${o} onClose=${() => setDialog('')} />`}`
   }}<//>`
 }
