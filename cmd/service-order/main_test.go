@@ -176,8 +176,6 @@ func TestControl(t *testing.T) {
 		{"create", "3"},
 		{"list", "2"},
 		{"status", order.ID, "odd"},
-		{"event", order.ID, "forged"},
-		{"replay", "2"},
 		{"faults", "--delay", "1ms", "--lose", "0.5", "--duplicate", "1", "--shuffle", "1s"},
 	} {
 		if out, err := run(args...); err != nil || !strings.HasPrefix(out, "{") {
@@ -196,8 +194,13 @@ func TestControl(t *testing.T) {
 	if _, err := run("faults"); err != nil || sim.Faults() != (ordersim.Faults{}) {
 		t.Errorf("faults ended: %v, %+v", err, sim.Faults())
 	}
-	if _, err := run("publish", "{"); err == nil || !strings.Contains(err.Error(), "set KAFKA_BROKERS") {
-		t.Errorf("publish without Kafka: %v", err)
+	for _, args := range [][]string{{"publish", "{"}, {"event", order.ID, "forged"}, {"replay", "2"}} {
+		if out, err := run(args...); exitCode(err) != 1 || out != "" || !strings.Contains(err.Error(), "set KAFKA_BROKERS") {
+			t.Errorf("%v without Kafka: %v, %q", args, err, out)
+		}
+	}
+	if _, err := run("status", "none", "odd"); err == nil || err.Error() != `set status of "none": order not found` {
+		t.Errorf("status of an unknown order: %v", err)
 	}
 	if _, err := run("forget"); err != nil || len(sim.Truth()) != 0 {
 		t.Errorf("forget: %v, %v", err, sim.Truth())

@@ -117,7 +117,7 @@ type BadValue struct {
 
 // Error implements error.
 func (b BadValue) Error() string {
-	return fmt.Sprintf("ordersim: %s is %v: %s", b.Field, b.Value, b.Fix)
+	return fmt.Sprintf("%s is %v: %s", b.Field, b.Value, b.Fix)
 }
 
 // Validate returns an error that names every bad value.

@@ -2,6 +2,7 @@ package ordersim
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,15 +79,6 @@ func (s *Sim) SetFaults(f Faults) { s.faults.set(f) }
 // Faults returns the faults in force; Fail is the time that is left.
 func (s *Sim) Faults() Faults { return s.faults.get() }
 
-// PublishRaw publishes a value that need not be an event.
-func (s *Sim) PublishRaw(value []byte) error {
-	to, ok := s.outbox.to.(interface{ PublishRaw(value []byte) error })
-	if !ok {
-		return fmt.Errorf("%w: nothing can be published without Kafka: set KAFKA_BROKERS", errBadRequest)
-	}
-	return to.PublishRaw(value)
-}
-
 // withFaults applies the faults to the routes of the original.
 func (s *Sim) withFaults(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,6 +127,11 @@ func localOnly(h handler) handler {
 
 type affected struct {
 	IDs []string `json:"order_ids"`
+}
+
+// published is how many records Kafka has saved.
+type published struct {
+	Records int `json:"records"`
 }
 
 func (s *Sim) controlCreate(r *http.Request) (int, any, error) {
@@ -219,16 +216,20 @@ func parseFaults(query url.Values) (f Faults, err error) {
 	return f, errors.Join(errs...)
 }
 
-// controlPublish publishes an event of any order and status, or the body as it is.
+// controlPublish publishes an event of any order and status, or the body as it is, and
+// waits until Kafka has saved it.
 func (s *Sim) controlPublish(r *http.Request) (int, any, error) {
-	id, to := r.URL.Query().Get("order_id"), r.URL.Query().Get("status")
-	if id != "" || to != "" {
-		s.Emit(id, to)
-		return http.StatusOK, affected{[]string{id}}, nil
-	}
 	value, err := io.ReadAll(r.Body)
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", errBadRequest, err)
 	}
-	return http.StatusOK, affected{IDs: []string{}}, s.PublishRaw(value)
+	if id, to := r.URL.Query().Get("order_id"), r.URL.Query().Get("status"); id != "" || to != "" {
+		e := newEvent(id, to)
+		s.outbox.recent.add(e)
+		if value, err = json.Marshal(e); err != nil {
+			return 0, nil, err
+		}
+	}
+	n, err := s.outbox.deliver(r.Context(), value)
+	return http.StatusOK, published{n}, err
 }

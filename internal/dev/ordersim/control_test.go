@@ -13,15 +13,22 @@ import (
 	"time"
 )
 
-// rawRecorder records raw values too.
+// rawRecorder records delivered values too, as events if they are.
 type rawRecorder struct {
 	recorder
 	values []string
 }
 
-func (r *rawRecorder) PublishRaw(value []byte) error {
-	r.values = append(r.values, string(value))
-	return nil
+func (r *rawRecorder) deliver(_ context.Context, values [][]byte) (int, error) {
+	for _, value := range values {
+		var e Event
+		if json.Unmarshal(value, &e) == nil {
+			_ = r.Publish(e)
+			continue
+		}
+		r.values = append(r.values, string(value))
+	}
+	return len(values), r.err
 }
 
 // control sends a request of this machine and returns the status and body.
@@ -144,7 +151,7 @@ func TestControlReplay(t *testing.T) {
 	for range maxReplayed {
 		s.Emit(id, "updated")
 	}
-	if n, err := s.Replay(1); n != maxReplayed || err != nil {
+	if n, err := s.Replay(t.Context(), 1); n != maxReplayed || err != nil {
 		t.Errorf("%d replayed, %v; want the last %d", n, err, maxReplayed)
 	}
 }
@@ -156,7 +163,7 @@ func TestControlRefuses(t *testing.T) {
 		"/faults?fail=soon": 400, "/faults?fail=-1s": 400, "/faults?lose=2": 400, "/faults?lose=NaN": 400, "/faults?sleep=1s": 400,
 		"/orders/none/status": 400, "/orders/none/status?status=x": 404, "/unknown": 404,
 		"/replay?copies=0": 400, "/replay?copies=11": 400,
-		"/events": 400, // nothing to publish to
+		"/events": 400, "/events?order_id=a&status=b": 400, "/replay": 400, // nothing to publish to
 	} {
 		if code, text := control(s, http.MethodPost, ControlPath+path, "{"); code != want {
 			t.Errorf("%s: %d %s, want %d", path, code, text, want)

@@ -65,7 +65,7 @@ func (s *Sim) listenGRPC(ctx context.Context) error {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.cfg.GRPCAddr)
 	if err != nil {
-		return fmt.Errorf("ordersim: gRPC: %w: stop what listens there, or choose another address", err)
+		return fmt.Errorf("gRPC: %w: stop what listens there, or choose another address", err)
 	}
 	s.grpcAddr = listener.Addr().String()
 	s.grpc = grpc.NewServer(grpc.UnaryInterceptor(s.interceptFaults))

@@ -129,6 +129,8 @@ func classify(err error) (status int, code string) {
 		return http.StatusForbidden, "forbidden"
 	case errors.Is(err, errBadRequest):
 		return http.StatusBadRequest, "bad_request"
+	case errors.Is(err, errNotPublished):
+		return http.StatusServiceUnavailable, "not_published"
 	case errors.Is(err, ErrNotFound):
 		return http.StatusNotFound, "not_found"
 	default:

@@ -207,6 +207,29 @@ func TestKafkaOutages(t *testing.T) {
 	}
 }
 
+// TestControlAwaitsKafka: a record published on request is saved before the answer, and one
+// that is lost is a 503 with the cause. Fails if the answer does not wait for Kafka.
+func TestControlAwaitsKafka(t *testing.T) {
+	kafka := fakeKafka(t)
+	log, logged := watchLog()
+	s := startSim(t, Config{Brokers: kafka.ListenAddrs(), Steps: FrozenSteps(), Logger: log})
+	awaitLog(t, logged, "kafka connected")
+	const event = ControlPath + "/events?order_id=a&status=created"
+	if code, text := control(s, http.MethodPost, event, ""); code != http.StatusOK || text != `{"records":1}`+"\n" {
+		t.Errorf("%d %s", code, text)
+	}
+	if code, text := control(s, http.MethodPost, ControlPath+"/replay?copies=2", ""); code != http.StatusOK || text != `{"records":2}`+"\n" {
+		t.Errorf("%d %s", code, text)
+	}
+	kafka.Close()
+	for path, body := range map[string]string{event: "", ControlPath + "/events": "{", ControlPath + "/replay": ""} {
+		code, text := control(s, http.MethodPost, path, body)
+		if code != http.StatusServiceUnavailable || !strings.Contains(text, "not published: Kafka has saved 0 of ") {
+			t.Errorf("%s without Kafka: %d %s", path, code, text)
+		}
+	}
+}
+
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	var lc net.ListenConfig

@@ -1,6 +1,8 @@
 package ordersim
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -77,42 +79,44 @@ func numberOf(r *http.Request, name string, standard, most int) (int, error) {
 // maxReplayed is how many events are kept for Replay.
 const maxReplayed = 500
 
-// published keeps the last events.
-type published struct {
+// recentEvents keeps the last events.
+type recentEvents struct {
 	mu   sync.Mutex
 	last []Event // the oldest first
 }
 
-func (p *published) add(e Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.last) == maxReplayed {
-		p.last = p.last[:copy(p.last, p.last[1:])]
+func (r *recentEvents) add(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.last) == maxReplayed {
+		r.last = r.last[:copy(r.last, r.last[1:])]
 	}
-	p.last = append(p.last, e)
+	r.last = append(r.last, e)
 }
 
-func (p *published) copies(n int) []Event {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := make([]Event, 0, n*len(p.last))
+func (r *recentEvents) copies(n int) []Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]Event, 0, n*len(r.last))
 	for range n {
-		all = append(all, p.last...)
+		all = append(all, r.last...)
 	}
 	return all
 }
 
 // Replay publishes the last events again, at most 500, each so many times and all in
-// random order. It returns how many it published.
-func (s *Sim) Replay(copies int) (int, error) {
-	again := s.outbox.published.copies(copies)
+// random order. It waits until Kafka has saved them, and returns how many it has.
+func (s *Sim) Replay(ctx context.Context, copies int) (int, error) {
+	again := s.outbox.recent.copies(copies)
 	rand.Shuffle(len(again), func(i, j int) { again[i], again[j] = again[j], again[i] })
+	values := make([][]byte, len(again))
 	for i, e := range again {
-		if err := s.outbox.to.Publish(e); err != nil {
-			return i, fmt.Errorf("ordersim: replay: %w", err)
+		var err error
+		if values[i], err = json.Marshal(e); err != nil {
+			return 0, err
 		}
 	}
-	return len(again), nil
+	return s.outbox.deliver(ctx, values...)
 }
 
 // maxCopies bounds the records of a replay.
@@ -123,6 +127,6 @@ func (s *Sim) controlReplay(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	n, err := s.Replay(copies)
-	return http.StatusOK, map[string]int{"records": n}, err
+	n, err := s.Replay(r.Context(), copies)
+	return http.StatusOK, published{n}, err
 }

@@ -21,6 +21,10 @@ type Event struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+func newEvent(id, status string) Event {
+	return Event{OrderID: id, Status: status, CreatedAt: time.Now().UTC().Truncate(time.Second)}
+}
+
 // Publisher publishes events. It is called concurrently, after the order changed, and
 // must not block for long. After an error the event is lost, as in the original.
 type Publisher interface {
@@ -36,7 +40,7 @@ type outbox struct {
 	faults *faults
 	muted  atomic.Bool
 
-	published published
+	recent recentEvents
 }
 
 // send publishes the status of an order, unless the event is to be lost.
@@ -68,11 +72,31 @@ func (o *outbox) later(delay time.Duration, do func()) {
 
 // publish publishes an event. The publisher logs outages.
 func (o *outbox) publish(id, status string) {
-	e := Event{OrderID: id, Status: status, CreatedAt: time.Now().UTC().Truncate(time.Second)}
-	o.published.add(e)
+	e := newEvent(id, status)
+	o.recent.add(e)
 	if err := o.to.Publish(e); err != nil {
 		o.log.Debug("event lost", slog.String("order_id", id), slog.String("status", status), slog.Any("error", err))
 	}
+}
+
+// deliverer publishes records and waits until they are saved. It returns how many are,
+// and why not all.
+type deliverer interface {
+	deliver(ctx context.Context, values [][]byte) (int, error)
+}
+
+// deliver publishes records on request, regardless of the faults. Unlike an event, a record
+// that is lost is an error.
+func (o *outbox) deliver(ctx context.Context, values ...[]byte) (int, error) {
+	to, ok := o.to.(deliverer)
+	if !ok {
+		return 0, fmt.Errorf("%w: nothing can be published without Kafka: set KAFKA_BROKERS", errBadRequest)
+	}
+	saved, err := to.deliver(ctx, values)
+	if err != nil {
+		return saved, fmt.Errorf("%w: Kafka has saved %d of %d records: %w", errNotPublished, saved, len(values), err)
+	}
+	return saved, nil
 }
 
 // discard is the publisher of a simulator without Kafka.
@@ -83,9 +107,14 @@ func (discard) Publish(Event) error { return nil }
 const (
 	reconnectInterval = 500 * time.Millisecond
 	bufferTimeout     = time.Second // for space in the buffer while Kafka works
+	ackTimeout        = 10 * time.Second
 )
 
-var errKafkaUnavailable = errors.New("kafka unavailable")
+var (
+	errKafkaUnavailable = errors.New("kafka unavailable")
+	errBufferFull       = errors.New("kafka takes the events too slowly: the buffer is full")
+	errNotPublished     = errors.New("not published")
+)
 
 // kafkaPublisher publishes events without a key: those of one order spread over the
 // partitions. It connects in the background, drops events during an outage and logs
@@ -98,6 +127,7 @@ type kafkaPublisher struct {
 	mu       sync.RWMutex // held for writing while producer changes
 	producer sarama.AsyncProducer
 
+	failure atomic.Pointer[error] // the last one
 	down    atomic.Bool
 	dropped atomic.Int64
 
@@ -117,18 +147,46 @@ func (k *kafkaPublisher) Publish(e Event) error {
 	if err != nil {
 		return err
 	}
-	return k.PublishRaw(value)
+	return k.send(value, nil)
 }
 
-// PublishRaw is Publish for any value.
-func (k *kafkaPublisher) PublishRaw(value []byte) error {
+// deliver returns an error after ackTimeout; the records may still be published then.
+func (k *kafkaPublisher) deliver(ctx context.Context, values [][]byte) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	outcomes := make(chan error, len(values))
+	for _, value := range values {
+		if err := k.send(value, outcomes); err != nil {
+			outcomes <- err
+		}
+	}
+	saved := 0
+	var failed error
+	for range values {
+		select {
+		case err := <-outcomes:
+			if err != nil {
+				failed = err
+				continue
+			}
+			saved++
+		case <-ctx.Done():
+			return saved, fmt.Errorf("%w: no answer within %v, it may save the others later", errKafkaUnavailable, ackTimeout)
+		}
+	}
+	return saved, failed
+}
+
+// send puts a value into the producer's buffer. If it does, outcomes gets the outcome
+// unless it is nil.
+func (k *kafkaPublisher) send(value []byte, outcomes chan<- error) error {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if k.producer == nil {
 		k.dropped.Add(1)
-		return errKafkaUnavailable
+		return k.unavailable()
 	}
-	msg := &sarama.ProducerMessage{Topic: k.topic, Value: sarama.ByteEncoder(value)}
+	msg := &sarama.ProducerMessage{Topic: k.topic, Value: sarama.ByteEncoder(value), Metadata: outcomes}
 	select {
 	case k.producer.Input() <- msg:
 		return nil
@@ -138,16 +196,26 @@ func (k *kafkaPublisher) PublishRaw(value []byte) error {
 }
 
 func (k *kafkaPublisher) waitForBuffer(msg *sarama.ProducerMessage) error {
-	if !k.down.Load() {
-		timer := time.NewTimer(bufferTimeout)
-		defer timer.Stop()
-		select {
-		case k.producer.Input() <- msg:
-			return nil
-		case <-timer.C:
-		}
+	if k.down.Load() {
+		k.dropped.Add(1)
+		return k.unavailable()
 	}
-	k.lost(errKafkaUnavailable)
+	timer := time.NewTimer(bufferTimeout)
+	defer timer.Stop()
+	select {
+	case k.producer.Input() <- msg:
+		return nil
+	case <-timer.C:
+		k.lost(errBufferFull)
+		return errBufferFull
+	}
+}
+
+// unavailable returns errKafkaUnavailable with the last failure, if any.
+func (k *kafkaPublisher) unavailable() error {
+	if err := k.failure.Load(); err != nil {
+		return fmt.Errorf("%w: %w", errKafkaUnavailable, *err)
+	}
 	return errKafkaUnavailable
 }
 
@@ -191,19 +259,28 @@ func (k *kafkaPublisher) serve(ctx context.Context, p sarama.AsyncProducer) {
 		slog.String("topic", k.topic), slog.Int64("dropped", k.dropped.Swap(0)))
 	var watchers sync.WaitGroup
 	watchers.Go(func() {
-		for range p.Successes() {
+		for msg := range p.Successes() {
 			k.recovered()
+			settle(msg, nil)
 		}
 	})
 	watchers.Go(func() {
 		for err := range p.Errors() {
 			k.lost(err.Err)
+			settle(err.Msg, err.Err)
 		}
 	})
 	<-ctx.Done()
 	k.setProducer(nil) // no event may be sent to a closed producer
 	p.AsyncClose()
 	watchers.Wait()
+}
+
+// settle reports the outcome of a message to deliver, which waits for it.
+func settle(msg *sarama.ProducerMessage, err error) {
+	if outcomes, _ := msg.Metadata.(chan<- error); outcomes != nil {
+		outcomes <- err
+	}
 }
 
 func (k *kafkaPublisher) setProducer(p sarama.AsyncProducer) {
@@ -219,7 +296,7 @@ func (k *kafkaPublisher) stop(ctx context.Context) error {
 	case <-k.done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("ordersim: kafka producer is still closing: %w", ctx.Err())
+		return fmt.Errorf("kafka producer is still closing: %w", ctx.Err())
 	}
 }
 
@@ -230,6 +307,7 @@ func (k *kafkaPublisher) lost(err error) {
 
 // outage logs the first failure after a success.
 func (k *kafkaPublisher) outage(err error) {
+	k.failure.Store(&err)
 	if !k.down.Swap(true) {
 		k.log.Warn("kafka unavailable, dropping events",
 			slog.Any("brokers", k.brokers), slog.String("topic", k.topic), slog.Any("error", err))

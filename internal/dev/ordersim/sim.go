@@ -131,7 +131,7 @@ func (s *Sim) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
-		return errors.New("ordersim: stopped: create a new simulator")
+		return errors.New("the simulator has stopped: create a new one")
 	}
 	if s.started {
 		return nil
@@ -168,7 +168,7 @@ func (s *Sim) listen(ctx context.Context) error {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", s.cfg.Addr)
 	if err != nil {
-		return fmt.Errorf("ordersim: %w: stop what listens there, or choose another address", err)
+		return fmt.Errorf("%w: stop what listens there, or choose another address", err)
 	}
 	s.addr = listener.Addr().String()
 	s.server = newServer(s.handler)
@@ -214,7 +214,7 @@ func (s *Sim) stopHTTP(ctx context.Context) error {
 	}
 	err := s.server.Shutdown(ctx)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("ordersim: requests aborted: %w", err), s.server.Close())
+		err = errors.Join(fmt.Errorf("requests aborted: %w", err), s.server.Close())
 	}
 	<-s.served
 	return err
@@ -229,7 +229,7 @@ func (s *Sim) stopTimers(ctx context.Context) error {
 	case <-s.timers.done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("ordersim: a timer is still running: %w", ctx.Err())
+		return fmt.Errorf("a timer is still running: %w", ctx.Err())
 	}
 }
 
@@ -267,7 +267,7 @@ func (s *Sim) SetStatus(id, status string) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("ordersim: set status of %q: %w", id, err)
+		return fmt.Errorf("set status of %q: %w", id, err)
 	}
 	return nil
 }
@@ -277,7 +277,7 @@ func (s *Sim) SetStatus(id, status string) error {
 func (s *Sim) Delete(id string) error {
 	_, err := s.change(id, func(cur, next *record) error { return remove(cur, next, cur.UserID) })
 	if err != nil {
-		return fmt.Errorf("ordersim: delete %q: %w", id, err)
+		return fmt.Errorf("delete %q: %w", id, err)
 	}
 	return nil
 }
@@ -286,7 +286,7 @@ func (s *Sim) Delete(id string) error {
 // not used again.
 func (s *Sim) Forget() error {
 	if err := s.store.clear(); err != nil {
-		return fmt.Errorf("ordersim: empty the state file: %w", err)
+		return fmt.Errorf("empty the state file: %w", err)
 	}
 	return nil
 }

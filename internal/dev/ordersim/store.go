@@ -151,11 +151,11 @@ type stateFile struct {
 func openStateFile(path string) (*stateFile, []*record, error) {
 	records, err := readState(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ordersim: state file: %w", err)
+		return nil, nil, fmt.Errorf("state file: %w", err)
 	}
 	f := &stateFile{}
 	if err := f.compact(path, records); err != nil {
-		return nil, nil, fmt.Errorf("ordersim: state file: %w", err)
+		return nil, nil, fmt.Errorf("state file: %w", err)
 	}
 	return f, records, nil
 }
