@@ -58,6 +58,8 @@ type Config struct {
 	PhoneRegion     string        `env:"PHONE_REGION" envDefault:"RU"` // of phones without country code
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat       string        `env:"LOG_FORMAT"` // empty: text on a terminal, else json
+
+	unparsed []string // names of the settings that have no value
 }
 
 // Values of ORDER_SERVICE_PREFER.
@@ -103,7 +105,8 @@ func Load() (Config, error) {
 		return cfg, fmt.Errorf("read the environment: %w", err)
 	}
 	bad, names := explainUnparsed(unparsed.Errors, e.values)
-	bad = append(bad, cfg.validate(names)...)
+	cfg.unparsed = names
+	bad = append(bad, cfg.validate()...)
 	if cfg.OTLPEndpoint+cfg.OTLPTraces != "" {
 		bad = append(bad, e.checkHeaders("OTEL_EXPORTER_OTLP_HEADERS"), e.checkHeaders("OTEL_EXPORTER_OTLP_TRACES_HEADERS"))
 	}

@@ -52,7 +52,9 @@ func readEnvironment() (environment, error) {
 func settingNames() (names []string) {
 	for _, settings := range []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[Client]()} {
 		for field := range settings.Fields() {
-			names = append(names, field.Tag.Get("env"))
+			if field.IsExported() {
+				names = append(names, field.Tag.Get("env"))
+			}
 		}
 	}
 	return names

@@ -51,6 +51,9 @@ func settingsOfConfig() map[string]string {
 	found := map[string]string{}
 	for _, settings := range []reflect.Type{reflect.TypeFor[config.Config](), reflect.TypeFor[config.Client]()} {
 		for field := range settings.Fields() {
+			if !field.IsExported() {
+				continue
+			}
 			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
 			found[name] = field.Tag.Get("envDefault")
 			if field.Type.Kind() == reflect.Bool {

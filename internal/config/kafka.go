@@ -16,6 +16,11 @@ const (
 	SASLScramSHA512 = "SCRAM-SHA-512"
 )
 
+// CheckKafka returns an error if the settings lead to no connection, or to one of another kind.
+func (c Config) CheckKafka() error {
+	return errors.Join(c.parsed("KAFKA_TLS", "KAFKA_SASL_PLAIN_WITHOUT_TLS"), c.checkBrokers(), c.checkKafkaTLS(), c.checkSASL())
+}
+
 func (c Config) checkBrokers() error {
 	if len(c.KafkaBrokers) == 0 {
 		return errors.New("KAFKA_BROKERS is not set: want host:port, several separated by commas")

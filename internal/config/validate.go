@@ -26,7 +26,7 @@ const (
 
 // validate returns an error for each bad setting. It skips the checks that depend
 // on unparsed settings, which have no value.
-func (c Config) validate(unparsed []string) []error {
+func (c Config) validate() []error {
 	var bad []error
 	for _, check := range []struct {
 		run       func() error
@@ -40,8 +40,9 @@ func (c Config) validate(unparsed []string) []error {
 		{c.checkTopics, nil},
 		{c.checkKafkaTLS, []string{"KAFKA_TLS"}},
 		{c.checkSASL, []string{"KAFKA_TLS", "KAFKA_SASL_PLAIN_WITHOUT_TLS"}},
-		{c.checkOrderServiceURL, nil},
-		{c.checkOrderServiceGRPC, nil},
+		{c.CheckOrderServiceURL, nil},
+		{c.CheckOrderServiceGRPC, []string{"ORDER_SERVICE_GRPC_TLS"}},
+		{c.checkOrderServicePrefer, nil},
 		{c.checkResyncInterval, []string{"RESYNC_INTERVAL"}},
 		{c.checkRetention, []string{"RETENTION"}},
 		{c.checkOverdue, nil},
@@ -53,11 +54,21 @@ func (c Config) validate(unparsed []string) []error {
 		{c.checkPprof, nil},
 		{c.checkOTLP, nil},
 	} {
-		if !slices.ContainsFunc(check.dependsOn, func(name string) bool { return slices.Contains(unparsed, name) }) {
+		if c.parsed(check.dependsOn...) == nil {
 			bad = append(bad, check.run())
 		}
 	}
 	return bad
+}
+
+// parsed returns an error if one of the settings has no value.
+func (c Config) parsed(names ...string) error {
+	for _, name := range names {
+		if slices.Contains(c.unparsed, name) {
+			return fmt.Errorf("%s has no value", name)
+		}
+	}
+	return nil
 }
 
 // invalid joins errors into one, a line each; nil without errors.
@@ -182,25 +193,30 @@ func (c Config) checkPprof() error {
 	return nil
 }
 
-func (c Config) checkOrderServiceURL() error {
+// CheckOrderServiceURL returns an error without the password of the URL.
+func (c Config) CheckOrderServiceURL() error {
 	if !isHTTPURL(c.OrderServiceURL) || strings.ContainsAny(c.OrderServiceURL, "?#") {
 		return fmt.Errorf("ORDER_SERVICE_URL %s: want http://host:port, without ? and #; a port is at most 65535", mask(c.OrderServiceURL))
 	}
 	return nil
 }
 
-func (c Config) checkOrderServiceGRPC() error {
-	var addr, prefer error
+// CheckOrderServiceGRPC returns an error if the address cannot be used.
+func (c Config) CheckOrderServiceGRPC() error {
 	if c.OrderServiceGRPCAddr != "" && !isDialAddress(c.OrderServiceGRPCAddr) {
-		addr = fmt.Errorf("ORDER_SERVICE_GRPC_ADDR %s: want host:port, such as localhost:50051, without http://", maskAddress(c.OrderServiceGRPCAddr))
+		return fmt.Errorf("ORDER_SERVICE_GRPC_ADDR %s: want host:port, such as localhost:50051, without http://", maskAddress(c.OrderServiceGRPCAddr))
 	}
+	return c.parsed("ORDER_SERVICE_GRPC_TLS")
+}
+
+func (c Config) checkOrderServicePrefer() error {
 	switch {
 	case c.OrderServicePrefer != PreferHTTP && c.OrderServicePrefer != PreferGRPC:
-		prefer = fmt.Errorf("ORDER_SERVICE_PREFER %q: want http or grpc", c.OrderServicePrefer)
+		return fmt.Errorf("ORDER_SERVICE_PREFER %q: want http or grpc", c.OrderServicePrefer)
 	case c.OrderServicePrefer == PreferGRPC && c.OrderServiceGRPCAddr == "":
-		prefer = errors.New("ORDER_SERVICE_PREFER is grpc: set ORDER_SERVICE_GRPC_ADDR too")
+		return errors.New("ORDER_SERVICE_PREFER is grpc: set ORDER_SERVICE_GRPC_ADDR too")
 	}
-	return errors.Join(addr, prefer)
+	return nil
 }
 
 // checkOTLP: the SDK accepts any text and fails later, when it sends traces.

@@ -145,11 +145,43 @@ func TestDoctorWithBadSettings(t *testing.T) {
 	for _, setting := range []string{"HTTP_ADDR", "DATABASE_URL", "KAFKA_BROKERS", "RESYNC_INTERVAL", "ORDER_SERVICE_URL"} {
 		d.finds("settings", doctor.Fail, setting)
 	}
-	for check, setting := range map[string]string{"postgresql": "DATABASE_URL", "kafka": "KAFKA_BROKERS", "service-order": "ORDER_SERVICE_URL"} {
-		d.finds(check, doctor.Fail, "not checked: "+setting)
+	for _, check := range []string{"postgresql", "kafka", "service-order"} {
+		d.finds(check, doctor.Warn, "not known: depends on settings")
 	}
 	if strings.Contains(d.printed, "sesame") {
 		t.Errorf("the output shows a password:\n%s", d.printed)
+	}
+}
+
+// TestDoctorNamesOnlyTheInvalidSetting: a check that depends on an invalid setting has no
+// other cause. Fails if doctor connects nevertheless, or reports its settings as absent.
+func TestDoctorNamesOnlyTheInvalidSetting(t *testing.T) {
+	all := []string{"postgresql", "kafka", "service-order", "service-order gRPC"}
+	for name, tt := range map[string]struct {
+		setting, value string
+		unknown        []string
+	}{
+		"quotes":           {"KAFKA_GROUP_ID", `"g"`, all[:3]}, // no setting is read
+		"broker":           {"KAFKA_BROKERS", "localhost", all[1:2]},
+		"Kafka's security": {"KAFKA_TLS", "maybe", all[1:2]},
+		"Kafka's password": {"KAFKA_SASL_MECHANISM", "PLAIN", all[1:2]},
+		"gRPC address":     {"ORDER_SERVICE_GRPC_ADDR", "localhost", all[3:]},
+		"gRPC security":    {"ORDER_SERVICE_GRPC_TLS", "maybe", all[3:]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			newStackOn(t, nowhere, "postgres://"+nowhere+"/courier")
+			t.Setenv("ORDER_SERVICE_URL", "http://"+nowhere)
+			t.Setenv("ORDER_SERVICE_GRPC_ADDR", nowhere)
+			t.Setenv(tt.setting, tt.value)
+			d := diagnose(t)
+			d.finds("settings", doctor.Fail, tt.setting)
+			for _, check := range tt.unknown {
+				d.finds(check, doctor.Warn, "not known: depends on settings")
+			}
+			if want := 1 + len(all) - len(tt.unknown); name != "quotes" && d.count(doctor.Fail) != want {
+				t.Errorf("%d failures, want the settings and the reachable settings' checks, %d:\n%s", d.count(doctor.Fail), want, d.printed)
+			}
+		})
 	}
 }
 

@@ -45,19 +45,15 @@ const (
 // the checks that need an absent server or schema.
 func checkDatabase(ctx context.Context, cfg config.Config) []Finding {
 	rest := []string{checkClock, checkSchema, checkIndexes, checkInvariants, checkQueue, checkMissing, checkRechecks, checkDeadLetters}
-	absent := func(f Finding) []Finding {
-		return append([]Finding{f}, unknown("depends on "+checkPostgreSQL, rest...)...)
+	absent := func(f ...Finding) []Finding {
+		return append(f, unknown("depends on "+checkPostgreSQL, rest...)...)
 	}
-	const fix = "set it to postgres://user:password@host:5432/database"
-	if cfg.DatabaseURL == "" { // pgx would connect to a default server
-		return absent(failure(checkPostgreSQL, "not checked: DATABASE_URL is not set", fix))
-	}
-	if err := cfg.CheckDatabaseURL(); err != nil { // "settings" shows the error; connecting could send a part of the password to DNS
-		return absent(failure(checkPostgreSQL, "not checked: DATABASE_URL is invalid", fix))
+	if cfg.CheckDatabaseURL() != nil { // connecting could use a default server, or send a part of the password to DNS
+		return absent(unknown(dependsOnSettings, checkPostgreSQL)...)
 	}
 	pool, err := postgres.Open(ctx, cfg.DatabaseURL, 1)
 	if err != nil {
-		return absent(failure(checkPostgreSQL, "not checked: DATABASE_URL is invalid", fix))
+		return absent(failure(checkPostgreSQL, "not checked: DATABASE_URL is invalid", "set it to postgres://user:password@host:5432/database"))
 	}
 	defer pool.Close()
 	server, clock, answers := serverFindings(ctx, postgres.NewHealth(pool))

@@ -24,7 +24,11 @@ const (
 	// timeout (5 s), so that the answer says which dependency is slow.
 	answerTimeout = 6 * time.Second
 
-	checkOrders = "service-order"
+	checkSettings = "settings"
+	checkOrders   = "service-order"
+
+	// dependsOnSettings: the finding of the settings names the invalid one.
+	dependsOnSettings = "depends on " + checkSettings
 )
 
 // Run prints a report. The error says how many checks failed.
@@ -68,10 +72,10 @@ func diagnose(ctx context.Context) Report {
 // settingsFinding lists every invalid setting.
 func settingsFinding(err error) Finding {
 	if err == nil {
-		return okay("settings", "valid")
+		return okay(checkSettings, "valid")
 	}
 	title, lines, _ := strings.Cut(err.Error(), "\n")
-	f := failure("settings", strings.TrimSuffix(title, ":"), "correct the environment or the file .env")
+	f := failure(checkSettings, strings.TrimSuffix(title, ":"), "correct the environment or the file .env")
 	if lines != "" {
 		f = f.with(strings.Split(lines, "\n")...)
 	}
@@ -80,9 +84,12 @@ func settingsFinding(err error) Finding {
 
 func checkOrderService(ctx context.Context, cfg config.Config) []Finding {
 	const check = checkOrders
+	if cfg.CheckOrderServiceURL() != nil {
+		return unknown(dependsOnSettings, check)
+	}
 	client, err := order.NewHTTPClient(order.Config{BaseURL: cfg.OrderServiceURL, Timeout: checkTimeout, Concurrency: 1})
 	if err != nil {
-		return []Finding{failure(check, "not checked: ORDER_SERVICE_URL is invalid", "set it to http://host:port")}
+		return []Finding{failureOf(check, err, "correct ORDER_SERVICE_URL")}
 	}
 	defer client.Close()
 	err = order.Check(ctx, client)
@@ -100,9 +107,12 @@ func checkOrderServiceGRPC(ctx context.Context, cfg config.Config) []Finding {
 	if cfg.OrderServiceGRPCAddr == "" {
 		return nil
 	}
+	if cfg.CheckOrderServiceGRPC() != nil {
+		return unknown(dependsOnSettings, check)
+	}
 	client, err := order.NewGRPCClient(order.GRPCConfig{Addr: cfg.OrderServiceGRPCAddr, TLS: cfg.OrderServiceGRPCTLS, Timeout: checkTimeout})
 	if err != nil {
-		return []Finding{failure(check, "not checked: ORDER_SERVICE_GRPC_ADDR is invalid", "set it to host:port")}
+		return []Finding{failureOf(check, err, "correct ORDER_SERVICE_GRPC_ADDR")}
 	}
 	defer func() { _ = client.Close() }()
 	if err := order.CheckGRPC(ctx, client); err != nil {

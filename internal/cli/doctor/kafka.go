@@ -25,8 +25,8 @@ func checkBrokers(ctx context.Context, cfg config.Config) []Finding {
 		dependent = append(dependent, checkEvents)
 	}
 	rest := unknown("depends on "+checkKafka, dependent...)
-	if len(cfg.KafkaBrokers) == 0 {
-		return append([]Finding{failure(checkKafka, "not checked: KAFKA_BROKERS is not set", "set it to host:port")}, rest...)
+	if cfg.CheckKafka() != nil {
+		return append(unknown(dependsOnSettings, checkKafka), rest...)
 	}
 	in, err := bounded(ctx, checkTimeout, func(ctx context.Context) (kafka.Inspection, error) {
 		return kafka.Inspect(ctx, app.KafkaConfig(cfg))
