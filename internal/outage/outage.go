@@ -33,7 +33,10 @@ func New(log *slog.Logger, component string) *Reporter {
 // Failed reports a failed attempt. It logs the first failure of an outage, and the
 // first one with another fix: fixing one fault may reveal the next. The error in the log
 // begins with its cause, if that is known; the operation that failed is another attribute.
-func (r *Reporter) Failed(ctx context.Context, err error) {
+func (r *Reporter) Failed(ctx context.Context, err error) { r.failed(ctx, err, time.Now()) }
+
+// failed is Failed of an outage that has begun at since, unless it lasts already.
+func (r *Reporter) failed(ctx context.Context, err error, since time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, d := range r.dependencies {
@@ -45,7 +48,7 @@ func (r *Reporter) Failed(ctx context.Context, err error) {
 	r.attempts++
 	begins := r.since.IsZero()
 	if begins {
-		r.since, r.logged = time.Now(), make(map[string]bool)
+		r.since, r.logged = since, make(map[string]bool)
 	}
 	fix, attrs := "", []any{slog.String("component", r.component), slog.Any("error", err)}
 	if f, ok := errors.AsType[Fixable](err); ok {
@@ -98,6 +101,7 @@ type Dependency struct {
 
 	mu      sync.Mutex
 	ended   time.Time // the last outage
+	failing time.Time // the first failure since the last success; zero: none
 	refused time.Time // the last failure that is one of impaired
 	lasts   bool
 }
@@ -124,12 +128,16 @@ func (d *Dependency) failed(ctx context.Context, err error) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now := time.Now()
 	if impaired {
-		d.refused = time.Now()
+		d.refused = now
 	}
-	if d.lasts || d.ended.IsZero() || time.Since(d.ended) > settle {
+	if d.failing.IsZero() {
+		d.failing = now
+	}
+	if d.lasts || d.ended.IsZero() || now.Sub(d.ended) > settle {
 		d.lasts = true
-		d.reporter.Failed(ctx, err)
+		d.reporter.failed(ctx, err, d.failing)
 	}
 	return true
 }
@@ -148,6 +156,7 @@ func (d *Dependency) recovered(ctx context.Context) bool {
 		d.lasts, d.ended = false, time.Now()
 		d.reporter.Recovered(ctx)
 	}
+	d.failing = time.Time{}
 	return true
 }
 

@@ -113,6 +113,29 @@ func TestImpairedDependencyIsLoggedOnce(t *testing.T) {
 	})
 }
 
+// TestDowntimeOfAnOutageAfterAnother: the log has it late, since a failure may belong to the
+// outage before, and its downtime is counted from its first failure.
+func TestDowntimeOfAnOutageAfterAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&out, nil))
+		task := outage.New(log, "task").On(outage.NewDependency(outage.New(log, "postgresql"), func(error) bool { return true }))
+		task.Failed(t.Context(), errors.New("refused"))
+		task.Recovered(t.Context())
+		task.Failed(t.Context(), errors.New("refused")) // began before
+		time.Sleep(time.Second)
+		task.Recovered(t.Context())
+		for range 8 {
+			task.Failed(t.Context(), errors.New("refused"))
+			time.Sleep(time.Second)
+		}
+		task.Recovered(t.Context())
+		if text := out.String(); strings.Count(text, "\n") != 4 || !strings.Contains(text, "downtime=8s") {
+			t.Errorf("want two outages, the second of 8 s, got:\n%s", text)
+		}
+	})
+}
+
 // TestOutagesOfTwoDependencies: each is logged by its own, and both end with a success.
 func TestOutagesOfTwoDependencies(t *testing.T) {
 	var out bytes.Buffer

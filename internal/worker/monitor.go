@@ -54,7 +54,7 @@ func (m *monitor) report(ctx context.Context, log *slog.Logger, s orderevent.Act
 	case began:
 		log.WarnContext(ctx, "service-order lost its state", slog.Int("missing", s.Missing), slog.Int("active", s.Active))
 	case ended:
-		log.InfoContext(ctx, "service-order state restored", slog.Int("missing", s.Missing))
+		log.InfoContext(ctx, "orders lost by service-order found or ended", slog.Int("missing", s.Missing))
 	}
 	switch began, ended := change(&m.missing, s.MissingOldest > longMissing || m.missing && s.Missing > 0); {
 	case began:

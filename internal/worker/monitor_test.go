@@ -49,15 +49,15 @@ func TestConditionsAreLoggedOnce(t *testing.T) {
 			[]orderevent.ActiveOrders{
 				{Active: 8}, {Active: 8, Missing: 3}, {Active: 9, Missing: 4}, {Active: 8, Missing: 5}, {Active: 8, Missing: 8}, {Active: 8, Missing: 2}, {},
 			},
-			[]string{"WARN lost its state", "INFO state restored"},
+			[]string{"WARN lost its state", "INFO found or ended"},
 		},
 		"state lost, then new orders": {
 			[]orderevent.ActiveOrders{{Active: 8, Missing: 8}, {Active: 20, Missing: 8, Lost: 8}, {Active: 12, Missing: 8, Lost: 8}, {Active: 20, Missing: 3, Lost: 2}, {Active: 20, Missing: 1}},
-			[]string{"WARN lost its state", "INFO state restored"},
+			[]string{"WARN lost its state", "INFO found or ended"},
 		},
 		"state lost before the start": {
 			[]orderevent.ActiveOrders{{Active: 8, Missing: 8, MissingOldest: long, Lost: 8}, {Active: 9, Missing: 2, MissingOldest: long, Lost: 2}, {}},
-			[]string{"WARN still missing since service-order lost its state", "INFO state restored", "INFO no active orders missing"},
+			[]string{"WARN still missing since service-order lost its state", "INFO found or ended", "INFO no active orders missing"},
 		},
 		"few of many": {[]orderevent.ActiveOrders{{Active: 100, Missing: 49}, {Active: 4, Missing: 4}}, nil},
 		"missing": {

@@ -802,6 +802,26 @@ var mutants = []mutant{
 		"./internal/outage TestNextFaultIsLogged",
 	},
 	{
+		"a lock is the cause of a timeout", "internal/storage/postgres/db.go",
+		"return explain(refused) // why", "return explain(err) // why",
+		storage + "TestLockIsTheCauseOfATimeout",
+	},
+	{
+		"a match names the lock", "internal/storage/postgres/matching.go",
+		"err = refused // why", "_ = refused // why",
+		storage + "TestLockIsTheCauseOfATimeout",
+	},
+	{
+		"a timeout belongs to the outage of PostgreSQL", "internal/storage/postgres/errors.go",
+		"err = slowError{err}", "",
+		storage + "TestLockIsTheCauseOfATimeout",
+	},
+	{
+		"downtime from the first failure", "internal/outage/outage.go",
+		"d.reporter.failed(ctx, err, d.failing)", "d.reporter.failed(ctx, err, now)",
+		"./internal/outage TestDowntimeOfAnOutageAfterAnother",
+	},
+	{
 		"an impaired dependency is one outage", "internal/outage/outage.go",
 		"if time.Since(d.refused) < settle {",
 		"if false {",

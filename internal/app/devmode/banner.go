@@ -77,7 +77,7 @@ func (e *environment) examples(firstOrder string) [][2]string {
 		{"register a courier", "curl " + service + "/courier -H 'Content-Type: application/json' \\\n      -d '" + newCourier() + "'"},
 		{"create an order", "curl " + orders + " -H 'X-Bypass-Auth: true' \\\n      -d '" + newOrder + "'"},
 		{cancel, "curl -X DELETE -H 'X-Bypass-Auth: true' \\\n      " + orders + "/" + firstOrder},
-		{"before doctor, migrate, deadletters or resync", e.settings()},
+		{"before other commands, such as orders list or doctor", e.settings()},
 		{"query the database with psql", e.query()},
 		{"create 20 orders", control + "/orders?count=20'"},
 		{"publish every event twice and shuffled", control + "/faults?duplicate=1&shuffle=2s'"},
@@ -94,8 +94,8 @@ func newCourier() string {
 
 // settings is the line that gives other commands this environment.
 func (e *environment) settings() string {
-	return fmt.Sprintf("export DATABASE_URL=\"postgres://postgres:$(cat \\\n      %s \\\n      )@%s/%s\" \\\n      KAFKA_BROKERS=%s ORDER_SERVICE_URL=http://%s",
-		shellWord(e.postgres.PasswordFile()), loopback(e.postgres.Port()), database, e.kafka.Addr(), e.sim.Addr())
+	return fmt.Sprintf("export DATABASE_URL=\"postgres://postgres:$(cat \\\n      %s \\\n      )@%s/%s\" \\\n      KAFKA_BROKERS=%s ORDER_SERVICE_URL=http://%s \\\n      COURIER_URL=http://%s",
+		shellWord(e.postgres.PasswordFile()), loopback(e.postgres.Port()), database, e.kafka.Addr(), e.sim.Addr(), e.service.Addr())
 }
 
 // query does not show the password: every user of the machine could read it from the

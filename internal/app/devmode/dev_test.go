@@ -43,7 +43,7 @@ func TestDev(t *testing.T) {
 			t.Errorf("psql: %v", outputs)
 		}
 		connection, _, _ := strings.Cut(d.databaseURL(), "?")
-		if want := connection + " " + d.kafka.Addr() + " http://" + d.sim.Addr(); outputs["export "] != want {
+		if want := connection + " " + d.kafka.Addr() + " http://" + d.sim.Addr() + " http://" + d.service.Addr(); outputs["export "] != want {
 			t.Errorf("exported: %s\nwant %s", outputs["export "], want)
 		}
 		if !strings.Contains(outputs["/couriers"], `"name":"Anna"`) || !strings.Contains(outputs["/courier "], `{"id":11}`) {
@@ -120,7 +120,7 @@ func runCommands(t *testing.T, banner string) map[string]string {
 			program = "psql"
 		}
 		if program == "export" {
-			command += ` && printf '%s %s %s' "$DATABASE_URL" "$KAFKA_BROKERS" "$ORDER_SERVICE_URL"`
+			command += ` && printf '%s %s %s %s' "$DATABASE_URL" "$KAFKA_BROKERS" "$ORDER_SERVICE_URL" "$COURIER_URL"`
 			program = "sh"
 		}
 		if program != "curl" && program != "psql" && program != "sh" {

@@ -14,6 +14,7 @@ import (
 	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/outage"
 	"service-courier/internal/storage/postgres"
+	"service-courier/internal/usecase/orderevent"
 )
 
 // TestCauses: what a real server refuses has its cause and fix, without names in what
@@ -58,9 +59,9 @@ func TestCauses(t *testing.T) {
 			checkSchema(with(t, database, func(u *neturl.URL) { u.Path = "/sesame" })), "the database does not exist", "create the database",
 		},
 		"closed database":  {checkSchema(closed), "the database accepts no connections", "ALLOW_CONNECTIONS true"},
-		"connection limit": {checkSchema(limited), "PostgreSQL has no free connection for this role", "CONNECTION LIMIT"},
+		"connection limit": {checkSchema(limited), "PostgreSQL has no free connection", "CONNECTION LIMIT"},
 		"no server": {
-			checkSchema(with(t, database, func(u *neturl.URL) { u.Host = "127.0.0.1:1" })), "PostgreSQL does not answer", postgres.FixAbsent,
+			checkSchema(with(t, database, func(u *neturl.URL) { u.Host = "127.0.0.1:1" })), "PostgreSQL refuses connections", postgres.FixAbsent,
 		},
 		"no such host": {
 			checkSchema(with(t, database, func(u *neturl.URL) { u.Host = "sesame.invalid:5432" })),
@@ -70,7 +71,7 @@ func TestCauses(t *testing.T) {
 			checkSchema(with(t, database, func(u *neturl.URL) { u.RawQuery = "sslmode=require" })),
 			"PostgreSQL offers no TLS", "sslmode=disable",
 		},
-		"a task that writes": {purge(limited), "PostgreSQL has no free connection for this role", "CONNECTION LIMIT"},
+		"a task that writes": {purge(limited), "PostgreSQL has no free connection", "CONNECTION LIMIT"},
 		"schema of search_path is absent": {
 			migrate(with(t, database, func(u *neturl.URL) { u.RawQuery += "&search_path=sesame" })),
 			"search_path names no schema that exists", "create the schema of search_path, or correct DATABASE_URL",
@@ -133,6 +134,40 @@ func locked(t *testing.T, database string) error {
 	waiting := with(t, database, func(u *neturl.URL) { u.RawQuery += "&lock_timeout=1" })
 	_, err = openPool(t, waiting, nil).Exec(t.Context(), "SELECT FROM resync")
 	return postgres.ExplainError(err)
+}
+
+// TestLockIsTheCauseOfATimeout: a transaction that is tried again after a lock timeout, and
+// then has no time left, and a match, name the lock. All belong to the
+// outage of PostgreSQL, which the log has once.
+func TestLockIsTheCauseOfATimeout(t *testing.T) {
+	t.Parallel()
+	database := pgtest.NewDatabase(t, postgres.Migrate)
+	pool := openPool(t, with(t, database, func(u *neturl.URL) { u.RawQuery += "&lock_timeout=3000" }), nil)
+	tries := []error{&pgconn.PgError{Code: "55P03"}, context.DeadlineExceeded}
+	ofTries := postgres.NewOrders(pool).InTx(t.Context(), func(orderevent.Tx) error {
+		err := tries[0]
+		tries = tries[1:]
+		return err
+	})
+	holder, err := open(t, database).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := holder.Exec(t.Context(), "LOCK TABLE orders"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5500*time.Millisecond) // ends the second try
+	defer cancel()
+	_, ofMatch := postgres.NewMatching(pool).Match(ctx, 1)
+	for what, err := range map[string]error{"tries": ofTries, "match": ofMatch} {
+		if f, ok := errors.AsType[outage.Fixable](err); !ok || f.Cause != "another session holds a lock" || !postgres.Impaired(err) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if slow := postgres.ExplainError(context.DeadlineExceeded); !postgres.Impaired(slow) || postgres.Impaired(context.DeadlineExceeded) {
+		t.Errorf("%v is the outage of PostgreSQL: %t", slow, postgres.Impaired(slow))
+	}
 }
 
 // silent returns the address of a server that accepts connections and answers nothing.

@@ -46,7 +46,8 @@ func inTx[T any](ctx context.Context, pool *pgxpool.Pool, as func(*pgxpool.Conn)
 		}
 		conn = nil
 	}
-	defer release() // after a panic of fn
+	defer release()   // after a panic of fn
+	var refused error // of the last try
 	for try := 1; ; try++ {
 		var err error
 		if conn, err = pool.Acquire(ctx); err != nil {
@@ -55,14 +56,18 @@ func inTx[T any](ctx context.Context, pool *pgxpool.Pool, as func(*pgxpool.Conn)
 			err = commitTx(ctx, conn)
 		}
 		release()
+		if refused != nil && errors.Is(err, context.DeadlineExceeded) {
+			return explain(refused) // why there was no time left
+		}
 		if err == nil || try == maxTries || !retryable(err) {
 			return explain(orRefused(err))
 		}
+		refused = err
 		wait := time.Duration(rand.Int64N(int64(try * int(5*time.Millisecond))))
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return err
+			return explain(err)
 		}
 	}
 }

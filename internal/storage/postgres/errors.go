@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -21,10 +20,19 @@ import (
 func orUnavailable(err error) error {
 	err = explain(err)
 	if unavailable(err) && !errors.Is(err, courier.ErrUnavailable) {
-		return fmt.Errorf("%w: %w", courier.ErrUnavailable, err)
+		return unavailableError{err}
 	}
 	return err
 }
+
+// unavailableError matches courier.ErrUnavailable, without its text: the log has the cause.
+type unavailableError struct{ error }
+
+// Is implements errors.Is.
+func (unavailableError) Is(target error) bool { return target == courier.ErrUnavailable }
+
+// Unwrap returns the underlying error.
+func (e unavailableError) Unwrap() error { return e.error }
 
 // unavailable reports an error that may be gone after a retry: no connection, a lost one,
 // a timeout, or a temporary refusal. A cancelled request is none.
@@ -88,7 +96,7 @@ var causes = map[string]cause{
 	"28000 InitializeSessionUserId": {
 		"the role does not exist or may not log in", "CREATE ROLE … LOGIN or ALTER ROLE … LOGIN, or correct the user of DATABASE_URL",
 	},
-	"53300":                 {"PostgreSQL has no free connection for this role", "raise max_connections, or the CONNECTION LIMIT of the role or the database; or lower pool_max_conns in DATABASE_URL"},
+	"53300":                 {"PostgreSQL has no free connection", "raise max_connections, or the CONNECTION LIMIT of the role or the database; or lower pool_max_conns in DATABASE_URL"},
 	"25006":                 readOnly,
 	"57P01":                 {"PostgreSQL ended the connection", FixAbsent},
 	"57P02":                 {"PostgreSQL ended the connection", FixAbsent},
@@ -96,7 +104,7 @@ var causes = map[string]cause{
 	"42P01":                 incomplete,
 	"42703":                 incomplete,
 	"42883":                 incomplete,
-	"55P03":                 {"another session holds a lock", "find and end it: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity"},
+	"55P03":                 {"another session holds a lock", "find and end it, as a superuser: SELECT pid, pg_blocking_pids(pid), query FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"},
 	"53100":                 {"PostgreSQL's disk is full", "free space on the disk of PostgreSQL"},
 	"3D000":                 {"the database does not exist", "create the database, or correct DATABASE_URL"},
 	"3F000":                 {"the schema does not exist", fixSearchPath},
@@ -158,9 +166,12 @@ func explain(err error) error {
 	case refusesTLS(err):
 		c = cause{"PostgreSQL offers no TLS", "enable ssl on the server, or set sslmode=disable in DATABASE_URL"}
 	case errors.Is(err, context.DeadlineExceeded):
+		err = slowError{err}
 		c = cause{"PostgreSQL does not answer in time", "check that it runs at DATABASE_URL, its load, and what blocks it in pg_stat_activity"}
 	case errors.As(err, &host) && host.IsNotFound:
 		c = cause{"the host of DATABASE_URL does not resolve", "correct it, or the entry in DNS"}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		c = cause{"PostgreSQL refuses connections", FixAbsent}
 	case isDown(err):
 		c = cause{"PostgreSQL does not answer", FixAbsent}
 	}
@@ -237,19 +248,29 @@ func Down(err error) bool {
 	return down
 }
 
-// Impaired reports an error that some statements have at present while others succeed: no
-// session is free, PostgreSQL is read-only, or a part of the schema is missing.
+// Impaired reports an error of this package that some statements have at present while
+// others succeed: PostgreSQL is slow or read-only, has no free session, a session holds a
+// lock, or a right or a part of the schema is missing.
 func Impaired(err error) bool {
+	if _, slow := errors.AsType[slowError](err); slow {
+		return true
+	}
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return false
 	}
 	switch pg.Code {
-	case "53300", "25006", "42P01", "42703", "42883":
+	case "53300", "25006", "55P03", "42501", "42P01", "42703", "42883":
 		return true
 	}
 	return false
 }
+
+// slowError marks the timeouts for Impaired: those of other packages look alike.
+type slowError struct{ error }
+
+// Unwrap returns the underlying error.
+func (e slowError) Unwrap() error { return e.error }
 
 // downError marks the errors for Down: others, such as those of service-order's client,
 // may look alike.

@@ -44,8 +44,11 @@ const lockMatching = "SELECT set_config('lock_timeout', $1, true), pg_advisory_x
 // that matching goes on without the lock after its timeout.
 func (m *Matching) Match(ctx context.Context, limit int) ([]orderevent.Assignment, error) {
 	assignments, err := m.match(ctx, limit, true)
-	if retryable(err) {
+	if refused := err; retryable(refused) {
 		assignments, err = m.match(ctx, limit, false)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = refused // why there was no time left
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", explain(err))
