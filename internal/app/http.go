@@ -17,6 +17,7 @@ import (
 	"service-courier/internal/outage"
 	"service-courier/internal/transport/connections"
 	"service-courier/internal/transport/rest"
+	"service-courier/internal/transport/web"
 )
 
 const (
@@ -102,17 +103,18 @@ func limitEvents(listener net.Listener) net.Listener {
 func (a *App) EventsAddr() string { return a.eventsAddr }
 
 // eventsOnly passes on what the events page needs: reading, the documents that explain an
-// error, signing in and out, and publishing a record. The Playground's routes lead somewhere in dev only.
+// error, signing in and out, and publishing a record.
 func eventsOnly(next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", http.RedirectHandler("/ui/events", http.StatusFound))
 	for _, pattern := range []string{
-		"GET /ui/", "GET /api/v1/", "GET /readyz", "GET /problems/", "GET /docs", "GET /docs/", "GET /openapi.json",
-		"POST /api/v1/session", "DELETE /api/v1/session", "POST /api/v1/records", "/dev/v1/",
+		"GET /api/v1/", "GET /readyz", "GET /problems/", "GET /docs", "GET /docs/", "GET /openapi.json",
+		"POST /api/v1/session", "DELETE /api/v1/session", "POST /api/v1/records",
 	} {
 		mux.Handle(pattern, next)
 	}
-	return mux
+	mux.Handle("GET /ui/", web.EventsAlone(next))
+	return rest.Routed(mux)
 }
 
 func newPprofServer(log *slog.Logger) *http.Server {

@@ -97,6 +97,26 @@ func TestConnectionsLeaveDescriptors(t *testing.T) {
 	}
 }
 
+// TestEventsPageRefusesWithProblems: at EVENTS_ADDR another method, and what is not served there,
+// get the problems of the API.
+func TestEventsPageRefusesWithProblems(t *testing.T) {
+	handler := eventsOnly(http.NotFoundHandler())
+	for line, want := range map[string]string{
+		"POST /api/v1/couriers":             "method_not_allowed",
+		"POST /api/v1/orders/o-1/recheck":   "method_not_allowed",
+		"DELETE /api/v1/couriers/1":         "method_not_allowed",
+		"GET /metrics":                      "route_not_found",
+		"POST /dev/v1/order-service/orders": "route_not_found",
+	} {
+		method, path, _ := strings.Cut(line, " ")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, http.NoBody))
+		if h := w.Header(); h.Get("Content-Type") != "application/problem+json" || !strings.Contains(w.Body.String(), `"code":"`+want+`"`) || (w.Code == http.StatusMethodNotAllowed) != (h.Get("Allow") == "GET, HEAD") {
+			t.Errorf("%s: %d %v %s, want %s", line, w.Code, h, w.Body, want)
+		}
+	}
+}
+
 // TestEventsPageHasLimitedConnections: idle ones at EVENTS_ADDR leave descriptors to the API.
 func TestEventsPageHasLimitedConnections(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())

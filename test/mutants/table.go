@@ -663,6 +663,12 @@ var mutants = []mutant{
 		"./internal/dev/devpostgres TestStopRemovesTemporaryCluster",
 	},
 	{
+		"problems of the events page", "internal/app/http.go",
+		"return rest.Routed(mux)",
+		"return http.Handler(mux)",
+		"./internal/app TestEventsPageRefusesWithProblems",
+	},
+	{
 		"parents of the data directory", "internal/app/devmode/trusted.go",
 		"if uid := owner(info); uid != 0 && uid != os.Geteuid() {",
 		"if uid := owner(info); uid < 0 {",

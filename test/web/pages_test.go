@@ -4,6 +4,7 @@ import (
 	_ "embed" // for axe-core
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,9 +137,17 @@ func TestEventsPage(t *testing.T) {
 	b.focus("[data-outcome=dead_letter]")
 	b.keys("Enter")
 	b.sees(`document.querySelector('dialog pre').textContent === '{' && document.querySelector('dialog').textContent.includes('<b>1</b>')`)
-	if got := eval[float64](b, `fetch('/api/v1/couriers', {method: 'POST', body: '{}'}).then(r => r.status)`); got != http.StatusMethodNotAllowed {
-		t.Errorf("registering a courier at the address of the events page: %v", got)
+	if got := eval[string](b, `fetch('/api/v1/couriers', {method: 'POST', body: '{}'}).then(r => r.json()).then(p => p.code)`); got != "method_not_allowed" {
+		t.Errorf("registering a courier at the address of the events page: %s", got)
 	}
+	b.press("dialog header button")
+	if got := eval[[]string](b, `[...document.querySelectorAll('nav li a')].map(a => a.textContent)`); !slices.Equal(got, []string{"Events", "Health"}) {
+		t.Errorf("the menu has %v", got)
+	}
+	b.sees(`document.querySelector('.page-tools .primary[aria-disabled=false]')`) // publishing works here
+	b.do(chromedp.Click(chromedp.CSS("[data-outcome=applied] .id")))
+	b.sees(`document.querySelector('main .timeline') && [...document.querySelectorAll('.page-tools [aria-disabled]')].length > 1`)
+	b.sees(`[...document.querySelectorAll('.page-tools [aria-disabled]')].every(x => x.getAttribute('aria-disabled') === 'true' && x.title.includes('for events only'))`)
 }
 
 // TestAssignmentEventsPage: the other topic of the page, at an address that can be linked, with

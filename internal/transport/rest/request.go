@@ -43,6 +43,9 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, r, p)
 }
 
+// Routed serves what a mux routes, and answers the rest as the API does.
+func Routed(mux *http.ServeMux) http.Handler { return &router{mux: mux, next: mux} }
+
 // headerOnly keeps the status and the header of a response.
 type headerOnly struct {
 	header http.Header

@@ -5,6 +5,7 @@ package web
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -32,14 +33,29 @@ type asset struct {
 	plain, gzipped []byte // gzipped is nil if it would not be smaller
 }
 
+// eventsAlone marks the context of a request at the address of the events page.
+type eventsAlone struct{}
+
+// EventsAlone marks the requests of the address that is for the events page alone. The pages then
+// permit no command but publishing a record: the address refuses the others.
+func EventsAlone(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), eventsAlone{}, true)))
+	})
+}
+
 // Handler serves the pages. Paths outside assets/ are pages, which index.html shows by
 // their path.
 func Handler() http.Handler {
 	assets := load()
 	index := assets["index.html"]
+	marked := newAsset("index.html", bytes.Replace(index.plain, []byte("<html "), []byte("<html data-events "), 1))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, isAsset := strings.CutPrefix(r.URL.Path, prefix+"assets/")
 		a := index
+		if r.Context().Value(eventsAlone{}) != nil {
+			a = marked
+		}
 		if isAsset {
 			var known bool
 			if a, known = assets[name]; !known || name == "index.html" {

@@ -2,7 +2,7 @@
 import { html, render, useEffect, useState, useErrorBoundary } from './view.js'
 import { t, language, chooseLanguage } from './i18n.js'
 import { get, request, onUnauthorized } from './api.js'
-import { session, route, useStore, go, toast } from './state.js'
+import { session, eventsAlone, route, useStore, go, toast } from './state.js'
 import { connection, follow } from './live.js'
 import { Icon, Dialog, Connection, Toasts, Loading, Empty, message } from './ui.js'
 
@@ -10,15 +10,17 @@ const all = [
   { path: '/', icon: 'board', key: 'b', name: 'board', load: () => import('./pages/board.js') },
   { path: '/couriers', icon: 'courier', key: 'c', name: 'couriers', load: () => import('./pages/couriers.js') },
   { path: '/statistics', icon: 'statistics', key: 's', name: 'statistics', load: () => import('./pages/statistics.js') },
-  { path: '/events', icon: 'events', key: 'e', name: 'events', load: () => import('./pages/events.js') },
+  { path: '/events', icon: 'events', key: 'e', name: 'events', load: () => import('./pages/events.js'), alone: true },
   { path: '/dead-letters', icon: 'dead', key: 'd', name: 'dead', load: () => import('./pages/dead_letters.js') },
-  { path: '/health', icon: 'health', key: 'h', name: 'health', load: () => import('./pages/health.js') },
-  { path: '/playground', icon: 'playground', key: 'p', name: 'playground', load: () => import('./pages/playground.js'), when: who => who.playground },
+  { path: '/health', icon: 'health', key: 'h', name: 'health', load: () => import('./pages/health.js'), alone: true },
+  { path: '/playground', icon: 'playground', key: 'p', name: 'playground', load: () => import('./pages/playground.js'), when: who => who.playground && !eventsAlone },
   { path: '/orders', icon: 'assigned', name: 'order', load: () => import('./pages/order.js'), hidden: true },
 ]
 
 // exists is false for the page of another command, such as the Playground of dev.
 const exists = p => !p.when || p.when(session.value ?? {})
+// listed is true for the pages in the menu: at the address of the events page few are useful.
+const listed = p => exists(p) && !p.hidden && (p.alone || !eventsAlone)
 const pageOf = path => all.filter(exists).find(p => p.path === path || p.path !== '/' && path.startsWith(p.path + '/'))
 
 function Page({ path }) {
@@ -68,13 +70,13 @@ function Frame() {
   useEffect(follow, []) // every page shows the connection
   useEffect(() => { setOpen(false) }, [path])
   useKeys(() => setHelp(true))
-  const links = all.filter(p => !p.hidden && exists(p))
+  const links = all.filter(listed)
   const here = pageOf(path)
   return html`<a class="skip" href="#main" onClick=${e => { e.preventDefault(); document.querySelector('main').focus() }}>${t('skip')}</a>
     <div class="frame ${open ? 'open' : ''}">
       <header class="bar"><button type="button" class="button square quiet" aria-label=${t('menu')} aria-expanded=${open} onClick=${() => setOpen(!open)}><${Icon} name="menu" /></button><b>service-courier</b><${Live} /></header>
       <nav class="side" aria-label=${t('menu')}>
-        <a class="brand" href="/ui/"><img src="/ui/assets/icon.svg" alt="" width="28" height="28" /><span>service-courier</span></a>
+        <a class="brand" href=${eventsAlone ? '/ui/events' : '/ui/'}><img src="/ui/assets/icon.svg" alt="" width="28" height="28" /><span>service-courier</span></a>
         <ul>${links.map(p => html`<li><a href=${'/ui' + p.path} aria-current=${here === p ? 'page' : null}><${Icon} name=${p.icon} />${t('nav.' + p.name)}</a></li>`)}</ul>
         <div class="side-foot"><${Live} />
           ${who.token_required && html`<div class="me"><span><b>${who.name}</b><small>${t('role.' + who.role)}</small></span><button type="button" class="button square quiet small" title=${t('sign.out')} aria-label=${t('sign.out')} onClick=${signOut}><${Icon} name="out" size=${16} /></button></div>`}
@@ -96,7 +98,7 @@ function useKeys(help) {
     let goes = 0
     const press = e => {
       if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest('input, textarea, select, dialog')) return
-      const chosen = Date.now() - goes < 1500 && all.find(p => p.key === e.key && exists(p))
+      const chosen = Date.now() - goes < 1500 && all.find(p => p.key === e.key && listed(p))
       goes = 0
       if (chosen) { e.preventDefault(); go('/ui' + chosen.path) }
       else if (e.key === '?') help()

@@ -26,6 +26,9 @@ export function useStore(store) {
 export const session = new Store(null)
 export const mayOperate = () => session.value?.role === 'operate'
 
+// eventsAlone: this address is for the events page alone, and permits no command but publishing.
+export const eventsAlone = 'events' in document.documentElement.dataset
+
 // now is the server's time, once a second. Ages keep counting while the connection is lost.
 export const now = new Store(Date.now())
 let ahead = 0 // of the server's clock

@@ -17,7 +17,7 @@ export const texts = {
 
   'conn.connecting': ['Connecting', 'Подключение'], 'conn.live': ['Live', 'Онлайн'], 'conn.lost': ['Reconnecting', 'Переподключение'], 'conn.stale': ['Reconnecting for {time}. What you see may be out of date, and actions are disabled.', 'Переподключение: {time}. Данные могли устареть, действия недоступны.'],
   'conn.failed': ['The service does not answer', 'Сервис не отвечает'], 'conn.retrying': ['Trying again …', 'Пробуем ещё раз …'],
-  'refused.read': ['Your token may only read (role operate is needed)', 'Ваш токен разрешает только чтение (нужна роль operate)'], 'refused.stale': ['Not while the connection is lost', 'Недоступно, пока нет связи'],
+  'refused.read': ['Your token may only read (role operate is needed)', 'Ваш токен разрешает только чтение (нужна роль operate)'], 'refused.events': ['This address is for events only: use that of the service', 'Этот адрес только для событий: откройте адрес сервиса'], 'refused.stale': ['Not while the connection is lost', 'Недоступно, пока нет связи'],
 
   'sign.in': ['Sign in', 'Войти'], 'sign.out': ['Sign out', 'Выйти'], 'sign.lead': ['This service requires a token. Your operator has it (API_TOKENS).', 'Нужен токен. Его выдаёт администратор (API_TOKENS).'], 'sign.token': ['Token', 'Токен'],
   'sign.unknown': ['This token is unknown', 'Неизвестный токен'], 'sign.ended': ['Your token is no longer valid', 'Токен больше не действует'], 'role.read': ['may read', 'только чтение'], 'role.operate': ['may operate', 'полный доступ'],

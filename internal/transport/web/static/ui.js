@@ -2,7 +2,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState, useId } from './view.js'
 import { t, word, duration, dateTime, day } from './i18n.js'
 import { ApiError } from './api.js'
-import { session, mayOperate, toast, useNow, useStore, toasts } from './state.js'
+import { session, mayOperate, eventsAlone, toast, useNow, useStore, toasts } from './state.js'
 import { connection } from './live.js'
 
 const shapes = {
@@ -43,29 +43,31 @@ export const State = ({ state }) => html`<span class="state state-${state}"><${I
 
 export const Badge = ({ kind, icon, title, children }) => html`<span class="badge badge-${kind}" title=${title}>${icon && html`<${Icon} name=${icon} size=${13} />`}${children}</span>`
 
-// refusal explains why no command is allowed now, or is null.
-function refusal() {
+// refusal explains why no command is allowed now, or is null. One that publishes a record is allowed
+// at the address of the events page, too.
+function refusal(publishes) {
+  if (eventsAlone && !publishes) return t('refused.events')
   if (!mayOperate()) return t('refused.read')
   if (connection.value.status === 'stale') return t('refused.stale')
   return null
 }
 
-export function useRefusal() {
+export function useRefusal(publishes) {
   useStore(session)
   useStore(connection)
-  return refusal()
+  return refusal(publishes)
 }
 
 // useCommand starts a command on an event, unless it is not allowed or runs already.
-function useCommand(run, disabled) {
-  const why = useRefusal()
+function useCommand(run, { disabled, publishes }) {
+  const why = useRefusal(publishes)
   const [busy, setBusy] = useState(false)
   const alive = useRef(true)
   useEffect(() => () => { alive.current = false }, [])
   const start = async e => {
     e.preventDefault()
     e.stopPropagation()
-    if (refusal() || busy || disabled) return
+    if (refusal(publishes) || busy || disabled) return
     setBusy(true)
     try { await run(e) } finally { if (alive.current) setBusy(false) }
   }
@@ -73,20 +75,20 @@ function useCommand(run, disabled) {
 }
 
 // Action is a button of a command: disabled with the reason when it is not allowed now.
-export function Action({ icon, onClick, children, primary, danger, small, label, disabled, class: look, ...rest }) {
-  const { start, busy, why, off } = useCommand(onClick, disabled)
+export function Action({ icon, onClick, children, primary, danger, small, label, disabled, publishes, class: look, ...rest }) {
+  const { start, busy, why, off } = useCommand(onClick, { disabled, publishes })
   return html`<button type="button" class=${look ?? `button ${primary ? 'primary' : ''} ${danger ? 'danger' : ''} ${small ? 'small' : ''} ${children ? '' : 'square'}`} ...${rest}
     aria-disabled=${off} aria-busy=${busy} aria-label=${label} title=${why ?? label} onClick=${start}>${icon && html`<${Icon} name=${icon} size=${small ? 15 : 17} />`}${children}</button>`
 }
 
 // Form is the form of a command, with the error of the last attempt. Like an Action it sends
 // nothing, also not by Enter, while the command is not allowed.
-export function Form({ onSubmit, submit, onClose, dismiss = t('cancel'), children }) {
+export function Form({ onSubmit, submit, onClose, dismiss = t('cancel'), publishes, children }) {
   const [error, setError] = useState('')
   const { start, busy, why, off } = useCommand(async e => {
     setError('')
     try { await onSubmit(e.target) } catch (err) { setError(message(err)) }
-  })
+  }, { publishes })
   return html`<form onSubmit=${start}>${children}${error && html`<p class="bad" role="alert">${error}</p>`}
     <footer>${onClose && html`<button type="button" class="button" onClick=${onClose}>${dismiss}</button>`}<button class="button primary" aria-disabled=${off} aria-busy=${busy} title=${why}>${submit}</button></footer></form>`
 }

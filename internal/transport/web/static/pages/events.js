@@ -57,7 +57,7 @@ function Records({ topic }) {
     (!text || (r.order_id ?? '').includes(text) || (r.status ?? r.type) === text)), [state.records, outcome, text, partition])
   return html`<${PageHead} title=${t('nav.events')} lead=${html`${t('topic')} <span class="mono">${topic || topics[0]}</span>`}>
       ${!seek && html`<button type="button" class="button" aria-pressed=${paused} onClick=${() => setPaused(!paused)}><${Icon} name=${paused ? 'play' : 'pause'} />${t(paused ? 'events.go' : 'events.pause')}</button>`}
-      ${!published && html`<${Action} primary icon="plus" onClick=${() => setDialog({ kind: 'publish' })}>${t('publish')}<//>`}<//>
+      ${!published && html`<${Action} publishes primary icon="plus" onClick=${() => setDialog({ kind: 'publish' })}>${t('publish')}<//>`}<//>
     ${topics[1] && html`<div class="toolbar chips" role="group" aria-label=${t('topic')}>${topics.map((name, i) => html`<button type="button" class="chip" aria-pressed=${name === (topic || topics[0])} onClick=${() => setQuery({ topic: i && name, partition: '', offset: '' })}>${t('topic.' + i)}</button>`)}</div>`}
     ${!published && html`<${Group} />`}
     <div class="toolbar"><div class="search"><${Icon} name="search" /><input type="search" value=${query.get('q') ?? ''} placeholder=${t('events.search')} aria-label=${t('events.search')} onInput=${e => setQuery({ q: e.target.value })} /><kbd aria-hidden="true">/</kbd></div>
@@ -112,7 +112,7 @@ function Publish({ onClose, known }) {
     onClose()
   }
   useEffect(() => fill(event('created')), [])
-  return html`<${Dialog} wide title=${t('publish.title')} onClose=${onClose}><${Form} onSubmit=${submit} submit=${t('publish')} onClose=${onClose}><p class="muted">${t('publish.lead')}</p>
+  return html`<${Dialog} wide title=${t('publish.title')} onClose=${onClose}><${Form} publishes onSubmit=${submit} submit=${t('publish')} onClose=${onClose}><p class="muted">${t('publish.lead')}</p>
     <div class="chips"><button type="button" class="chip" onClick=${() => fill(event('created'))}>${t('publish.valid')}</button>${known && html`<button type="button" class="chip" onClick=${() => fill(utf8(known.value))}>${t('publish.duplicate')}</button>`}<button type="button" class="chip" onClick=${() => fill('{"order_id":')}>${t('publish.malformed')}</button></div>
     <${Field} label=${t('value')}><textarea ref=${area} name="value" data-first maxlength="16384" spellcheck="false" /><//><//><//>`
 }

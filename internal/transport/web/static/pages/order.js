@@ -1,7 +1,7 @@
 import { html, useState, useEffect, useMemo } from '../view.js'
 import { t, word, number, duration, time, dateTime } from '../i18n.js'
 import { get } from '../api.js'
-import { useData, useStore, session, instant } from '../state.js'
+import { useData, useStore, session, instant, eventsAlone } from '../state.js'
 import { board, follow } from '../live.js'
 import { Icon, State, Badge, Action, Dialog, Loaded, PageHead, Ago, Left, Empty, copy, message } from '../ui.js'
 import { Assign, Reason, recheck, run, stateNow } from './board.js'
@@ -76,7 +76,7 @@ function Curl({ o, onClose }) {
   const url = `'${location.origin}/api/v1/orders/${o.order_id}`
   const post = (verb, body) => [t('do.' + verb), `curl -X POST${token} -H 'Content-Type: application/json' -d '${JSON.stringify(body)}' ${url}/${verb}'`]
   const all = [[t('curl.get'), `curl${token} ${url}'`]]
-  if (who?.role === 'operate') {
+  if (who?.role === 'operate' && !eventsAlone) {
     if (assignable(o)) all.push(post('assign', {}))
     if (o.state === 'assigned') all.push(post('unassign', { reason: '' }))
     if (releasable(o)) all.push(post('release', {}))
