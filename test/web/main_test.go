@@ -76,6 +76,7 @@ type world struct {
 	*testing.T
 	cfg     config.Config
 	sim     *ordersim.Sim
+	kafka   *devkafka.Broker
 	pool    *pgxpool.Pool
 	service *app.App
 }
@@ -90,6 +91,7 @@ func newWorld(t *testing.T, change ...func(*config.Config)) *world {
 	log := slog.New(slog.DiscardHandler)
 	broker, err := devkafka.Start(t.Context(), devkafka.Config{Port: freePort(t), Topics: map[string]int{ordersim.DefaultTopic: 3, assignmentTopic: 3}, Logger: log})
 	w.must(err)
+	w.kafka = broker
 	t.Cleanup(func() { w.must(broker.Stop(context.Background())) })
 	w.sim, err = ordersim.New(ordersim.Config{
 		Addr: "127.0.0.1:0", Brokers: []string{broker.Addr()}, Topic: ordersim.DefaultTopic, Steps: ordersim.FrozenSteps(), Logger: log,

@@ -4,7 +4,7 @@ import { t, language, chooseLanguage } from './i18n.js'
 import { get, request, onUnauthorized } from './api.js'
 import { session, eventsAlone, route, useStore, go, toast } from './state.js'
 import { connection, follow } from './live.js'
-import { Icon, Dialog, Connection, Toasts, Loading, Empty, message } from './ui.js'
+import { Icon, Dialog, Connection, Outage, Toasts, Loading, Empty, message } from './ui.js'
 
 const all = [
   { path: '/', icon: 'board', key: 'b', name: 'board', load: () => import('./pages/board.js') },
@@ -84,7 +84,7 @@ function Frame() {
           <button type="button" class="button quiet small" aria-label=${t('keys')} title=${t('keys')} onClick=${() => setHelp(true)}>?</button></div></div>
       </nav>
       <div class="shade" onClick=${() => setOpen(false)} />
-      <main id="main" tabindex="-1"><${Connection} /><${Page} path=${path} key=${here?.name} /></main>
+      <main id="main" tabindex="-1"><${Connection} />${here?.name !== 'health' && html`<${Outage} />`}<${Page} path=${path} key=${here?.name} /></main>
     </div><${Toasts} />${help && html`<${Help} links=${links} onClose=${() => setHelp(false)} />`}`
 }
 

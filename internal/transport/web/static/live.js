@@ -8,6 +8,9 @@ import { Store, setServerTime, serverNow, instant } from './state.js'
 // the server, if any.
 export const connection = new Store({ status: 'connecting' })
 
+// outages are the components without which no new order is processed, as /readyz lists them.
+export const outages = new Store([])
+
 // board is replaced at most ten times a second, however many changes arrive.
 export const board = new Store({ ready: false, orders: new Map(), ended: [], endedRead: false, couriers: null, couriersError: null, hidden: { waiting: 0, assigned: 0, held: 0 } })
 
@@ -98,6 +101,7 @@ function begin(s) {
   ready = true
   loadEnded(generation)
   loadCouriers()
+  checkReadiness()
   publish()
 }
 
@@ -186,10 +190,18 @@ async function loadCouriers() {
   publish()
 }
 
-// What no event reports: orders that service-order no longer has, and couriers that
-// another program added to the database.
+// checkReadiness costs little: requests of the same second get the same answer.
+async function checkReadiness() {
+  try {
+    outages.value = (await get('/readyz')).components.filter(c => c.status === 'failing' && !c.depends_on)
+  } catch { /* next time */ }
+}
+
+// What no event reports: orders that service-order no longer has, couriers that another
+// program added to the database, and outages.
 async function refresh() {
   if (document.hidden || connection.value.status !== 'live') return
+  checkReadiness()
   loadCouriers()
   if (!endedRead) loadEnded(generation)
   try {

@@ -3,7 +3,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState, useId } from './vie
 import { t, word, duration, dateTime, day } from './i18n.js'
 import { ApiError } from './api.js'
 import { session, mayOperate, eventsAlone, toast, useNow, useStore, toasts } from './state.js'
-import { connection } from './live.js'
+import { connection, outages } from './live.js'
 
 const shapes = {
   board: 'M4 5h4v14H4zM10 5h4v9h-4zM16 5h4v6h-4z',
@@ -99,6 +99,15 @@ export function Connection() {
   useNow()
   if (c.status === 'stale') return html`<p class="note warn conn" role="status" data-conn="stale"><${Icon} name="overdue" /> <span>${t('conn.stale', { time: duration((Date.now() - c.since) / 1000) })}${c.error && html` ${message(c.error)}. <${Cause} of=${c.error} />`}</span></p>`
   return null
+}
+
+// Outage says that no new order is processed, and why: the rest of the page is up to date.
+export function Outage() {
+  const all = useStore(outages)
+  const { status } = useStore(connection)
+  if (!all.length || status !== 'live') return null
+  const why = c => c.detail.replace('not joined: ', '').replace('; ' + c.fix, '') // the fix is on the page Health
+  return html`<p class="note warn outage" role="status"><${Icon} name="overdue" /> <span>${t('outage', { why: all.map(why).join('; ') })} <a class="link" href="/ui/health">${t('nav.health')}</a></span></p>`
 }
 
 export const message = e => {

@@ -11,7 +11,7 @@ export default function Health() {
   return html`<${PageHead} title=${t('nav.health')} /><div class="stack">
     <${Loaded} of=${ready} rows=${1}>${r => html`<p class="note ${r.status === 'ready' ? 'good' : 'error'}" role="status"><${Icon} name=${r.status === 'ready' ? 'check' : 'overdue'} />${t('ready.' + r.status)}</p>
       <div class="components">${r.components.map(c => html`<section class="component"><h2>${word('component.', c.name)}</h2><span><span class="state state-${c.status}"><${Icon} name=${c.status === 'ok' ? 'completed' : 'overdue'} size=${15} />${t('component.' + c.status)}</span></span><p>${c.detail}${!c.required && ' · ' + t('component.optional')}</p></section>`)}
-      ${consumer.data?.backlog && html`<${Missing} n=${consumer.data.backlog.missing_orders} />`}
+      ${consumer.data?.backlog && html`<${Missing} b=${consumer.data.backlog} /><${DeadLetters} n=${consumer.data.backlog.dead_letters} />`}
       ${consumer.data && html`<section class="component"><h2>${t('breaker')}</h2><span><span class="state state-${consumer.data.breaker === 'open' ? 'open' : 'ok'}"><${Icon} name=${consumer.data.breaker === 'open' ? 'overdue' : 'completed'} size=${15} />${t('breaker.' + consumer.data.breaker)}</span></span><p>${t('breaker.help')}</p></section>`}
       ${consumer.data?.outbox && html`<section class="component"><h2>${t('outbox')}</h2><span><b>${t('outbox.pending', { n: number(consumer.data.outbox.pending) })}</b></span><p>${consumer.data.outbox.topic}${consumer.data.outbox.oldest_at && ' · ' + t('outbox.oldest', { at: dateTime(consumer.data.outbox.oldest_at) })}</p></section>`}</div>`}<//>
     <div class="grid"><section class="panel"><header><h2>${t('lag')}</h2>${consumer.data && html`<b>${consumer.data.total_lag == null ? '–' : number(consumer.data.total_lag)}</b>`}</header><${Loaded} of=${consumer}>${c => c.kafka_error ? html`<p class="bad">${c.kafka_error}</p>` : html`<div class="rows flat"><table><thead><tr><th>${t('partition')}</th><th class="num">${t('committed')}</th><th class="num">${t('end')}</th><th class="num">${t('lag')}</th></tr></thead>
@@ -22,8 +22,13 @@ export default function Health() {
 }
 
 // Missing counts the active orders that service-order does not have: the service stays ready.
-const Missing = ({ n }) => html`<section class="component"><h2>${t('missing.orders')}</h2><span><span class="state state-${n ? 'failing' : 'ok'}"><${Icon} name=${n ? 'missing' : 'completed'} size=${15} />${number(n)}</span></span>
-  <p>${n ? html`<a href="/ui/?show=missing">${t('missing.show')}</a>` : t('missing.none')}</p></section>`
+const Missing = ({ b: { missing_orders: n, order_service_state_lost: lost } }) => html`<${Count} title=${t('missing.orders')} n=${n} icon="missing">
+  ${lost && t('missing.lost')}${n ? html`<a href="/ui/?show=missing">${t('missing.show')}</a>` : t('missing.none')}<//>`
+
+const DeadLetters = ({ n }) => html`<${Count} title=${t('nav.dead')} n=${n} icon="dead">${n ? html`<a href="/ui/dead-letters">${t('dead.show')}</a>` : t('empty.dead')}<//>`
+
+// Count is a number that should be 0.
+const Count = ({ title, n, icon, children }) => html`<section class="component"><h2>${title}</h2><span><span class="state state-${n ? 'failing' : 'ok'}"><${Icon} name=${n ? icon : 'completed'} size=${15} />${number(n)}</span></span><p>${children}</p></section>`
 
 const span = 15 * 60
 const gap = 15 // seconds without a sample, as after a restart, that a line does not cross
