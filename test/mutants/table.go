@@ -1339,7 +1339,7 @@ var mutants = []mutant{
 	},
 	{
 		"no command while the connection is lost", "internal/transport/web/static/ui.js",
-		"if (refusal() || busy || disabled) return",
+		"if (refusal(publishes) || busy || disabled) return",
 		"if (busy || disabled) return",
 		"./test/web TestDialogsWhileStale",
 	},
