@@ -181,6 +181,9 @@ func newConsumerStatus(topic, group string) rest.ConsumerStatus {
 func withInspection(status rest.ConsumerStatus, in kafka.Inspection) rest.ConsumerStatus {
 	var total int64
 	status.GroupState, status.Members = in.Group.State, len(in.Group.Members)
+	if err := in.GroupProblem(status.GroupID); err != nil {
+		status.GroupError, status.GroupFix = err.Error(), outage.FixOf(err)
+	}
 	for _, p := range in.Partitions {
 		if p.Leaderless {
 			continue // its offsets are unknown

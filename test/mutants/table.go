@@ -117,6 +117,24 @@ var mutants = []mutant{
 		"./test/faults TestOffsetsExpire",
 	},
 	{
+		"type of the consumer group", "internal/transport/kafka/inspect.go",
+		"if len(in.Group.Members) == 0 { // also",
+		"if false { // also",
+		"./internal/transport/kafka TestInspectNewProtocolOnKfake",
+	},
+	{
+		"owners of the new protocol are not known", "internal/transport/kafka/inspect.go",
+		`|| in.Group.Type == typeConsumer || in.GroupErr`,
+		`|| in.GroupErr`,
+		"./internal/transport/kafka TestInspectNewProtocolOnKfake",
+	},
+	{
+		"records published on request are awaited", "internal/dev/ordersim/publisher.go",
+		"if err != nil {\n\t\t\t\tfailed = err\n\t\t\t\tcontinue",
+		"if false {\n\t\t\t\tfailed = err\n\t\t\t\tcontinue",
+		"./internal/dev/ordersim TestControlAwaitsKafka",
+	},
+	{
 		"redrive timeout", "internal/transport/kafka/producer.go",
 		"case <-limited.Done():",
 		"case <-context.WithoutCancel(limited).Done():",

@@ -156,6 +156,8 @@ type consumer struct {
 	KafkaError    string            `json:"kafka_error"`
 	KafkaFix      string            `json:"kafka_fix"` // which KafkaError ends with; "": not known
 	GroupState    string            `json:"group_state"`
+	GroupError    string            `json:"group_error"`
+	GroupFix      string            `json:"group_fix"` // which GroupError ends with
 	Members       int               `json:"members"`
 	TotalLag      *int64            `json:"total_lag"` // nil: unknown
 	Breaker       string            `json:"breaker"`
@@ -214,6 +216,9 @@ func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.
 func (c consumer) lag() Finding {
 	if c.TotalLag == nil {
 		return failed(checkLag, "not known: "+c.KafkaError, c.KafkaFix, fixLog)
+	}
+	if c.GroupError != "" {
+		return failed(checkLag, fmt.Sprintf("%d: %s", *c.TotalLag, c.GroupError), c.GroupFix, fixLog)
 	}
 	detail := fmt.Sprintf("%s, topic %s: %s, members: %d, lag: %d", c.GroupID, c.Topic, c.GroupState, c.Members, *c.TotalLag)
 	switch {

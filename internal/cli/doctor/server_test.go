@@ -141,6 +141,7 @@ func TestServerFindings(t *testing.T) {
 		"wrong token: rest": {examined(t, "secret", map[string]string{"/api/v1/session": unknownCaller}), checkDeadLetters, Warn, "not known"},
 		"Kafka down":        {examined(t, "", map[string]string{"/api/v1/consumer": `{"kafka_error":"refused"}`}), checkLag, Fail, "refused"},
 		"paused":            {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, "closed", "open", 1)}), checkLag, Warn, "circuit breaker"},
+		"another member":    {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, `"members":1`, `"members":0,"group_error":"another program","group_fix":"stop it"`, 1)}), checkLag, Fail, "3: another program"},
 		"no members":        {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, `"members":1`, `"members":0`, 1)}), checkLag, Warn, "no replica"},
 		"behind":            {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, `"total_lag":3`, `"total_lag":10001`, 1)}), checkLag, Warn, "add replicas"},
 		"rechecks":          {examined(t, "", map[string]string{"/api/v1/consumer": strings.Replace(stable, "[]", `[{"reason":"ahead","orders":2,"max_attempts":3}]`, 1)}), checkRechecks, Warn, "pending: 2"},

@@ -48,8 +48,8 @@ func (p PartitionState) Ahead() bool { return p.Committed > p.Newest }
 // Unowned returns the partitions that no member of a stable group reads, such as those
 // that were just added.
 func (in Inspection) Unowned() []int32 {
-	if in.Group.State != "Stable" || in.GroupErr != nil {
-		return nil
+	if in.Group.State != "Stable" || in.Group.Type == typeConsumer || in.GroupErr != nil {
+		return nil // the members of that type are not known
 	}
 	owned := make(map[int32]bool)
 	for _, m := range in.Group.Members {
@@ -69,6 +69,7 @@ func (in Inspection) Unowned() []int32 {
 // GroupState is a consumer group.
 type GroupState struct {
 	State    string // as in Kafka: Stable, Empty, PreparingRebalance, …; Dead or "" if unknown to it
+	Type     string // typeConsumer, or "" for another
 	Protocol string // that its members agreed on
 	Members  []Member
 }
@@ -79,6 +80,10 @@ type Member struct {
 	Client     string // the client id
 	Partitions []int32
 }
+
+// typeConsumer is the type of a group with members of the new protocol (KIP-848,
+// group.protocol=consumer). This service uses the classic one.
+const typeConsumer = "consumer"
 
 // Inspect reads the state from Kafka. ctx bounds it.
 func Inspect(ctx context.Context, cfg Config) (Inspection, error) {
@@ -151,7 +156,40 @@ func (in *Inspection) inspectGroup(ctx context.Context, client sarama.Client, cf
 			in.Group.Members = append(in.Group.Members, member(m, cfg.Topic))
 		}
 	}
+	if len(in.Group.Members) == 0 { // also for one that has members of the new protocol
+		if err := in.readType(ctx, client, cfg); err != nil {
+			return err
+		}
+	}
 	return in.readCommitted(admin, cfg)
+}
+
+// readType adds the type of the group if that is typeConsumer, and its state: brokers describe
+// such a group as dead. Those before Kafka 3.8 do not know the type.
+func (in *Inspection) readType(ctx context.Context, client sarama.Client, cfg Config) error {
+	coordinator, err := client.Coordinator(cfg.GroupID)
+	if err != nil {
+		return err
+	}
+	conf, err := cfg.sarama()
+	if err != nil {
+		return err
+	}
+	conf.Version = sarama.V3_8_0_0 // lets sarama use version 5 if the broker has it
+	bindConnections(ctx, conf, cfg.Brokers)
+	b := sarama.NewBroker(coordinator.Addr())
+	defer func() { _ = b.Close() }()
+	if err := b.Open(conf); err != nil {
+		return err
+	}
+	listed, err := b.ListGroups(&sarama.ListGroupsRequest{Version: 5, TypesFilter: []string{typeConsumer}})
+	if err != nil {
+		return err
+	}
+	if group := listed.GroupsData[cfg.GroupID]; strings.EqualFold(group.GroupType, typeConsumer) {
+		in.Group.Type, in.Group.State = typeConsumer, group.GroupState
+	}
+	return nil
 }
 
 // readCommitted adds the committed offsets of the group.
@@ -182,8 +220,16 @@ func member(m *sarama.GroupMemberDescription, topic string) Member {
 	return out
 }
 
-// GroupProblem returns why this service cannot join the group, with the fix; nil when it can.
+// GroupProblem returns why this service cannot join the group, or shares it with another
+// program, with the fix; nil when the group is its own.
 func (in Inspection) GroupProblem(group string) error {
+	if in.Group.Type == typeConsumer && in.Group.State != "Empty" {
+		return outage.Fixable{
+			Cause: "another program uses the consumer group, with the new protocol (group.protocol=consumer)",
+			Err:   fmt.Errorf("group %s has the type %s and the state %s: each event reaches only one of the programs", group, typeConsumer, in.Group.State),
+			Fix:   "set another KAFKA_GROUP_ID, or stop that program: kafka-consumer-groups.sh --describe --members --group " + group + " lists its members",
+		}
+	}
 	if in.Group.Protocol == "" || in.Group.Protocol == protocol || len(in.Group.Members) == 0 {
 		return nil
 	}

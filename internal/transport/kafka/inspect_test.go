@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
 
+	"service-courier/internal/outage"
 	"service-courier/test/realkafka"
 )
 
@@ -57,6 +62,76 @@ func testInspect(t *testing.T, addr string) {
 	if p := in.Partitions[0]; p.Lost() != 2 || p.Lag() != 0 || p.Ahead() || in.Partitions[1].Lost() != 0 {
 		t.Errorf("records removed before they were read: %+v", in.Partitions)
 	}
+}
+
+func TestInspectNewProtocolOnKfake(t *testing.T) {
+	t.Parallel()
+	testNewProtocol(t, startKfake(t).Addr())
+}
+
+// TestInspectOldKafka: Kafka before 3.8 does not name the type of a group.
+func TestInspectOldKafka(t *testing.T) {
+	t.Parallel()
+	addr := kfakeWith(t, kfake.MaxVersions(kversion.V2_8_0())).ListenAddrs()[0]
+	in, err := Inspect(t.Context(), Config{Brokers: []string{addr}, Topic: topic, GroupID: "g"})
+	if err = errors.Join(err, in.GroupErr, in.GroupProblem("g")); err != nil || in.Group.State != "Dead" {
+		t.Errorf("%+v: %v", in.Group, err)
+	}
+}
+
+func TestInspectNewProtocolOnRealKafka(t *testing.T) {
+	b := realkafka.Require(t, realkafka.Options{})
+	if err := b.CreateTopic(t.Context(), topic, partitions); err != nil {
+		t.Fatal(err)
+	}
+	testNewProtocol(t, b.Addr())
+	sharesGroup(t, b.Addr())
+}
+
+// sharesGroup: this service is a member of the group too, which kfake does not allow.
+func sharesGroup(t *testing.T, addr string) {
+	t.Helper()
+	b := fixture{t, broker{addr: addr}, Config{Brokers: []string{addr}, Topic: topic, GroupID: "g12"}}
+	b.consume(&sink{})
+	b.eventually("the consumer has joined", func() bool { return b.groupState() == "Stable" })
+	member, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic), kgo.ConsumerGroup(b.cfg.GroupID), kgo.ServerSideBalancer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer member.Close()
+	b.eventually("the group has a problem", func() bool {
+		in, err := Inspect(t.Context(), b.cfg)
+		return err == nil && in.GroupProblem(b.cfg.GroupID) != nil
+	})
+}
+
+// testNewProtocol: a member with the new protocol, which brokers describe as a dead group, is
+// another program. Fails without readType.
+func testNewProtocol(t *testing.T, addr string) {
+	t.Helper()
+	b := fixture{t, broker{addr: addr}, Config{Brokers: []string{addr}, Topic: topic, GroupID: "g11"}}
+	b.produce(events(0, 3)...)
+	member, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.ConsumeTopics(topic), kgo.ConsumerGroup(b.cfg.GroupID), kgo.ServerSideBalancer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer member.Close()
+	problem := func() error {
+		in, err := Inspect(t.Context(), b.cfg)
+		if err != nil || in.GroupErr != nil {
+			t.Fatal(err, in.GroupErr)
+		}
+		if partitions := in.Unowned(); partitions != nil {
+			t.Errorf("no owner of %v, want unknown", partitions)
+		}
+		return in.GroupProblem(b.cfg.GroupID)
+	}
+	b.eventually("the group has a problem", func() bool { return problem() != nil })
+	if err := problem(); !strings.Contains(err.Error(), "group g11 has the type consumer") || !strings.Contains(outage.FixOf(err), "--members --group g11") {
+		t.Error(err)
+	}
+	member.Close()
+	b.eventually("the group has no problem", func() bool { return problem() == nil })
 }
 
 func lagOf(in Inspection) (lag int64) {

@@ -23,7 +23,9 @@ type ConsumerStatus struct {
 	KafkaError string            `json:"kafka_error,omitempty" doc:"why the lag is unknown, and how to fix it"`
 	KafkaFix   string            `json:"kafka_fix,omitempty" doc:"what to do, which kafka_error ends with; absent if it is not known"`
 	GroupState string            `json:"group_state,omitempty" doc:"as Kafka reports it" example:"Stable"`
-	Members    int               `json:"members" minimum:"0"`
+	GroupError string            `json:"group_error,omitempty" doc:"why another program reads a part of the events, or all, and how to fix it"`
+	GroupFix   string            `json:"group_fix,omitempty" doc:"what to do, which group_error ends with"`
+	Members    int               `json:"members" minimum:"0" doc:"with the classic protocol"`
 	TotalLag   *int64            `json:"total_lag" doc:"uncommitted records in all partitions; null while the lag is unknown"`
 	Partitions []PartitionLag    `json:"partitions" nullable:"false"`
 	Breaker    string            `json:"breaker" enum:"closed,open" doc:"open: service-order is unavailable, consumption is paused"`
