@@ -22,11 +22,14 @@ type event struct {
 
 // id returns the order id, or courier.ErrBadOrderID.
 func (e event) id() (courier.OrderID, error) {
-	s, ok := e.OrderID.(string)
-	if !ok {
-		return "", fmt.Errorf("%w: not a string", courier.ErrBadOrderID)
+	switch id := e.OrderID.(type) {
+	case nil:
+		return "", fmt.Errorf("%w: order_id is absent or null", courier.ErrBadOrderID)
+	case string:
+		return courier.ParseOrderID(id)
+	default:
+		return "", fmt.Errorf("%w: order_id is not a string", courier.ErrBadOrderID)
 	}
-	return courier.ParseOrderID(s)
 }
 
 // class returns the class of the status in the event.

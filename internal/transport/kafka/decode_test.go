@@ -126,3 +126,18 @@ func TestTraceparentIsNotCopied(t *testing.T) {
 		t.Error("traceparent without a header")
 	}
 }
+
+// TestBadOrderIDDetail: the detail says what is wrong with the id.
+func TestBadOrderIDDetail(t *testing.T) {
+	for value, want := range map[string]string{
+		`{"status":"created"}`: "bad_order_id: invalid order id: order_id is absent or null",
+		`null`:                 "bad_order_id: invalid order id: order_id is absent or null",
+		`{"order_id":null}`:    "bad_order_id: invalid order id: order_id is absent or null",
+		`{"order_id":5}`:       "bad_order_id: invalid order id: order_id is not a string",
+		`{"order_id":""}`:      "bad_order_id: invalid order id: empty",
+	} {
+		if got := DeadLetterReason([]byte(value)); got != want {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+	}
+}
