@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"service-courier/internal/cli/output"
@@ -27,12 +28,12 @@ func summaryRows(summaries []deadletters.Summary, now time.Time) [][]string {
 
 const payloadColumns = 50
 
-// payloadStart is the beginning of the payload on one line.
+// payloadStart is the beginning of the payload on one line, with single spaces for white space.
 func payloadStart(s deadletters.Summary) string {
 	if s.Size == 0 {
 		return "(empty)"
 	}
-	text := output.Printable(string(s.Preview))
+	text := output.Printable(strings.Join(strings.Fields(string(s.Preview)), " "))
 	if runes := []rune(text); len(runes) > payloadColumns {
 		return string(runes[:payloadColumns-1]) + "…"
 	}

@@ -37,7 +37,7 @@ func (c serverCheck) diagnose(ctx context.Context) Report {
 	sent := time.Now()
 	ready, err := bounded(ctx, c.timeout, c.Readiness)
 	if err != nil {
-		return append(Report{c.serverFinding(err)}, unknown("the server does not answer", rest...)...)
+		return append(Report{c.serverFinding(err)}, unknown("depends on "+checkServer, rest...)...)
 	}
 	report := Report{okay(checkServer, c.URL()+" answers")}
 	if !ready.Date.IsZero() {

@@ -85,7 +85,7 @@ func Printable(s string) string {
 		return s
 	}
 	quoted := strconv.Quote(s)
-	return quoted[1 : len(quoted)-1]
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`) // JSON is readable with its quotes
 }
 
 // PrintableLines is Printable for a text of several lines.
