@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,6 +47,15 @@ func TestUnknownLagIsNotZero(t *testing.T) {
 		if diff := cmp.Diff(want, withInspection(newConsumerStatus("t", "g"), kafka.Inspection{Partitions: c.in})); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+// TestGroupErrorBesidesLag: a group that another program shares has a lag too.
+func TestGroupErrorBesidesLag(t *testing.T) {
+	in := kafka.Inspection{Group: kafka.GroupState{State: "Stable", Type: "consumer"}, Partitions: []kafka.PartitionState{{Newest: 3}}}
+	status := withInspection(newConsumerStatus("t", "g"), in)
+	if !strings.HasSuffix(status.GroupError, status.GroupFix) || !strings.Contains(status.GroupFix, "--members --group g") || status.TotalLag == nil || *status.TotalLag != 3 {
+		t.Errorf("%+v", status)
 	}
 }
 

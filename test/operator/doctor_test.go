@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"service-courier/internal/app"
 	"service-courier/internal/cli"
 	"service-courier/internal/cli/doctor"
@@ -204,6 +206,26 @@ func TestDoctorIsBounded(t *testing.T) {
 	if d.count(doctor.Fail) != 3 {
 		t.Errorf("want three failures:\n%s", d.printed)
 	}
+}
+
+// TestDoctorWithGroupOfNewProtocol: another program has joined the group, which brokers describe
+// as dead.
+func TestDoctorWithGroupOfNewProtocol(t *testing.T) {
+	broker := startKfake(t, map[string]int{topic: partitions}).Addr()
+	s := newStack(t, broker)
+	other, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.ConsumeTopics(topic), kgo.ConsumerGroup(s.cfg.KafkaGroupID), kgo.ServerSideBalancer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	const problem, fix = "another program uses the consumer group, with the new protocol", "kafka-consumer-groups.sh --describe --members --group operator"
+	d := diagnose(t)
+	for deadline := time.Now().Add(patience); !strings.Contains(d.printed, problem) && time.Now().Before(deadline); d = diagnose(t) {
+		<-time.After(50 * time.Millisecond) // it joins within a second
+	}
+	d.exits(true)
+	d.finds("consumer group", doctor.Fail, problem)
+	d.finds("consumer group", doctor.Fail, fix)
 }
 
 // TestDoctorOfServerWithHungKafka: the server finds that Kafka hangs before doctor stops waiting
