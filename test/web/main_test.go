@@ -336,8 +336,11 @@ func (t *tab) keys(keys ...string) {
 	t.Helper()
 	for _, k := range keys {
 		down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: k, Text: k}
-		if k == "Enter" {
+		switch k {
+		case "Enter":
 			down.Text, down.Code, down.WindowsVirtualKeyCode = "\r", k, 13
+		case "Escape":
+			down.Text, down.Code, down.WindowsVirtualKeyCode = "", k, 27
 		}
 		_, err := chromedp.Call(t.ctx, input.DispatchKeyEvent, down)
 		t.must(err)

@@ -42,7 +42,7 @@ func TestOrderSaysWhyItHasNoCourier(t *testing.T) {
 	w.courier("Anna", "car")
 	w.courier("Boris", "car")
 	w.eventually("the order is assigned", func() bool { return w.state(id) == "assigned" })
-	b.sees(`!document.querySelector('[data-cause]')`)
+	b.sees(`!document.querySelector('[data-cause]') && document.querySelector('.timeline').textContent.includes('With the courier')`)
 	setMissing := func(since string) {
 		t.Helper()
 		_, err := w.pool.Exec(t.Context(), "UPDATE orders SET missing_since = "+since+" WHERE order_id = $1", id)

@@ -109,6 +109,7 @@ func TestDeadLettersByKeyboard(t *testing.T) {
 	b.focus("dialog form .primary")
 	b.keys("Enter")
 	b.sees(`document.querySelector('dialog pre') && document.querySelector('dialog pre').textContent.includes('created_at')`)
+	b.dialogSays("Before the edit: ", true) // the error is that of the payload as read
 	b.focus("dialog footer .primary")
 	b.keys("Enter")
 	b.sees(`!document.querySelector('dialog') && document.querySelector('main .empty')`)

@@ -107,3 +107,50 @@ func TestAssignWithoutAFreeCourier(t *testing.T) {
 	b.keys("a")
 	b.dialogSays("The order stays in the queue and gets a courier in its turn.", true)
 }
+
+// TestSearchFindsCouriers by name, and by the order that they have.
+func TestSearchFindsCouriers(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
+	w := newWorld(t)
+	w.courier("Anna", "car")
+	id := w.order()
+	b := w.open("/ui/")
+	b.card(id, "assigned")
+	w.courier("Boris", "car")
+	shows := func(search, count, names string) {
+		t.Helper()
+		b.do(chromedp.Navigate("http://" + w.cfg.HTTPAddr + "/ui/?q=" + search))
+		b.sees(fmt.Sprintf(`document.querySelector('.column-couriers .count').textContent === %q && [...document.querySelectorAll('.person .who > a')].map(a => a.textContent).join() === %q`, count, names))
+	}
+	shows("", "2", "Boris,Anna")
+	shows("bor", "1 of 2", "Boris")
+	shows(id, "1 of 2", "Anna")
+	shows("nothing", "0 of 2", "")
+	b.sees(`document.querySelector('.column-couriers .empty').textContent === 'Nothing matches'`)
+}
+
+// TestMenuOfAPhone: Escape closes it.
+func TestMenuOfAPhone(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
+	w := newWorld(t)
+	b := w.open("/ui/")
+	b.do(chromedp.EmulateViewport(390, 844))
+	b.sees(`document.querySelector('.columns')`)
+	b.press(".bar button")
+	b.sees(`document.querySelector('.frame.open .side')`)
+	b.keys("Escape")
+	b.sees(`!document.querySelector('.frame.open') && document.activeElement === document.querySelector('.bar button')`)
+}
+
+// TestCouriersOfAPhone: the order of a courier is on the screen without scrolling.
+func TestCouriersOfAPhone(t *testing.T) {
+	citest.Only(t, "`make test-web` runs every page")
+	w := newWorld(t)
+	w.courier("Anna Petrova", "scooter")
+	id := w.order()
+	w.eventually("the order is assigned", func() bool { return w.dbState(id) == "assigned" })
+	b := w.open("/ui/couriers")
+	b.do(chromedp.EmulateViewport(390, 844))
+	b.sees(`document.querySelector('td .id')`)
+	b.sees(`document.querySelector('td .id').getBoundingClientRect().right <= document.querySelector('td button').getBoundingClientRect().left`)
+}

@@ -1,5 +1,5 @@
 // The frame around the pages: navigation, sign-in, the connection, keys.
-import { html, render, useEffect, useState, useErrorBoundary } from './view.js'
+import { html, render, useEffect, useRef, useState, useErrorBoundary } from './view.js'
 import { t, language, chooseLanguage } from './i18n.js'
 import { get, request, onUnauthorized } from './api.js'
 import { session, eventsAlone, route, useStore, go, toast } from './state.js'
@@ -69,7 +69,8 @@ function Frame() {
   const [help, setHelp] = useState(false)
   useEffect(follow, []) // every page shows the connection
   useEffect(() => { setOpen(false) }, [path])
-  useKeys(() => setHelp(true))
+  const closeMenu = () => { if (open) { setOpen(false); document.querySelector('.bar button').focus() } }
+  useKeys({ help: () => setHelp(true), closeMenu })
   const links = all.filter(listed)
   const here = pageOf(path)
   return html`<a class="skip" href="#main" onClick=${e => { e.preventDefault(); document.querySelector('main').focus() }}>${t('skip')}</a>
@@ -93,7 +94,9 @@ const Help = ({ links, onClose }) => html`<${Dialog} title=${t('keys')} onClose=
   ${links.map(p => html`<dt><kbd>g</kbd> <kbd>${p.key}</kbd></dt><dd>${t('nav.' + p.name)}</dd>`)}</dl><//>`
 
 // useKeys handles the keys that work on every page.
-function useKeys(help) {
+function useKeys(actions) {
+  const latest = useRef()
+  latest.current = actions
   useEffect(() => {
     let goes = 0
     const press = e => {
@@ -101,7 +104,8 @@ function useKeys(help) {
       const chosen = Date.now() - goes < 1500 && all.find(p => p.key === e.key && listed(p))
       goes = 0
       if (chosen) { e.preventDefault(); go('/ui' + chosen.path) }
-      else if (e.key === '?') help()
+      else if (e.key === '?') latest.current.help()
+      else if (e.key === 'Escape') latest.current.closeMenu()
       else if (e.key === 'g') goes = Date.now()
       else if (e.key === '/') { const field = document.querySelector('main input[type=search]'); if (field) { e.preventDefault(); field.focus() } }
       else if (e.key === 'j' || e.key === 'k') {

@@ -108,7 +108,7 @@ export default function Board() {
     <div class="columns" data-tab=${tab}>
       ${['waiting', 'assigned', 'held'].map(state => html`<${Column} key=${state} state=${state} orders=${columns.all[state]} hidden=${b.hidden[state]} total=${totals[state]}
         couriers=${b.couriers} loading=${!b.couriers && !b.couriersError} filtered=${Boolean(text || only)} stale=${conn.status === 'stale'} open=${setDialog} />`)}
-      <${Couriers} all=${couriers} error=${b.couriersError} open=${setDialog} />
+      <${Couriers} all=${couriers} text=${text} error=${b.couriersError} />
     </div>
     <${Ended} orders=${b.ended} read=${b.endedRead} stale=${conn.status === 'stale'} couriers=${b.couriers} />
     ${dialog?.kind === 'assign' && html`<${Assign} order=${dialog.order} now=${now} onClose=${close} couriers=${couriers} />`}
@@ -116,10 +116,8 @@ export default function Board() {
   </section>`
 }
 
-function matches(o, text, couriers) {
-  const find = text.trim().toLowerCase()
-  return o.id.toLowerCase().includes(find) || (couriers?.get(o.courier)?.name ?? o.courierName ?? '').toLowerCase().includes(find)
-}
+const has = (value, text) => (value ?? '').toLowerCase().includes(text.trim().toLowerCase())
+const matches = (o, text, couriers) => has(o.id, text) || has(couriers?.get(o.courier)?.name ?? o.courierName, text)
 
 const Total = ({ kind, n, alarm }) => html`<div class="total total-${kind} ${alarm ? 'alarm' : ''}"><${Icon} name=${kind} size=${16} /><b>${n == null ? '–' : number(n)}</b><span>${t('total.' + kind)}</span></div>`
 
@@ -210,16 +208,17 @@ function Progress({ o }) {
   return html`<progress class=${share >= 1 ? 'late' : share > 0.8 ? 'soon' : ''} max="100" value=${Math.round(share * 100)} aria-label=${t('progress')} />`
 }
 
-function Couriers({ all, error, open }) {
+function Couriers({ all, text, error }) {
   const [shown, setShown] = useState(step)
   const groups = useMemo(() => {
     const rank = { available: 0, busy: 1, paused: 2 }
-    return (all ?? []).toSorted((a, b) => rank[a.status] - rank[b.status] || (a.name < b.name ? -1 : 1))
-  }, [all])
+    return (all ?? []).filter(c => has(c.name, text) || has(c.order_id, text)).sort((a, b) => rank[a.status] - rank[b.status] || (a.name < b.name ? -1 : 1))
+  }, [all, text])
   return html`<section class="column column-couriers" aria-labelledby="col-couriers">
-    <header><h2 id="col-couriers"><${Icon} name="courier" />${t('column.couriers')}</h2><span class="count">${all ? number(all.length) : ''}</span></header>
+    <header><h2 id="col-couriers"><${Icon} name="courier" />${t('column.couriers')}</h2><span class="count">${!all ? '' : text ? t('some.of', { some: groups.length, all: all.length }) : number(all.length)}</span></header>
     <div class="cards">${!all && (error ? html`<${Failure} error=${error} />` : html`<${Loading} />`)}
       ${all?.length === 0 && html`<${Empty} icon="courier" title=${t('empty.couriers')}><a class="button" href="/ui/couriers?register=1">${t('courier.register')}</a><//>`}
+      ${all?.length > 0 && groups.length === 0 && html`<${Empty} icon="search" title=${t('empty.filtered')} />`}
       <ul class="people">${groups.slice(0, shown).map(c => html`<${Person} key=${c.id} c=${c} />`)}</ul>
       ${groups.length > shown && html`<button type="button" class="button more" onClick=${() => setShown(shown + step)}>${t('show.more', { n: Math.min(step, groups.length - shown), all: number(groups.length - shown) })}</button>`}
     </div></section>`

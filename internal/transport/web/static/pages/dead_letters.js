@@ -71,7 +71,7 @@ function Show({ id, onClose }) {
   return html`<${Dialog} wide title=${t('dead.one', { id })} onClose=${onClose}><${Loaded} of=${one}>${d => {
     const payload = bytes(d.payload) ?? new Uint8Array()
     return html`<dl class="facts"><div><dt>${t('record')}</dt><dd class="mono">${d.topic} ${d.partition}@${d.offset}</dd></div><div><dt>${t('reason')}</dt><dd>${word('dead.', d.reason)}</dd></div><div><dt>${t('produced')}</dt><dd>${dateTime(d.produced_at)}</dd></div><div><dt>${t('attempts.head')}</dt><dd>${number(d.redrives + 1)}</dd></div></dl>
-    <p>${d.detail}</p>
+    <p>${d.edited_at ? t('dead.before', { detail: d.detail }) : d.detail}</p>
     <div class="chips" role="group" aria-label=${t('payload')}>${['text', 'hex', ...(d.status === 'pending' ? ['edit'] : [])].map(v => html`<button type="button" class="chip" aria-pressed=${view === v} onClick=${() => setView(v)}>${t('payload.' + v)}</button>`)}</div>
     ${view === 'edit' ? html`<${Form} onSubmit=${edit} submit=${t('save')}><${'label'} class="field"><span class="sr">${t('payload')}</span><textarea name="payload" spellcheck="false" data-first>${utf8(payload)}</textarea><//><//>`
       : html`<pre tabindex="0" aria-label=${t('payload')}>${view === 'hex' ? hex(payload) : utf8(payload) || t('dead.empty')}</pre>`}
