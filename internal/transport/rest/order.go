@@ -73,7 +73,7 @@ func (a *api) registerOrders(use Orders) {
 		"The order keeps its queue position and may be assigned before the response is sent. 409: the order is not on hold, for example because the request is repeated. "+
 			noSuchOrder+"An order on hold that service-order no longer has gets 404, too, and stays on hold. "), o.release)
 	register(a, operate, orderCommand("cancel", "Cancel an order that service-order no longer has",
-		"Only for a missing order: its courier becomes available, the delivery is not counted, and the order stays cancelled, even if service-order has it again. "+
+		"Only for a missing order: its courier, if it has one, is freed, the delivery is not counted, and the order stays cancelled, even if service-order has it again. "+
 			"Safe to repeat. 409: service-order still has the order (cancel it there), or the order is completed. "+noSuchOrder), o.cancel)
 	register(a, operate, orderCommand("recheck", "Recheck an order with service-order now",
 		"Safe to repeat. The answer is handled as for an order event; service_order says whether it was 404. "+noSuchOrder), o.recheck)
