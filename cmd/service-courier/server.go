@@ -134,7 +134,7 @@ func (r *remote) orders() *cobra.Command {
 		func(ctx context.Context, s *cli.Server, args []string) error {
 			return s.CancelOrder(ctx, args[0], cancelReason)
 		})
-	cancel.Long = "Cancel a missing order: service-order answers 404 for it. Its courier becomes available, and the delivery is\n" +
+	cancel.Long = "Cancel a missing order: service-order answers 404 for it. A courier that has it is freed, and the delivery is\n" +
 		"not counted. While service-order has the order, cancel it there."
 	cancel.Flags().StringVar(&cancelReason, "reason", "", "reason, kept in the order's history: no names, phones or addresses")
 
