@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"service-courier/internal/dev/citest"
 )
 
 const letters = "/api/v1/dead-letters"
@@ -54,6 +56,7 @@ func TestDeadLetterCommands(t *testing.T) {
 // Without its own timeout a redrive would outlast the write timeout of the server, and
 // the client would get a broken connection.
 func TestRedriveWhileKafkaHangs(t *testing.T) {
+	citest.Only(t, "a redrive waits 5 s for the broker")
 	s := newStack(t, 0)
 	s.deadLetter(1)
 	held := make(chan struct{})

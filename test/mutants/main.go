@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -135,8 +136,12 @@ func (m mutant) try(ctx context.Context) (string, error) {
 	if out, err := compile(ctx, root, env, "-ldflags=-w", "-o", binary, pkg); err != nil {
 		return "", fmt.Errorf("%w:\n%s", err, out)
 	}
-	cmd := command(ctx, filepath.Join(root, pkg), env, binary, "-test.timeout="+timeout, "-test.run="+pattern)
-	out, err := cmd.CombinedOutput()
+	args := []string{"-test.timeout=" + timeout, "-test.run=" + pattern}
+	const noFile = "rapid.nofailfile" // rapid would leave a file in the sources
+	if compiled, err := os.ReadFile(binary); err == nil && bytes.Contains(compiled, []byte(noFile)) {
+		args = append(args, "-"+noFile)
+	}
+	out, err := command(ctx, filepath.Join(root, pkg), env, binary, args...).CombinedOutput()
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/dev/pgtest"
 	"service-courier/internal/outage"
 	"service-courier/internal/storage/postgres"
@@ -140,6 +141,7 @@ func locked(t *testing.T, database string) error {
 // then has no time left, and a match, name the lock. All belong to the
 // outage of PostgreSQL, which the log has once.
 func TestLockIsTheCauseOfATimeout(t *testing.T) {
+	citest.Only(t, "the waits for the lock take 5 s")
 	t.Parallel()
 	database := pgtest.NewDatabase(t, postgres.Migrate)
 	pool := openPool(t, with(t, database, func(u *neturl.URL) { u.RawQuery += "&lock_timeout=3000" }), nil)

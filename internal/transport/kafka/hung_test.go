@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"service-courier/internal/dev/citest"
 	"service-courier/internal/outage"
 	"service-courier/test/realkafka"
 )
@@ -56,6 +57,7 @@ func hangs(t *testing.T, addr string, hang, resume func() error) {
 
 // TestHungBroker: sarama alone needs minutes to notice it.
 func TestHungBroker(t *testing.T) {
+	citest.Only(t, "it takes 14 s until the consumer gives the broker up")
 	t.Parallel()
 	k := startKfake(t)
 	var mu sync.Mutex
@@ -97,6 +99,7 @@ func TestHungKafka(t *testing.T) {
 // TestDelayedAnswerIsNoOutage: a broker delays the answers to a joining member while the
 // group rebalances, and answers others.
 func TestDelayedAnswerIsNoOutage(t *testing.T) {
+	citest.Only(t, "the answer is delayed for 7 s")
 	t.Parallel()
 	k := startKfake(t)
 	held := make(chan struct{})
