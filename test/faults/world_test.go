@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 		os.Exit(playReplica(command))
 	}
 	// The tests mostly wait. The command line is read later and takes precedence.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	code := pgtest.Main(m)

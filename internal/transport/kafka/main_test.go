@@ -26,7 +26,7 @@ const testDecompressedBatch = 4 << 20
 func TestMain(m *testing.M) {
 	maxDecoded = testDecompressedBatch
 	// The tests mostly wait. The command line is read later and takes precedence.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m, lasting...)
