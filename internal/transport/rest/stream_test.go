@@ -246,6 +246,7 @@ func TestStreamEndsWhenTokenIsRevoked(t *testing.T) {
 				t.Fatalf("%s: ended: %s", name, w.sent())
 			default:
 			}
+			synctest.Wait() // a change may be due now, too
 			token.revoked.Store(true)
 			before := w.sent()
 			select {
