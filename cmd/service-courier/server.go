@@ -127,7 +127,7 @@ func (r *remote) orders() *cobra.Command {
 		func(ctx context.Context, s *cli.Server, args []string) error {
 			return s.UnassignOrder(ctx, args[0], reason)
 		})
-	unassign.Flags().StringVar(&reason, "reason", "", "reason for the hold, kept in the order's history: no names, phones or addresses")
+	unassign.Flags().StringVar(&reason, "reason", "", "reason for the hold, kept in the order's history and published: no names, phones or addresses")
 
 	var cancelReason string
 	cancel := r.command("cancel ORDER", "Cancel an order that service-order no longer has", oneOrder,
@@ -136,7 +136,7 @@ func (r *remote) orders() *cobra.Command {
 		})
 	cancel.Long = "Cancel a missing order: service-order answers 404 for it. A courier that has it is freed, and the delivery is\n" +
 		"not counted. While service-order has the order, cancel it there."
-	cancel.Flags().StringVar(&cancelReason, "reason", "", "reason, kept in the order's history: no names, phones or addresses")
+	cancel.Flags().StringVar(&cancelReason, "reason", "", "reason, kept in the order's history and published: no names, phones or addresses")
 
 	return group("orders", "List orders and change their deliveries",
 		"Before a change, the server fetches the order from service-order and applies its status.",

@@ -60,7 +60,7 @@ const cancellable = o => o.missing_since && ['waiting', 'assigned', 'held'].incl
 function Why({ o }) {
   const why = o.no_courier
   const fact = (name, value, more) => html`<div><dt>${t(name)}</dt><dd>${value}${more && html`<br /><small class="muted">${more}</small>`}</dd></div>`
-  return html`<section class="panel why" data-cause=${why.cause}><header><h2>${t('why')}</h2></header><p class="note ${why.cause === 'queued' ? 'good' : 'warn'}"><${Icon} name=${{ held: 'held', held_missing: 'missing', missing: 'missing', status_unknown: 'recheck' }[why.cause] ?? 'waiting'} />${word('why.', why.cause)}</p><dl class="facts">
+  return html`<section class="panel why" data-cause=${why.cause}><header><h2>${t('why')}</h2></header><p class="note ${why.cause === 'queued' ? 'good' : 'warn'}"><${Icon} name=${{ held: 'held', held_missing: 'missing', missing: 'missing', not_found: 'missing', status_unknown: 'recheck' }[why.cause] ?? 'waiting'} />${word('why.', why.cause)}</p><dl class="facts">
     ${why.position && fact('place', number(why.position), `${t('why.before', { n: why.orders_before })}${why.missing_before ? ', ' + t('why.before.missing', { n: why.missing_before }) : ''}`)}
     ${fact('free.couriers', number(why.free_couriers))}
     ${why.held_by && fact('held.by', cause(why.held_by), html`<${Ago} at=${why.held_since} />${t('ago.after')}, ${dateTime(why.held_since)}`)}
